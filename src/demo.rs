@@ -1,0 +1,7 @@
+//! The embedded platform: a small but honest Kubernetes platform inside this binary.
+//!
+//! It is the demo, the test bed, the load generator and the photographer of the README. It speaks the real
+//! wire protocols on the loopback interface only, and it never reads the user's kubeconfig or AWS profile.
+//! Nothing outside `main`, `cli` and the tests may use it: no part of the console knows that it talks to it.
+
+pub mod objects;

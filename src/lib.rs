@@ -1,0 +1,14 @@
+//! opsdeck: a terminal operations console for multi-tenant Kubernetes platforms run by GitOps.
+
+pub mod clock;
+pub mod demo;
+pub mod identity;
+
+/// Installs the one TLS crypto provider of the process; a second call changes nothing.
+///
+/// rustls panics at the first connection when two providers are compiled in and none is chosen, so this
+/// runs before anything else does.
+pub fn install_crypto_provider() {
+    // An error means that a provider is installed already, which is what is wanted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

@@ -1,0 +1,2 @@
+//! The `opsdeck` program.
+fn main() {}
