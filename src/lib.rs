@@ -1,8 +1,12 @@
 //! opsdeck: a terminal operations console for multi-tenant Kubernetes platforms run by GitOps.
 
+pub mod actions;
 pub mod clock;
 pub mod demo;
 pub mod identity;
+pub mod kinds;
+pub mod sources;
+pub mod store;
 
 /// Installs the one TLS crypto provider of the process; a second call changes nothing.
 ///
