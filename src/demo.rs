@@ -4,4 +4,7 @@
 //! wire protocols on the loopback interface only, and it never reads the user's kubeconfig or AWS profile.
 //! Nothing outside `main`, `cli` and the tests may use it: no part of the console knows that it talks to it.
 
+pub mod estate;
+pub mod images;
 pub mod objects;
+pub mod world;

@@ -1,0 +1,127 @@
+//! How images behave once they run: the one place where a story says that a version is bad.
+//!
+//! The kubelet asks it, so a bad version behaves badly wherever it is deployed and the good one heals. It does
+//! not know which pods run what.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// The registry that the platform's own applications come from.
+pub const REGISTRY: &str = "registry.example.com";
+
+/// An image reference split into repository and tag.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Image {
+    /// Everything before the tag.
+    pub repository: String,
+    /// The tag; `latest` where none is written.
+    pub tag: String,
+}
+
+impl Image {
+    /// Puts a repository and a tag together.
+    pub fn new(repository: &str, tag: &str) -> Self {
+        Self { repository: repository.to_owned(), tag: tag.to_owned() }
+    }
+
+    /// Reads `repository[:tag][@digest]`; a colon before the last slash belongs to the registry's port.
+    pub fn parse(reference: &str) -> Self {
+        let name = reference.split('@').next().unwrap_or(reference);
+        let slash = name.rfind('/').map_or(0, |at| at + 1);
+        match name[slash..].find(':') {
+            Some(colon) => Self::new(&name[..slash + colon], &name[slash + colon + 1..]),
+            None => Self::new(name, "latest"),
+        }
+    }
+}
+
+impl fmt::Display for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+/// What a container does once its image runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Behaviour {
+    /// Becomes ready and stays so.
+    #[default]
+    Healthy,
+    /// Exits with code 1 some seconds after it started, again and again.
+    Crash,
+    /// Grows until the kernel kills it: exit code 137, reason `OOMKilled`.
+    OutOfMemory,
+    /// Runs, but needs a minute and a half to become ready.
+    Slow,
+    /// Runs, and never becomes ready.
+    NeverReady,
+    /// Is not in the registry: `ErrImagePull`, then `ImagePullBackOff`.
+    Missing,
+}
+
+/// The behaviour of every image that is not healthy.
+#[derive(Debug, Clone, Default)]
+pub struct Images(BTreeMap<Image, Behaviour>);
+
+impl Images {
+    /// Sets how one image behaves from now on; containers that run already notice at their next turn.
+    pub fn set(&mut self, image: Image, behaviour: Behaviour) {
+        if behaviour == Behaviour::Healthy {
+            self.0.remove(&image);
+        } else {
+            self.0.insert(image, behaviour);
+        }
+    }
+
+    /// Returns how the image of a container behaves.
+    ///
+    /// Any repository can be made to misbehave by its tag, so that a person can try it from `kubectl set image`:
+    /// a tag that begins with `bad`, `crash`, `oom`, `slow` or `missing`.
+    pub fn of(&self, reference: &str) -> Behaviour {
+        let image = Image::parse(reference);
+        if let Some(behaviour) = self.0.get(&image) {
+            return *behaviour;
+        }
+        let tag = image.tag.as_str();
+        [
+            ("bad", Behaviour::Crash),
+            ("crash", Behaviour::Crash),
+            ("oom", Behaviour::OutOfMemory),
+            ("slow", Behaviour::Slow),
+            ("unready", Behaviour::NeverReady),
+            ("missing", Behaviour::Missing),
+        ]
+        .into_iter()
+        .find(|(word, _)| tag.starts_with(word))
+        .map_or(Behaviour::Healthy, |(_, behaviour)| behaviour)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_port_is_not_taken_for_a_tag() {
+        assert_eq!(
+            Image::parse("localhost:5000/shop/cart"),
+            Image::new("localhost:5000/shop/cart", "latest")
+        );
+        assert_eq!(
+            Image::parse("localhost:5000/shop/cart:1.2"),
+            Image::new("localhost:5000/shop/cart", "1.2")
+        );
+        assert_eq!(Image::parse("redis@sha256:abc"), Image::new("redis", "latest"));
+    }
+
+    #[test]
+    fn a_behaviour_holds_for_one_version_until_it_is_set_back() {
+        let mut images = Images::default();
+        let bad = Image::new("registry.example.com/shop/checkout", "1.8.0");
+        images.set(bad.clone(), Behaviour::Crash);
+        assert_eq!(images.of("registry.example.com/shop/checkout:1.8.0"), Behaviour::Crash);
+        assert_eq!(images.of("registry.example.com/shop/checkout:1.7.4"), Behaviour::Healthy);
+        images.set(bad, Behaviour::Healthy);
+        assert_eq!(images.of("registry.example.com/shop/checkout:1.8.0"), Behaviour::Healthy);
+    }
+}
