@@ -6,5 +6,6 @@
 
 pub mod estate;
 pub mod images;
+pub mod manifests;
 pub mod objects;
 pub mod world;
