@@ -1,12 +1,18 @@
 //! Verbs: what a person may do to the platform, each with its plan, its steps and its verification.
 //!
 //! A verb is described as data: the plan says what will be touched, what was checked and what must be typed;
-//! the runner carries out the confirmed plan and nothing else. Nothing here writes to a remote system on its
-//! own: every write goes through the gate and the audited runner.
+//! carrying out means the confirmed plan and nothing else. Every write needs a [`crate::gate::Permit`], and a
+//! permit needs a written audit record, so nothing here can write on its own.
+//!
+//! The way of an action: [`Request`] to `plan` to [`Plan`], shown; the person's [`Answer`] to
+//! [`confirm`] to [`Confirmed`]; that to `carry_out`, which streams [`Progress`] and ends in an [`Outcome`].
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::identity::Target;
+pub use crate::gate::{Answer, Basis, Confirmation};
+use crate::gate::{Admission, Gate, Question, Refusal};
+use crate::identity::{ObjectRef, Target};
 
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,6 +42,57 @@ pub enum Verb {
     Uncordon,
 }
 
+impl Verb {
+    /// All verbs, in the order of the help.
+    pub const ALL: [Self; 11] = [
+        Self::Refresh,
+        Self::HardRefresh,
+        Self::Sync,
+        Self::Rollback,
+        Self::Terminate,
+        Self::HoldAutosync,
+        Self::ReleaseAutosync,
+        Self::DeletePod,
+        Self::Restart,
+        Self::Cordon,
+        Self::Uncordon,
+    ];
+
+    /// Returns the word of the record and of JSON, such as `hard-refresh`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh",
+            Self::HardRefresh => "hard-refresh",
+            Self::Sync => "sync",
+            Self::Rollback => "rollback",
+            Self::Terminate => "terminate",
+            Self::HoldAutosync => "hold-autosync",
+            Self::ReleaseAutosync => "release-autosync",
+            Self::DeletePod => "delete-pod",
+            Self::Restart => "restart",
+            Self::Cordon => "cordon",
+            Self::Uncordon => "uncordon",
+        }
+    }
+
+    /// Returns how a title begins and a question ends, such as `Roll back`.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Refresh => "Refresh",
+            Self::HardRefresh => "Hard refresh",
+            Self::Sync => "Sync",
+            Self::Rollback => "Roll back",
+            Self::Terminate => "Terminate the operation of",
+            Self::HoldAutosync => "Hold auto-sync of",
+            Self::ReleaseAutosync => "Release auto-sync of",
+            Self::DeletePod => "Delete pod",
+            Self::Restart => "Restart",
+            Self::Cordon => "Cordon",
+            Self::Uncordon => "Uncordon",
+        }
+    }
+}
+
 /// What somebody wants done, before anything was checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -47,6 +104,10 @@ pub struct Request {
     pub options: Options,
     /// Why, in the person's words; may be empty where no rule asks for it.
     pub reason: String,
+    /// The tenant that the targets belong to, where one is known: what must be typed where the environment
+    /// is protected.
+    #[serde(default)]
+    pub tenant: Option<String>,
 }
 
 /// How a verb is carried out; what does not apply to the verb is at its default.
@@ -110,6 +171,24 @@ pub enum Mark {
     Pending,
 }
 
+impl Mark {
+    /// Returns the word that stands before the line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::To => "to",
+            Self::From => "from",
+            Self::Change => "change",
+            Self::Ok => "ok",
+            Self::Hold => "hold",
+            Self::Note => "note",
+            Self::Warn => "warn",
+            Self::Stop => "stop",
+            Self::After => "after",
+            Self::Pending => "pending",
+        }
+    }
+}
+
 /// One line of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
@@ -119,19 +198,18 @@ pub struct Line {
     pub text: String,
 }
 
-/// What must be given before a plan runs; Enter alone never confirms.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Confirmation {
-    /// A `y`.
-    Yes,
-    /// This name, typed whole.
-    Type(String),
+impl Line {
+    /// Writes a line.
+    pub fn new(mark: Mark, text: impl Into<String>) -> Self {
+        Self { mark, text: text.into() }
+    }
 }
 
 /// A mutation with its checks, as shown before anything is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
+    /// The question's id; it is answered once.
+    pub id: String,
     /// What was asked.
     pub request: Request,
     /// One line that names verb, object, context and environment.
@@ -142,6 +220,12 @@ pub struct Plan {
     pub confirmation: Confirmation,
     /// The equivalent command of the usual tool (argocd, kubectl).
     pub command: String,
+    /// What it was made from: the gate looks again before each write, and refuses where this differs.
+    pub basis: Vec<Basis>,
+    /// When the last check answered.
+    pub made: Timestamp,
+    /// When it expires unanswered.
+    pub expires: Timestamp,
 }
 
 impl Plan {
@@ -154,6 +238,90 @@ impl Plan {
     pub fn can_run(&self) -> bool {
         !self.lines.iter().any(|line| matches!(line.mark, Mark::Stop | Mark::Pending))
     }
+
+    /// Puts the plan in the gate's terms.
+    fn question(&self) -> Question {
+        Question {
+            id: self.id.clone(),
+            expires: self.expires,
+            basis: self.basis.clone(),
+            confirmation: self.confirmation.clone(),
+            stops: self.stops().map(|line| line.text.clone()).collect(),
+            pending: self.lines.iter().any(|line| line.mark == Mark::Pending),
+        }
+    }
+}
+
+/// A plan that was answered in the way that it asks for; cannot be copied, and is carried out once.
+#[derive(Debug)]
+pub struct Confirmed {
+    plan: Plan,
+    answer: Answer,
+    admission: Admission,
+}
+
+impl Confirmed {
+    /// Returns the plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// Takes the answer to a plan through the gate.
+///
+/// The refusal is a sentence for the person; a slip in the typed name leaves the question open.
+pub fn confirm(
+    gate: &mut Gate,
+    plan: Plan,
+    answer: Answer,
+    now: Timestamp,
+) -> Result<Confirmed, Refusal> {
+    let admission = gate.answer(plan.question(), &answer, now)?;
+    Ok(Confirmed { plan, answer, admission })
+}
+
+/// The standing of one step of an action that is being carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// Not begun.
+    Waiting,
+    /// Going on.
+    Running,
+    /// Done.
+    Done,
+    /// Went wrong.
+    Failed,
+    /// Not needed, or given up because an earlier step failed.
+    Skipped,
+}
+
+/// One step of an action, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done, such as `hold auto-sync`.
+    pub name: String,
+    /// How it stands.
+    pub standing: Standing,
+    /// What was seen last, cleaned; empty where there is nothing to say.
+    pub detail: String,
+}
+
+/// How far an action has come: always the whole list, so that a lost message costs nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The action's id, which is the plan's.
+    pub id: String,
+    /// The object that is being worked on.
+    pub object: ObjectRef,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// When the action began: the clock runs from here.
+    pub begun: Timestamp,
+    /// When this was seen.
+    pub at: Timestamp,
+    /// The time by which it should be done; missing it is shown, and following goes on.
+    pub target: Option<Timestamp>,
 }
 
 /// How an action ended.
@@ -162,10 +330,36 @@ impl Plan {
 pub enum Outcome {
     /// Done, and seen to be so; the sentence says by what.
     Verified(String),
+    /// Written and accepted, and not followed because nobody asked for it.
+    Accepted(String),
     /// Written, and not seen to be so in time.
     NotVerified(String),
     /// The server or the platform said no, or it went wrong; nothing or not all was done.
     Failed(String),
     /// The gate or the person said no; nothing was written.
     Refused(String),
+}
+
+impl Outcome {
+    /// Returns the word of the record and of JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Verified(_) => "verified",
+            Self::Accepted(_) => "accepted",
+            Self::NotVerified(_) => "not-verified",
+            Self::Failed(_) => "failed",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    /// Returns the sentence.
+    pub fn detail(&self) -> &str {
+        match self {
+            Self::Verified(detail)
+            | Self::Accepted(detail)
+            | Self::NotVerified(detail)
+            | Self::Failed(detail)
+            | Self::Refused(detail) => detail,
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! opsdeck: a terminal operations console for multi-tenant Kubernetes platforms run by GitOps.
 
 pub mod actions;
+pub mod audit;
 pub mod clock;
 pub mod demo;
+pub mod gate;
 pub mod identity;
 pub mod kinds;
 pub mod sources;

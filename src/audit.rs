@@ -1,0 +1,508 @@
+//! The audit: who did what, why, when and how it ended, on disk, before and after every mutation.
+//!
+//! One JSON object a line, only ever appended, each line chained to the one before by SHA-256, synced to the
+//! disk before the mutation and after its end. Nothing here decides whether something may happen, and no
+//! secret value comes here: plans speak of names, counts and digests.
+//!
+//! # Why
+//!
+//! A line is `{…,"prev":"<hash of the line before>",…,"hash":"<hash>"}` where the hash is the SHA-256 of the
+//! line up to (not with) its last member and closed by `}`. The previous hash stands inside what is hashed,
+//! so a line cannot be changed, dropped or moved without breaking the chain at that place. Bytes are hashed,
+//! not a parsed form, so that a check needs nothing but a text editor and `sha256sum`. What a chain on the
+//! same disk cannot show is the loss of its newest lines: ship the file elsewhere if that matters.
+//!
+//! Several consoles write one file: a lock on a file beside it (which survives the rotation) is held for the
+//! time of one append, with a bounded wait.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::identity::{Context, ObjectRef, Target};
+
+mod chain;
+
+pub use chain::{Broken, Verified};
+
+/// The hash before the first line of a chain.
+pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Bytes after which a file is closed and the next one begun; the chain goes on in the next.
+const ROTATE_AT: u64 = 16 * 1024 * 1024;
+/// How long an append waits for another console's append.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Why the audit cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The file or its directory cannot be used.
+    #[error("the audit file {path} cannot be {verb}: {source}; no change is made without a record")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What was tried: `written`, `read`, `locked`.
+        verb: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another console holds the lock for too long.
+    #[error("the audit file {0} is held by another console; try again, or look for a stuck opsdeck")]
+    Held(PathBuf),
+    /// The last line cannot be read, so that nothing can be chained to it.
+    #[error("the audit file {path} is damaged: {reason}; run opsdeck audit verify, then move it away")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Who acts: as the API server knows them, and as this machine does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// The user name that the API server says (SelfSubjectReview).
+    pub server: String,
+    /// The local user.
+    pub local: String,
+}
+
+/// One line of a plan, as it was shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// Its mark: `ok`, `warn`, `note` ...
+    pub mark: String,
+    /// The sentence.
+    pub text: String,
+}
+
+/// What is about to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The context.
+    pub context: Context,
+    /// The environment's name.
+    pub environment: String,
+    /// Whether the environment is protected.
+    pub protected: bool,
+    /// The verb, such as `rollback`.
+    pub verb: String,
+    /// The objects, with their UIDs and versions before.
+    pub targets: Vec<Target>,
+    /// The line that names verb, object, context and environment.
+    pub title: String,
+    /// How: the options of the verb.
+    pub options: serde_json::Value,
+    /// Who.
+    pub who: Who,
+    /// Why, in the person's words.
+    pub reason: String,
+    /// What was given to confirm: `yes`, or `typed NAME`.
+    pub confirmation: String,
+    /// The plan's lines as they were shown.
+    pub checks: Vec<Check>,
+    /// The equivalent command of the usual tool.
+    pub command: String,
+    /// What is taken away for the duration and must be given back exactly, such as the auto-sync policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<serde_json::Value>,
+}
+
+/// An object after the action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// The object.
+    pub object: ObjectRef,
+    /// Its UID, where it still exists.
+    pub uid: Option<String>,
+    /// Its version, where it still exists.
+    pub resource_version: Option<String>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// `verified`, `accepted`, `not-verified`, `failed`, `refused`.
+    pub outcome: String,
+    /// The sentence.
+    pub detail: String,
+    /// The steps, with what became of them.
+    pub steps: Vec<Check>,
+    /// The objects afterwards.
+    pub after: Vec<After>,
+    /// From the record before to this one, in milliseconds.
+    pub duration_ms: i64,
+}
+
+/// What a line says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "phase", rename_all = "lowercase")]
+pub enum Event {
+    /// Before the first write.
+    Before(Box<Intent>),
+    /// After the end.
+    After(Ending),
+}
+
+/// One line of the audit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its place in the chain, from 1.
+    pub seq: u64,
+    /// The hash of the line before.
+    pub prev: String,
+    /// When it was written.
+    pub at: Timestamp,
+    /// The action's id; the line before and the line after an action share it.
+    pub id: String,
+    /// Whether the line before this one was torn by a crash in the middle of a write, and is passed over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub torn: bool,
+    /// What it says.
+    #[serde(flatten)]
+    pub event: Event,
+    /// The hash of this line; empty until it is written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hash: String,
+}
+
+/// The proof that the record before an action is on the disk; only the audit makes it.
+#[derive(Debug)]
+pub struct Begun {
+    id: String,
+    at: Timestamp,
+}
+
+impl Begun {
+    /// Returns the action's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns when the record was written.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+/// The audit file of this user on this machine.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    path: PathBuf,
+    rotate_at: u64,
+}
+
+/// What was read: the records, and how many lines were not records.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// The records, oldest first.
+    pub records: Vec<Record>,
+    /// Lines that could not be read; `audit verify` names the first.
+    pub garbled: usize,
+}
+
+impl Audit {
+    /// Names the file; it is created by the first record, with its directory.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), rotate_at: ROTATE_AT }
+    }
+
+    /// Sets the size in bytes after which the next file is begun.
+    #[must_use]
+    pub fn rotating_at(mut self, bytes: u64) -> Self {
+        self.rotate_at = bytes;
+        self
+    }
+
+    /// Returns the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells whether a record could be written now, without writing one.
+    pub async fn writable(&self) -> Result<(), AuditError> {
+        let _lock = self.lock().await?;
+        self.open()?;
+        Ok(())
+    }
+
+    /// Writes the record before an action and syncs it to the disk.
+    pub async fn begin(
+        &self,
+        id: &str,
+        intent: Intent,
+        now: Timestamp,
+    ) -> Result<Begun, AuditError> {
+        self.append(id, Event::Before(Box::new(intent)), now).await?;
+        Ok(Begun { id: id.to_owned(), at: now })
+    }
+
+    /// Writes the record after an action and syncs it to the disk.
+    pub async fn end(
+        &self,
+        begun: Begun,
+        ending: Ending,
+        now: Timestamp,
+    ) -> Result<(), AuditError> {
+        self.append(&begun.id, Event::After(ending), now).await
+    }
+
+    /// Reads the records since a moment, over all files that are still there.
+    pub fn read(&self, since: Option<Timestamp>) -> Result<Reading, AuditError> {
+        let mut reading = Reading::default();
+        for file in self.files()? {
+            for line in self.text(&file)?.lines() {
+                match serde_json::from_str::<Record>(line) {
+                    Ok(record) if since.is_none_or(|since| record.at >= since) => {
+                        reading.records.push(record);
+                    }
+                    Ok(_) => {}
+                    Err(_) => reading.garbled += 1,
+                }
+            }
+        }
+        Ok(reading)
+    }
+
+    /// Lists actions that have a record before and none after: running now, or cut off by a crash.
+    pub fn unfinished(&self) -> Result<Vec<Record>, AuditError> {
+        let mut open: Vec<Record> = Vec::new();
+        for record in self.read(None)?.records {
+            match record.event {
+                Event::Before(_) => open.push(record),
+                Event::After(_) => open.retain(|before| before.id != record.id),
+            }
+        }
+        Ok(open)
+    }
+
+    /// Checks the whole chain; the inner error names the first line that breaks it.
+    pub fn verify(&self) -> Result<Result<Verified, Broken>, AuditError> {
+        let mut files = Vec::new();
+        for file in self.files()? {
+            let text = self.text(&file)?;
+            files.push((file, text));
+        }
+        Ok(chain::verify(&files))
+    }
+
+    /// Appends one record; blocking work is a few kilobytes and one sync, done off the loop's thread.
+    async fn append(&self, id: &str, event: Event, now: Timestamp) -> Result<(), AuditError> {
+        let lock = self.lock().await?;
+        let audit = self.clone();
+        let id = id.to_owned();
+        let done = tokio::task::spawn_blocking(move || {
+            let result = audit.append_locked(&id, event, now);
+            drop(lock);
+            result
+        });
+        done.await.map_err(|error| self.file_error("written", io::Error::other(error)))?
+    }
+
+    fn append_locked(&self, id: &str, event: Event, now: Timestamp) -> Result<(), AuditError> {
+        let failed = |source| self.file_error("written", source);
+        let mut file = self.open()?;
+        let mut tail = self.tail(&mut file)?;
+        if file.metadata().map_err(failed)?.len() >= self.rotate_at && tail.seq > 0 && !tail.torn {
+            drop(file);
+            fs::rename(&self.path, self.rotated(tail.seq)).map_err(failed)?;
+            file = self.open()?;
+            (tail.torn, tail.unended) = (false, false);
+        }
+        let record = Record {
+            seq: tail.seq + 1,
+            prev: tail.hash,
+            at: now,
+            id: id.to_owned(),
+            torn: tail.torn,
+            event,
+            hash: String::new(),
+        };
+        let mut line = chain::seal(&record).map_err(|error| failed(io::Error::other(error)))?;
+        if tail.unended {
+            line.insert(0, '\n');
+        }
+        line.push('\n');
+        // One write, so that a crash tears at most this line.
+        file.write_all(line.as_bytes()).map_err(failed)?;
+        file.sync_all().map_err(failed)?;
+        // The name of a new file is on the disk only when its directory is.
+        #[cfg(unix)]
+        if let Some(directory) = self.path.parent() {
+            File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the file for appending, as its owner's alone.
+    fn open(&self) -> Result<File, AuditError> {
+        self.open_private(&self.path).map_err(|source| self.file_error("written", source))
+    }
+
+    fn open_private(&self, path: &Path) -> io::Result<File> {
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)
+    }
+
+    /// Waits, with a bound, until no other console appends.
+    async fn lock(&self) -> Result<File, AuditError> {
+        let path = self.path.with_extension("lock");
+        let lock =
+            self.open_private(&path).map_err(|source| self.file_error("locked", source))?;
+        let waiting = async {
+            loop {
+                match lock.try_lock() {
+                    Ok(()) => return Ok(()),
+                    Err(TryLockError::WouldBlock) => {
+                        tokio::time::sleep(Duration::from_millis(10)).await;
+                    }
+                    Err(TryLockError::Error(source)) => {
+                        return Err(self.file_error("locked", source));
+                    }
+                }
+            }
+        };
+        tokio::time::timeout(LOCK_WAIT, waiting)
+            .await
+            .map_err(|_| AuditError::Held(self.path.clone()))??;
+        Ok(lock)
+    }
+
+    /// Finds what the next record is chained to: the last whole line, here or in the newest closed file.
+    fn tail(&self, file: &mut File) -> Result<Tail, AuditError> {
+        let (last, rest) = last_lines(file).map_err(|source| self.file_error("read", source))?;
+        let (torn, unended) = match rest {
+            None => (false, false),
+            // A crash between a record and its line end: the record counts.
+            Some(rest) => match chain::check(&rest) {
+                Ok(record) => {
+                    return Ok(Tail { seq: record.seq, hash: record.hash, torn: false, unended: true });
+                }
+                Err(_) => (true, true),
+            },
+        };
+        let line = match last {
+            Some(line) => Some(line),
+            None => match self.closed()?.pop() {
+                Some((_, newest)) => self.text(&newest)?.lines().next_back().map(str::to_owned),
+                None => None,
+            },
+        };
+        let Some(line) = line else {
+            return Ok(Tail { seq: 0, hash: GENESIS.to_owned(), torn, unended });
+        };
+        let record = chain::check(&line)
+            .map_err(|reason| self.damaged(&format!("its last line {reason}")))?;
+        Ok(Tail { seq: record.seq, hash: record.hash, torn, unended })
+    }
+
+    /// Returns the closed files, oldest first, with the number of their last record.
+    fn closed(&self) -> Result<Vec<(u64, PathBuf)>, AuditError> {
+        let Some(directory) = self.path.parent() else { return Ok(Vec::new()) };
+        let stem = self.stem();
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(self.file_error("read", source)),
+        };
+        let mut closed: Vec<(u64, PathBuf)> = entries
+            .filter_map(Result::ok)
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let seq = name.strip_prefix(&stem)?.strip_prefix('-')?.strip_suffix(".jsonl")?;
+                Some((seq.parse().ok()?, entry.path()))
+            })
+            .collect();
+        closed.sort();
+        Ok(closed)
+    }
+
+    /// Returns all files in the order of the chain.
+    fn files(&self) -> Result<Vec<PathBuf>, AuditError> {
+        let mut files: Vec<PathBuf> = self.closed()?.into_iter().map(|(_, path)| path).collect();
+        if self.path.exists() {
+            files.push(self.path.clone());
+        }
+        Ok(files)
+    }
+
+    /// Names the file that a full one is moved to, by the number of its last record.
+    fn rotated(&self, seq: u64) -> PathBuf {
+        self.path.with_file_name(format!("{}-{seq:010}.jsonl", self.stem()))
+    }
+
+    fn stem(&self) -> String {
+        self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// Reads a file; bytes that are no text break their line only.
+    fn text(&self, path: &Path) -> Result<String, AuditError> {
+        let bytes = fs::read(path).map_err(|source| AuditError::File {
+            path: path.to_owned(),
+            verb: "read",
+            source,
+        })?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    fn file_error(&self, verb: &'static str, source: io::Error) -> AuditError {
+        AuditError::File { path: self.path.clone(), verb, source }
+    }
+
+    fn damaged(&self, reason: &str) -> AuditError {
+        AuditError::Damaged { path: self.path.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// What the next record is chained to.
+struct Tail {
+    seq: u64,
+    hash: String,
+    /// Whether a torn line lies between.
+    torn: bool,
+    /// Whether the last line lacks its end.
+    unended: bool,
+}
+
+/// Reads the last ended line of a file, and what follows it without an end.
+fn last_lines(file: &mut File) -> io::Result<(Option<String>, Option<String>)> {
+    const STEP: u64 = 64 * 1024;
+    let len = file.metadata()?.len();
+    let mut reach = STEP;
+    loop {
+        let start = len.saturating_sub(reach);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        Read::by_ref(file).take(len - start).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let (ended, rest) = match text.rfind('\n') {
+            Some(end) => (&text[..end], &text[end + 1..]),
+            None if start > 0 => {
+                reach = reach.saturating_mul(4);
+                continue;
+            }
+            None => ("", &*text),
+        };
+        let rest = (!rest.is_empty()).then(|| rest.to_owned());
+        match ended.rfind('\n') {
+            Some(begin) => return Ok((Some(ended[begin + 1..].to_owned()), rest)),
+            None if start > 0 => reach = reach.saturating_mul(4),
+            None => return Ok(((!ended.is_empty()).then(|| ended.to_owned()), rest)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
