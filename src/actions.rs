@@ -10,8 +10,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use crate::gate::{Answer, Basis, Confirmation};
 use crate::gate::{Admission, Gate, Question, Refusal};
+pub use crate::gate::{Answer, Basis, Confirmation};
 use crate::identity::{ObjectRef, Target};
 
 /// What can be done.
@@ -270,12 +270,7 @@ impl Confirmed {
 /// Takes the answer to a plan through the gate.
 ///
 /// The refusal is a sentence for the person; a slip in the typed name leaves the question open.
-pub fn confirm(
-    gate: &mut Gate,
-    plan: Plan,
-    answer: Answer,
-    now: Timestamp,
-) -> Result<Confirmed, Refusal> {
+pub fn confirm(gate: &mut Gate, plan: Plan, answer: Answer, now: Timestamp) -> Result<Confirmed, Refusal> {
     let admission = gate.answer(plan.question(), &answer, now)?;
     Ok(Confirmed { plan, answer, admission })
 }

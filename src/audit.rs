@@ -233,23 +233,13 @@ impl Audit {
     }
 
     /// Writes the record before an action and syncs it to the disk.
-    pub async fn begin(
-        &self,
-        id: &str,
-        intent: Intent,
-        now: Timestamp,
-    ) -> Result<Begun, AuditError> {
+    pub async fn begin(&self, id: &str, intent: Intent, now: Timestamp) -> Result<Begun, AuditError> {
         self.append(id, Event::Before(Box::new(intent)), now).await?;
         Ok(Begun { id: id.to_owned(), at: now })
     }
 
     /// Writes the record after an action and syncs it to the disk.
-    pub async fn end(
-        &self,
-        begun: Begun,
-        ending: Ending,
-        now: Timestamp,
-    ) -> Result<(), AuditError> {
+    pub async fn end(&self, begun: Begun, ending: Ending, now: Timestamp) -> Result<(), AuditError> {
         self.append(&begun.id, Event::After(ending), now).await
     }
 
@@ -359,8 +349,7 @@ impl Audit {
     /// Waits, with a bound, until no other console appends.
     async fn lock(&self) -> Result<File, AuditError> {
         let path = self.path.with_extension("lock");
-        let lock =
-            self.open_private(&path).map_err(|source| self.file_error("locked", source))?;
+        let lock = self.open_private(&path).map_err(|source| self.file_error("locked", source))?;
         let waiting = async {
             loop {
                 match lock.try_lock() {
@@ -374,9 +363,7 @@ impl Audit {
                 }
             }
         };
-        tokio::time::timeout(LOCK_WAIT, waiting)
-            .await
-            .map_err(|_| AuditError::Held(self.path.clone()))??;
+        tokio::time::timeout(LOCK_WAIT, waiting).await.map_err(|_| AuditError::Held(self.path.clone()))??;
         Ok(lock)
     }
 
@@ -403,8 +390,8 @@ impl Audit {
         let Some(line) = line else {
             return Ok(Tail { seq: 0, hash: GENESIS.to_owned(), torn, unended });
         };
-        let record = chain::check(&line)
-            .map_err(|reason| self.damaged(&format!("its last line {reason}")))?;
+        let record =
+            chain::check(&line).map_err(|reason| self.damaged(&format!("its last line {reason}")))?;
         Ok(Tail { seq: record.seq, hash: record.hash, torn, unended })
     }
 

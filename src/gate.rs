@@ -127,12 +127,7 @@ pub struct Basis {
 
 impl Basis {
     /// Notes what a plan relies on: pairs of JSON pointer and name for people.
-    pub fn new(
-        target: Target,
-        document: &Value,
-        facts: &[(&str, &str)],
-        access: Vec<Access>,
-    ) -> Self {
+    pub fn new(target: Target, document: &Value, facts: &[(&str, &str)], access: Vec<Access>) -> Self {
         let facts = facts
             .iter()
             .map(|(pointer, what)| Fact {
@@ -149,11 +144,7 @@ impl Basis {
         let object = self.target.object.to_string();
         let uid = now.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
         if uid != &*self.target.uid {
-            return Err(Refusal::Replaced {
-                object,
-                was: self.target.uid.to_string(),
-                is: uid.to_owned(),
-            });
+            return Err(Refusal::Replaced { object, was: self.target.uid.to_string(), is: uid.to_owned() });
         }
         let changed: Vec<String> = self
             .facts
@@ -161,11 +152,7 @@ impl Basis {
             .filter(|fact| digest(now.pointer(&fact.pointer)) != fact.digest)
             .map(|fact| format!("{} is now {}", fact.what, brief(now.pointer(&fact.pointer))))
             .collect();
-        if changed.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::Changed { object, now: changed.join("; ") })
-        }
+        if changed.is_empty() { Ok(()) } else { Err(Refusal::Changed { object, now: changed.join("; ") }) }
     }
 }
 
@@ -262,16 +249,10 @@ pub trait Witness {
     /// Reads an object whole and fresh; `None` when it does not exist.
     ///
     /// Implementors must not answer from a cache. The error is a sentence.
-    fn look(
-        &self,
-        object: &ObjectRef,
-    ) -> impl Future<Output = Result<Option<Value>, String>> + Send;
+    fn look(&self, object: &ObjectRef) -> impl Future<Output = Result<Option<Value>, String>> + Send;
 
     /// Asks whether the user may; `Err` in the inner result carries the server's reason.
-    fn may(
-        &self,
-        access: &Access,
-    ) -> impl Future<Output = Result<Result<(), String>, String>> + Send;
+    fn may(&self, access: &Access) -> impl Future<Output = Result<Result<(), String>, String>> + Send;
 }
 
 /// The gate of one open context.

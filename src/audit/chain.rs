@@ -44,13 +44,8 @@ pub fn seal(record: &Record) -> Result<String, serde_json::Error> {
 
 /// Checks files in the order of the chain, and names the first line that breaks it.
 pub fn verify(files: &[(PathBuf, String)]) -> Result<Verified, Broken> {
-    let mut verified = Verified {
-        records: 0,
-        files: files.len(),
-        first: 1,
-        torn: 0,
-        head: GENESIS.to_owned(),
-    };
+    let mut verified =
+        Verified { records: 0, files: files.len(), first: 1, torn: 0, head: GENESIS.to_owned() };
     let mut last: Option<u64> = None;
     for (file, text) in files {
         let broken = |line: usize, reason: String| Broken { file: file.clone(), line, reason };
@@ -106,8 +101,7 @@ pub fn verify(files: &[(PathBuf, String)]) -> Result<Verified, Broken> {
 
 /// Checks one line by itself: that it is a record and that its hash is its own.
 pub fn check(line: &str) -> Result<Record, String> {
-    let record: Record =
-        serde_json::from_str(line).map_err(|error| format!("is not a record: {error}"))?;
+    let record: Record = serde_json::from_str(line).map_err(|error| format!("is not a record: {error}"))?;
     let end = format!(",\"hash\":\"{}\"}}", record.hash);
     let body = line.strip_suffix(&end).ok_or("does not end with its hash")?;
     if hash(&format!("{body}}}")) == record.hash {
