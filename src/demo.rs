@@ -4,8 +4,13 @@
 //! wire protocols on the loopback interface only, and it never reads the user's kubeconfig or AWS profile.
 //! Nothing outside `main`, `cli` and the tests may use it: no part of the console knows that it talks to it.
 
+pub mod deletion;
 pub mod estate;
+pub mod fields;
 pub mod images;
 pub mod manifests;
 pub mod objects;
+pub mod selector;
+pub mod status;
+pub mod types;
 pub mod world;
