@@ -116,8 +116,10 @@ impl Objects {
         if let Some(uid) = &options.uid
             && uid.as_str() != object.uid.as_ref()
         {
-            let why =
-                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object.uid);
+            let why = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                object.uid
+            );
             return Err(Status::conflict(key.kind, &key.name, &why));
         }
         if let Some(revision) = &options.revision

@@ -212,9 +212,7 @@ impl Objects {
     pub fn list(&self, kind: Type, namespace: Option<&str>) -> Box<dyn Iterator<Item = &Arc<Object>> + '_> {
         let shelf = self.shelf(kind);
         match namespace {
-            Some(namespace) => {
-                Box::new(shelf.spaces.get(namespace).into_iter().flat_map(BTreeMap::values))
-            }
+            Some(namespace) => Box::new(shelf.spaces.get(namespace).into_iter().flat_map(BTreeMap::values)),
             None => Box::new(shelf.spaces.values().flat_map(BTreeMap::values)),
         }
     }
@@ -228,10 +226,9 @@ impl Objects {
     ) -> impl Iterator<Item = &'a Arc<Object>> {
         use std::ops::Bound::{Excluded, Unbounded};
         let spaces = &self.shelf(kind).spaces;
-        let rest = spaces
-            .get(namespace)
-            .into_iter()
-            .flat_map(move |space| space.range::<str, _>((Excluded(name), Unbounded)).map(|(_, object)| object));
+        let rest = spaces.get(namespace).into_iter().flat_map(move |space| {
+            space.range::<str, _>((Excluded(name), Unbounded)).map(|(_, object)| object)
+        });
         let others = spaces.range::<str, _>((Excluded(namespace), Unbounded));
         rest.chain(others.flat_map(|(_, space)| space.values()))
     }
@@ -399,10 +396,8 @@ impl Objects {
         }
         let uid = metadata.get("uid").and_then(Value::as_str).unwrap_or_default();
         if !uid.is_empty() && uid != old.uid.as_ref() {
-            let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
-                old.uid
-            );
+            let why =
+                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", old.uid);
             return Err(Status::conflict(kind, &key.name, &why));
         }
         // What the server alone decides stays what it was.
@@ -478,7 +473,11 @@ impl Objects {
             }
         }
         self.going.remove(key);
-        self.remember(Change { happened: Happened::Deleted, object: Arc::clone(&last), before: Some(before) });
+        self.remember(Change {
+            happened: Happened::Deleted,
+            object: Arc::clone(&last),
+            before: Some(before),
+        });
         Some(last)
     }
 
@@ -565,11 +564,7 @@ impl Objects {
             fields: selectable,
             deleting: metadata.get("deletionTimestamp").is_some(),
             json,
-            key: Key {
-                kind: key.kind,
-                namespace: self.intern(&key.namespace),
-                name: self.intern(&key.name),
-            },
+            key: Key { kind: key.kind, namespace: self.intern(&key.namespace), name: self.intern(&key.name) },
         }
     }
 

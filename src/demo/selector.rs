@@ -29,7 +29,9 @@ impl Selector {
         let mut labels = Vec::new();
         for part in split(text) {
             labels.push(demand(part).ok_or_else(|| {
-                Status::bad_request(format!("unable to parse requirement: found '{part}', expected a selector"))
+                Status::bad_request(format!(
+                    "unable to parse requirement: found '{part}', expected a selector"
+                ))
             })?);
         }
         Ok(Self { labels, fields: Vec::new() })
@@ -41,9 +43,7 @@ impl Selector {
             .as_object()
             .into_iter()
             .flatten()
-            .map(|(key, value)| {
-                Demand::In(key.clone(), vec![value.as_str().unwrap_or_default().to_owned()])
-            })
+            .map(|(key, value)| Demand::In(key.clone(), vec![value.as_str().unwrap_or_default().to_owned()]))
             .collect();
         for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
             let key = expression["key"].as_str().unwrap_or_default().to_owned();
@@ -111,7 +111,9 @@ impl Selector {
     pub fn matches_labels<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         let number = |key: &str| label(key).and_then(|value| value.parse::<i64>().ok());
         self.labels.iter().all(|demand| match demand {
-            Demand::In(key, values) => label(key).is_some_and(|value| values.iter().any(|wanted| wanted == value)),
+            Demand::In(key, values) => {
+                label(key).is_some_and(|value| values.iter().any(|wanted| wanted == value))
+            }
             Demand::NotIn(key, values) => {
                 label(key).is_none_or(|value| values.iter().all(|unwanted| unwanted != value))
             }

@@ -149,7 +149,8 @@ impl Status {
 
     /// Says that it was changed since it was read.
     pub fn stale(kind: Type, name: &str) -> Self {
-        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        let why =
+            "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(kind, name, why)
     }
 

@@ -169,11 +169,7 @@ impl Type {
     /// Returns `pods` or `deployments.apps`, as messages spell it.
     pub fn qualified(self) -> String {
         let info = self.info();
-        if info.group.is_empty() {
-            info.plural.to_owned()
-        } else {
-            format!("{}.{}", info.plural, info.group)
-        }
+        if info.group.is_empty() { info.plural.to_owned() } else { format!("{}.{}", info.plural, info.group) }
     }
 
     /// Finds the type of a path; `None` where the platform has no such resource.
