@@ -1,14 +1,19 @@
 //! opsdeck: a terminal operations console for multi-tenant Kubernetes platforms run by GitOps.
 
 pub mod actions;
+pub mod app;
 pub mod audit;
 pub mod clock;
 pub mod demo;
 pub mod gate;
 pub mod identity;
+pub mod keymap;
 pub mod kinds;
+pub mod nearest;
+pub mod settings;
 pub mod sources;
 pub mod store;
+pub mod theme;
 
 /// Installs the one TLS crypto provider of the process; a second call changes nothing.
 ///

@@ -1,0 +1,408 @@
+//! Commands: everything a key, the palette or the mouse can ask for, each described once.
+//!
+//! Keymap files, footer, help and the registry tests follow from this table. A command that would change a
+//! remote system only opens its question; the answer to the question ([`Command::Confirm`]) is the one that
+//! leads to a write, and it exists only while a plan is on screen.
+
+use crate::actions::Verb;
+
+/// Where a command can be given; also the section of the keymap file that binds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Place {
+    /// Everywhere, even while typing.
+    Always,
+    /// Everywhere, except while typing.
+    Global,
+    /// Wherever there are rows or lines to move over.
+    List,
+    /// In a table of a kind, and in the ranking of tenants.
+    Table,
+    /// Where an object is selected or shown.
+    Object,
+    /// Where an object is selected or shown that the verb can be applied to.
+    Verb,
+    /// In the view of an Application.
+    Application,
+    /// In text: documents, logs, help.
+    Text,
+    /// In logs.
+    Logs,
+    /// In the question that a plan asks.
+    Plan,
+    /// In the chooser of columns.
+    Columns,
+    /// While a line is typed.
+    Input,
+}
+
+impl Place {
+    /// Every place, in the order of help.
+    pub const ALL: [Self; 12] = [
+        Self::Verb,
+        Self::Object,
+        Self::Table,
+        Self::Application,
+        Self::Logs,
+        Self::Text,
+        Self::List,
+        Self::Plan,
+        Self::Columns,
+        Self::Input,
+        Self::Global,
+        Self::Always,
+    ];
+
+    /// Returns the name of its section in keymap files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Global => "global",
+            Self::List => "list",
+            Self::Table => "table",
+            Self::Object => "object",
+            Self::Verb => "verb",
+            Self::Application => "application",
+            Self::Text => "text",
+            Self::Logs => "logs",
+            Self::Plan => "plan",
+            Self::Columns => "columns",
+            Self::Input => "input",
+        }
+    }
+}
+
+macro_rules! commands {
+    ($($place:ident { $($(#[doc = $doc:literal])+ $command:ident = $name:literal, $label:literal;)+ })+) => {
+        /// Something a person can ask the console to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Command { $($($(#[doc = $doc])+ $command,)+)+ }
+
+        impl Command {
+            /// Every command, in the order of help.
+            pub const ALL: &'static [Command] = &[$($(Command::$command,)+)+];
+
+            /// Returns the name that keymap files and the palette use.
+            pub const fn name(self) -> &'static str {
+                match self { $($(Command::$command => $name,)+)+ }
+            }
+
+            /// Returns the word or two that stand in the footer.
+            pub const fn label(self) -> &'static str {
+                match self { $($(Command::$command => $label,)+)+ }
+            }
+
+            /// Returns the sentence that stands in help.
+            pub fn doc(self) -> &'static str {
+                match self { $($(Command::$command => concat!($($doc),+),)+)+ }.trim()
+            }
+
+            /// Returns where the command can be given.
+            pub const fn place(self) -> Place {
+                match self { $($(Command::$command => Place::$place,)+)+ }
+            }
+        }
+    };
+}
+
+commands! {
+    Verb {
+        /// Compares the Application with Git again.
+        Refresh = "refresh", "refresh";
+        /// Compares the Application with Git again and drops the manifest cache.
+        HardRefresh = "hard-refresh", "hard refresh";
+        /// Syncs the Application.
+        Sync = "sync", "sync";
+        /// Rolls the Application back to an entry of its history.
+        Rollback = "rollback", "roll back";
+        /// Terminates the running operation of the Application.
+        Terminate = "terminate", "terminate";
+        /// Switches auto-sync off and remembers exactly what it was.
+        HoldAutosync = "hold-autosync", "hold auto-sync";
+        /// Gives auto-sync back exactly as it was.
+        ReleaseAutosync = "release-autosync", "release auto-sync";
+        /// Deletes the pod.
+        DeletePod = "delete-pod", "delete";
+        /// Restarts the workload.
+        Restart = "restart", "restart";
+        /// Marks the node unschedulable.
+        Cordon = "cordon", "cordon";
+        /// Marks the node schedulable.
+        Uncordon = "uncordon", "uncordon";
+    }
+    Object {
+        /// Shows the fields that matter, conditions, events and related things.
+        Describe = "describe", "describe";
+        /// Shows the whole object as YAML.
+        Yaml = "yaml", "yaml";
+        /// Shows the logs of the pod, or of all pods of the workload.
+        Logs = "logs", "logs";
+        /// Shows the logs of the previous life of the containers.
+        PreviousLogs = "previous-logs", "previous logs";
+        /// Goes to the owner.
+        Owner = "owner", "owner";
+        /// Goes to the node.
+        Node = "node", "node";
+        /// Copies the name.
+        CopyName = "copy-name", "copy";
+        /// Copies the namespace.
+        CopyNamespace = "copy-namespace", "copy namespace";
+    }
+    Table {
+        /// Filters the rows.
+        Filter = "filter", "filter";
+        /// Marks the row, or takes the mark away.
+        Mark = "mark", "mark";
+        /// Marks the rows from the last mark to here.
+        MarkRange = "mark-range", "mark range";
+        /// Takes all marks away.
+        ClearMarks = "clear-marks", "clear marks";
+        /// Sorts by the column to the left.
+        SortLeft = "sort-left", "sort left";
+        /// Sorts by the column to the right.
+        SortRight = "sort-right", "sort right";
+        /// Turns the order round.
+        SortInvert = "sort-invert", "invert sort";
+        /// Sorts by name.
+        SortName = "sort-name", "sort by name";
+        /// Sorts by namespace.
+        SortNamespace = "sort-namespace", "sort by namespace";
+        /// Sorts by status.
+        SortStatus = "sort-status", "sort by status";
+        /// Sorts by age.
+        SortAge = "sort-age", "sort by age";
+        /// Shows all columns, or only those that fit.
+        Wide = "wide", "wide";
+        /// Chooses and orders the columns.
+        ChooseColumns = "choose-columns", "columns";
+        /// Copies the cell of the sorted column.
+        CopyCell = "copy-cell", "copy cell";
+        /// Copies the marked rows, or all that are shown, as a table.
+        CopyTable = "copy-table", "copy table";
+    }
+    Application {
+        /// Folds the resource.
+        Fold = "fold", "fold";
+        /// Unfolds the resource.
+        Unfold = "unfold", "unfold";
+        /// Shows the resources.
+        Resources = "resources", "resources";
+        /// Shows the history.
+        History = "history", "history";
+        /// Shows the operation with its results.
+        Operation = "operation", "operation";
+        /// Shows conditions, sync windows, and who would undo a manual change.
+        Conditions = "conditions", "conditions";
+    }
+    Logs {
+        /// Follows the newest line, or stops following.
+        Follow = "follow", "follow";
+        /// Shows the time of each line, or hides it.
+        Timestamps = "timestamps", "timestamps";
+        /// Switches between this and the previous life of the containers.
+        TogglePrevious = "toggle-previous", "previous";
+        /// Shows the next container alone, then all again.
+        NextContainer = "next-container", "container";
+        /// Shows all that is kept and follows it.
+        SinceTail = "since-tail", "tail";
+        /// Shows the last minute.
+        Since1m = "since-1m", "1m";
+        /// Shows the last five minutes.
+        Since5m = "since-5m", "5m";
+        /// Shows the last fifteen minutes.
+        Since15m = "since-15m", "15m";
+        /// Shows the last thirty minutes.
+        Since30m = "since-30m", "30m";
+        /// Shows the last hour.
+        Since1h = "since-1h", "1h";
+        /// Forgets the lines that are shown.
+        ClearLog = "clear-log", "clear";
+    }
+    Text {
+        /// Searches.
+        Search = "search", "search";
+        /// Goes to the next match.
+        NextMatch = "next-match", "next";
+        /// Goes to the previous match.
+        PreviousMatch = "previous-match", "previous";
+        /// Wraps long lines, or lets them run out of the screen.
+        Wrap = "wrap", "wrap";
+        /// Copies the text.
+        CopyText = "copy-text", "copy";
+    }
+    List {
+        /// Goes into what is selected.
+        Open = "open", "open";
+        /// Moves up.
+        Up = "up", "up";
+        /// Moves down.
+        Down = "down", "down";
+        /// Moves a page up.
+        PageUp = "page-up", "page up";
+        /// Moves a page down.
+        PageDown = "page-down", "page down";
+        /// Goes to the first.
+        Top = "top", "top";
+        /// Goes to the last.
+        Bottom = "bottom", "bottom";
+        /// Moves the columns or the text to the left.
+        Left = "left", "left";
+        /// Moves the columns or the text to the right.
+        Right = "right", "right";
+    }
+    Plan {
+        /// Runs the plan that is on screen.
+        Confirm = "confirm", "run";
+        /// Goes to the next field: the reason, the confirmation.
+        NextField = "next-field", "next field";
+        /// Also deletes what is no longer in Git, or does not.
+        TogglePrune = "toggle-prune", "prune";
+        /// Lets the server only pretend, or lets it do it.
+        ToggleDryRun = "toggle-dry-run", "dry run";
+        /// Replaces or deletes and creates where needed, or does not.
+        ToggleForce = "toggle-force", "force";
+        /// Applies only, without hooks, or runs them.
+        ToggleApplyOnly = "toggle-apply-only", "apply only";
+        /// Moves the plan's lines up.
+        PlanUp = "plan-up", "up";
+        /// Moves the plan's lines down.
+        PlanDown = "plan-down", "down";
+        /// Puts the question away; nothing was written.
+        PlanCancel = "plan-cancel", "cancel";
+    }
+    Columns {
+        /// Shows the column, or hides it.
+        ColumnToggle = "column-toggle", "show/hide";
+        /// Moves the column to the left.
+        ColumnEarlier = "column-earlier", "move left";
+        /// Moves the column to the right.
+        ColumnLater = "column-later", "move right";
+        /// Shows the columns as they are by default.
+        ColumnReset = "column-reset", "reset";
+    }
+    Input {
+        /// Takes the line.
+        Submit = "submit", "take";
+        /// Puts the line away.
+        Cancel = "cancel", "cancel";
+        /// Takes the completion.
+        Complete = "complete", "complete";
+        /// Selects the next suggestion.
+        SuggestionNext = "suggestion-next", "next";
+        /// Selects the previous suggestion.
+        SuggestionPrevious = "suggestion-previous", "previous";
+        /// Deletes the letter before the cursor.
+        DeleteBack = "delete-back", "delete";
+        /// Deletes the letter under the cursor.
+        DeleteForward = "delete-forward", "delete forward";
+        /// Deletes the word before the cursor.
+        DeleteWord = "delete-word", "delete word";
+        /// Empties the line.
+        ClearLine = "clear-line", "clear";
+        /// Moves the cursor to the left.
+        CursorLeft = "cursor-left", "left";
+        /// Moves the cursor to the right.
+        CursorRight = "cursor-right", "right";
+        /// Moves the cursor to the start.
+        CursorStart = "cursor-start", "start";
+        /// Moves the cursor to the end.
+        CursorEnd = "cursor-end", "end";
+    }
+    Global {
+        /// Opens the palette: kinds, names, contexts, tenants, themes, commands.
+        Palette = "palette", "command";
+        /// Shows the keys that apply here.
+        Help = "help", "help";
+        /// Goes back: clears the filter, closes, or returns to where one came from.
+        Back = "back", "back";
+        /// Goes back in the history of views.
+        HistoryBack = "history-back", "history back";
+        /// Goes forward in the history of views.
+        HistoryForward = "history-forward", "history forward";
+        /// Returns to the view before this one, and from there back here.
+        LastView = "last-view", "last view";
+        /// Goes to the next panel.
+        NextPanel = "next-panel", "next panel";
+        /// Goes to the previous panel.
+        PreviousPanel = "previous-panel", "previous panel";
+        /// Shows the overview.
+        Overview = "overview", "overview";
+        /// Shows the actions of this session and how they stand.
+        Actions = "actions", "actions";
+        /// Shows sources, requests, versions and files.
+        Info = "info", "info";
+        /// Switches the mouse on or off, so that the terminal's own selection works.
+        ToggleMouse = "toggle-mouse", "mouse";
+        /// Connects again and lists everything anew.
+        Reconnect = "reconnect", "reconnect";
+        /// Shows all tenants.
+        Tenant0 = "tenant-0", "all tenants";
+        /// Shows the first tenant of the header alone.
+        Tenant1 = "tenant-1", "tenant 1";
+        /// Shows the second tenant of the header alone.
+        Tenant2 = "tenant-2", "tenant 2";
+        /// Shows the third tenant of the header alone.
+        Tenant3 = "tenant-3", "tenant 3";
+        /// Shows the fourth tenant of the header alone.
+        Tenant4 = "tenant-4", "tenant 4";
+        /// Shows the fifth tenant of the header alone.
+        Tenant5 = "tenant-5", "tenant 5";
+        /// Shows the sixth tenant of the header alone.
+        Tenant6 = "tenant-6", "tenant 6";
+        /// Shows the seventh tenant of the header alone.
+        Tenant7 = "tenant-7", "tenant 7";
+        /// Shows the eighth tenant of the header alone.
+        Tenant8 = "tenant-8", "tenant 8";
+        /// Shows the ninth tenant of the header alone.
+        Tenant9 = "tenant-9", "tenant 9";
+    }
+    Always {
+        /// Quits.
+        Quit = "quit", "quit";
+        /// Gives the terminal back to the shell until `fg`.
+        Suspend = "suspend", "suspend";
+        /// Draws the whole screen again.
+        Redraw = "redraw", "redraw";
+    }
+}
+
+impl Command {
+    /// Finds a command by the name that keymap files use.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|command| command.name() == name)
+    }
+
+    /// Returns the verb whose question the command opens.
+    pub const fn verb(self) -> Option<Verb> {
+        Some(match self {
+            Self::Refresh => Verb::Refresh,
+            Self::HardRefresh => Verb::HardRefresh,
+            Self::Sync => Verb::Sync,
+            Self::Rollback => Verb::Rollback,
+            Self::Terminate => Verb::Terminate,
+            Self::HoldAutosync => Verb::HoldAutosync,
+            Self::ReleaseAutosync => Verb::ReleaseAutosync,
+            Self::DeletePod => Verb::DeletePod,
+            Self::Restart => Verb::Restart,
+            Self::Cordon => Verb::Cordon,
+            Self::Uncordon => Verb::Uncordon,
+            _ => return None,
+        })
+    }
+
+    /// Returns the number of the tenant key, 0 for all tenants.
+    pub const fn tenant(self) -> Option<usize> {
+        Some(match self {
+            Self::Tenant0 => 0,
+            Self::Tenant1 => 1,
+            Self::Tenant2 => 2,
+            Self::Tenant3 => 3,
+            Self::Tenant4 => 4,
+            Self::Tenant5 => 5,
+            Self::Tenant6 => 6,
+            Self::Tenant7 => 7,
+            Self::Tenant8 => 8,
+            Self::Tenant9 => 9,
+            _ => return None,
+        })
+    }
+}
