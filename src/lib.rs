@@ -13,6 +13,7 @@ pub mod nearest;
 pub mod settings;
 pub mod sources;
 pub mod store;
+pub mod text;
 pub mod theme;
 
 /// Installs the one TLS crypto provider of the process; a second call changes nothing.
