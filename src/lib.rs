@@ -6,6 +6,7 @@ pub mod audit;
 pub mod clock;
 pub mod demo;
 pub mod gate;
+pub mod human;
 pub mod identity;
 pub mod keymap;
 pub mod kinds;

@@ -1,0 +1,169 @@
+//! Numbers and times as people on call read them; screens, command line and messages share it.
+//!
+//! Pure: the moment, and the zone in which a time of day is meant, are handed in.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::kinds::Unit;
+
+/// Writes a length of time as kubectl does: `45s`, `4m30s`, `37m`, `5h20m`, `3d4h`, `120d`, `2y34d`.
+///
+/// The steps are those of `HumanDuration` in k8s.io/apimachinery, so that an age here is the age there.
+pub fn span(seconds: i64) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    const YEAR: i64 = 365 * DAY;
+    let seconds = seconds.max(0);
+    let two = |big: i64, unit: char, small: i64, fine: char| {
+        if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{small}{fine}") }
+    };
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        ..600 => two(seconds / MINUTE, 'm', seconds % MINUTE, 's'),
+        ..10_800 => format!("{}m", seconds / MINUTE),
+        ..28_800 => two(seconds / HOUR, 'h', seconds % HOUR / MINUTE, 'm'),
+        ..172_800 => format!("{}h", seconds / HOUR),
+        ..691_200 => two(seconds / DAY, 'd', seconds % DAY / HOUR, 'h'),
+        _ if seconds < 2 * YEAR => format!("{}d", seconds / DAY),
+        _ if seconds < 8 * YEAR => two(seconds / YEAR, 'y', seconds % YEAR / DAY, 'd'),
+        _ => format!("{}y", seconds / YEAR),
+    }
+}
+
+/// Writes the time from `then` to `now`; a moment to come reads `in 5m`.
+pub fn age(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.as_second() - then.as_second();
+    // Clocks of two machines differ by a little: that is not the future.
+    if seconds < -5 { format!("in {}", span(-seconds)) } else { span(seconds) }
+}
+
+/// Writes a whole number with its thousands apart: `10,000`.
+pub fn count(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+    if number < 0 {
+        text.push('-');
+    }
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Writes a percentage with one digit below ten and none above: `0.2`, `8.1`, `96`.
+pub fn percent(value: f64) -> String {
+    if !value.is_finite() {
+        return "?".to_owned();
+    }
+    // A little is not nothing.
+    if value > 0.0 && value < 0.05 {
+        return "<0.1".to_owned();
+    }
+    // 9.96 is 10, not 10.0.
+    if value.abs() < 9.95 && value != value.trunc() { format!("{value:.1}") } else { format!("{value:.0}") }
+}
+
+/// Writes an amount with its unit: `250m` and `1.5` cores, `512Mi` and `1.5Gi` of bytes.
+pub fn quantity(value: f64, unit: Unit) -> String {
+    if !value.is_finite() {
+        return "?".to_owned();
+    }
+    match unit {
+        Unit::Cores if value != 0.0 && value.abs() < 1.0 => format!("{:.0}m", value * 1000.0),
+        Unit::Cores | Unit::Plain => decimal(value),
+        Unit::Bytes => {
+            const STEPS: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+            let mut value = value;
+            let mut step = 0;
+            while value.abs() >= 1024.0 && step + 1 < STEPS.len() {
+                value /= 1024.0;
+                step += 1;
+            }
+            format!("{}{}", decimal(value), STEPS[step])
+        }
+    }
+}
+
+/// One digit after the point where it says something.
+fn decimal(value: f64) -> String {
+    if value.abs() >= 99.95 || (value - value.round()).abs() < 0.05 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+/// Writes the time of day to the second: `14:02:31`.
+pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
+    let at = zone.to_datetime(at);
+    format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second())
+}
+
+/// Writes the time of day to the minute, with the date where it is another day than `now`: `13:58`,
+/// `Nov 20 13:58`.
+pub fn moment(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let (then, today) = (zone.to_datetime(at), zone.to_datetime(now));
+    let time = format!("{:02}:{:02}", then.hour(), then.minute());
+    if then.date() == today.date() { time } else { format!("{} {time}", then.strftime("%b %-d")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_of_time_read_as_in_kubectl() {
+        let minute = 60;
+        let (hour, day) = (60 * minute, 24 * 60 * minute);
+        // Values of TestHumanDuration in k8s.io/apimachinery/pkg/util/duration.
+        for (seconds, text) in [
+            (1, "1s"),
+            (70, "70s"),
+            (190, "3m10s"),
+            (70 * minute, "70m"),
+            (47 * hour, "47h"),
+            (49 * hour, "2d1h"),
+            (8 * day + 2 * hour, "8d"),
+            (367 * day, "367d"),
+            (365 * 2 * day + 25 * hour, "2y1d"),
+            (365 * 8 * day + 2 * hour, "8y"),
+        ] {
+            assert_eq!(span(seconds), text, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_moment_to_come_is_not_an_age() {
+        let now: Timestamp = "2026-01-01T10:00:00Z".parse().unwrap();
+        assert_eq!(age(now, "2026-01-01T09:56:00Z".parse().unwrap()), "4m");
+        assert_eq!(age(now, "2026-01-01T10:00:02Z".parse().unwrap()), "0s");
+        assert_eq!(age(now, "2026-01-01T18:00:00Z".parse().unwrap()), "in 8h");
+    }
+
+    #[test]
+    fn numbers_carry_what_a_glance_needs() {
+        assert_eq!(count(-1_234_567), "-1,234,567");
+        assert_eq!(count(999), "999");
+        assert_eq!([0.0, 0.04, 8.13, 9.97, 96.4].map(percent), ["0", "<0.1", "8.1", "10", "96"]);
+        assert_eq!(percent(f64::NAN), "?");
+        assert_eq!(quantity(0.25, Unit::Cores), "250m");
+        assert_eq!(quantity(1.5, Unit::Cores), "1.5");
+        assert_eq!(quantity(0.0, Unit::Cores), "0");
+        assert_eq!(quantity(536_870_912.0, Unit::Bytes), "512Mi");
+        assert_eq!(quantity(1_610_612_736.0, Unit::Bytes), "1.5Gi");
+    }
+
+    #[test]
+    fn a_time_of_another_day_names_the_day() {
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let zone = TimeZone::UTC;
+        assert_eq!(moment("2026-11-21T08:05:00Z".parse().unwrap(), now, &zone), "08:05");
+        assert_eq!(moment("2026-11-20T08:05:00Z".parse().unwrap(), now, &zone), "Nov 20 08:05");
+        assert_eq!(clock(now, &zone), "10:00:00");
+    }
+}
