@@ -20,12 +20,12 @@ pub fn span(seconds: i64) -> String {
         if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{small}{fine}") }
     };
     match seconds {
-        ..120 => format!("{seconds}s"),
-        ..600 => two(seconds / MINUTE, 'm', seconds % MINUTE, 's'),
-        ..10_800 => format!("{}m", seconds / MINUTE),
-        ..28_800 => two(seconds / HOUR, 'h', seconds % HOUR / MINUTE, 'm'),
-        ..172_800 => format!("{}h", seconds / HOUR),
-        ..691_200 => two(seconds / DAY, 'd', seconds % DAY / HOUR, 'h'),
+        0..120 => format!("{seconds}s"),
+        120..600 => two(seconds / MINUTE, 'm', seconds % MINUTE, 's'),
+        600..10_800 => format!("{}m", seconds / MINUTE),
+        10_800..28_800 => two(seconds / HOUR, 'h', seconds % HOUR / MINUTE, 'm'),
+        28_800..172_800 => format!("{}h", seconds / HOUR),
+        172_800..691_200 => two(seconds / DAY, 'd', seconds % DAY / HOUR, 'h'),
         _ if seconds < 2 * YEAR => format!("{}d", seconds / DAY),
         _ if seconds < 8 * YEAR => two(seconds / YEAR, 'y', seconds % YEAR / DAY, 'd'),
         _ => format!("{}y", seconds / YEAR),
@@ -65,7 +65,11 @@ pub fn percent(value: f64) -> String {
         return "<0.1".to_owned();
     }
     // 9.96 is 10, not 10.0.
-    if value.abs() < 9.95 && value != value.trunc() { format!("{value:.1}") } else { format!("{value:.0}") }
+    if value.abs() < 9.95 && value.fract().abs() > f64::EPSILON {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.0}")
+    }
 }
 
 /// Writes an amount with its unit: `250m` and `1.5` cores, `512Mi` and `1.5Gi` of bytes.

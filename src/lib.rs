@@ -16,6 +16,7 @@ pub mod sources;
 pub mod store;
 pub mod text;
 pub mod theme;
+pub mod widgets;
 
 /// Installs the one TLS crypto provider of the process; a second call changes nothing.
 ///
