@@ -1,0 +1,66 @@
+//! Effects: what the program will do, as data that tests compare.
+//!
+//! Nothing here writes to a remote system by itself: [`Effect::Carry`] is the only one that can lead to a
+//! write, and the runner takes it through the gate.
+
+use crate::actions::{Answer, Plan, Request};
+use crate::app::logs::Since;
+use crate::identity::{Context, ObjectRef, Text};
+use crate::store::Query;
+
+/// Something the program will do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// End the program.
+    Quit,
+    /// Give the terminal back to the shell until the program is continued.
+    Suspend,
+    /// Draw the whole screen again.
+    Redraw,
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Use another theme.
+    Theme(String),
+    /// Put text on the clipboard of the person's terminal (OSC 52).
+    Copy(String),
+    /// Connect to a context; the one that is open is closed.
+    Connect(Context),
+    /// Fetch a whole object.
+    Fetch(ObjectRef),
+    /// Make the plan of a request.
+    Plan {
+        /// The number of the asking, which comes back with the plan.
+        number: u64,
+        /// What is asked for.
+        request: Request,
+    },
+    /// Carry out a plan with the person's answer.
+    Carry {
+        /// The plan as it was shown.
+        plan: Box<Plan>,
+        /// The answer.
+        answer: Answer,
+    },
+}
+
+/// What the views on screen need to be kept: the runner starts and stops tasks so that it is so.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// A list.
+    List(Query),
+    /// Logs.
+    Logs(LogsOf),
+}
+
+/// The logs of a pod or workload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LogsOf {
+    /// The pod or workload.
+    pub object: ObjectRef,
+    /// One container; `None` for all.
+    pub container: Option<Text>,
+    /// Whether of the previous life.
+    pub previous: bool,
+    /// How far back.
+    pub since: Since,
+}

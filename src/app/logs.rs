@@ -1,0 +1,79 @@
+//! The logs of a pod, or of all pods of a workload: a bounded ring of lines, and a window over it.
+//!
+//! Lines beyond the bound are dropped from the old end and counted; the count is on screen.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use crate::app::detail::Page;
+use crate::identity::{ObjectRef, Text};
+use crate::sources::SourceError;
+
+/// How far back the logs are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Since {
+    /// The last so many lines, then everything new.
+    Tail,
+    /// So many minutes.
+    Minutes(u32),
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The pod.
+    pub pod: Text,
+    /// The container.
+    pub container: Text,
+    /// When it was written, as the kubelet says.
+    pub at: Option<Timestamp>,
+    /// The text, cleaned.
+    pub text: Box<str>,
+}
+
+/// The state of the logs view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Logs {
+    /// The pod or the workload.
+    pub object: ObjectRef,
+    /// The one container to show; `None` for all.
+    pub container: Option<Text>,
+    /// The containers that have spoken, for choosing one.
+    pub containers: Vec<Text>,
+    /// Whether the previous life is shown.
+    pub previous: bool,
+    /// How far back.
+    pub since: Since,
+    /// Whether the newest line is kept in sight.
+    pub follow: bool,
+    /// Whether the time stands before each line.
+    pub timestamps: bool,
+    /// The lines, oldest first.
+    pub lines: VecDeque<LogLine>,
+    /// How many lines were dropped because there was no room.
+    pub dropped: u64,
+    /// Streams that ended badly: pod or container, and why.
+    pub failures: Vec<(Text, SourceError)>,
+    /// Window and search.
+    pub page: Page,
+}
+
+impl Logs {
+    /// Opens the logs of a pod or workload.
+    pub fn new(object: ObjectRef, previous: bool) -> Self {
+        Self {
+            object,
+            container: None,
+            containers: Vec::new(),
+            previous,
+            since: Since::Tail,
+            follow: !previous,
+            timestamps: false,
+            lines: VecDeque::new(),
+            dropped: 0,
+            failures: Vec::new(),
+            page: Page::default(),
+        }
+    }
+}

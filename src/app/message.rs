@@ -1,0 +1,85 @@
+//! Messages: what tasks say to the state. (Mail for the store is [`crate::store::Envelope`].)
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::actions::{Outcome, Plan, Progress};
+use crate::app::effect::LogsOf;
+use crate::app::logs::LogLine;
+use crate::app::session::{Link, Reachable};
+use crate::identity::{Context, ObjectRef, Text};
+use crate::sources::SourceError;
+
+/// Something a task has to say.
+#[derive(Debug)]
+pub enum Message {
+    /// The contexts that can be opened.
+    Contexts(Vec<Reachable>),
+    /// How the connection to a context stands.
+    Link {
+        /// The context.
+        context: Context,
+        /// How it stands.
+        link: Link,
+        /// The namespace that the kubeconfig names.
+        namespace: Option<Text>,
+    },
+    /// A whole object, or why not.
+    Document {
+        /// The object.
+        object: ObjectRef,
+        /// What came.
+        result: Result<Arc<Value>, SourceError>,
+    },
+    /// A plan, as far as it is made; each replaces the one before.
+    Planned {
+        /// The number of the asking.
+        number: u64,
+        /// The plan, or why there is none.
+        result: Result<Box<Plan>, String>,
+    },
+    /// An answer was refused by the gate; nothing was written.
+    Refused {
+        /// The plan's id.
+        id: String,
+        /// Why.
+        why: String,
+    },
+    /// How far an action is.
+    Progress(Progress),
+    /// How an action ended.
+    Ended {
+        /// The action's id.
+        id: String,
+        /// How.
+        outcome: Outcome,
+    },
+    /// Lines of a log.
+    Logged {
+        /// Which logs.
+        of: LogsOf,
+        /// The lines, in order.
+        lines: Vec<LogLine>,
+        /// Lines that were dropped on the way because the console could not take them.
+        dropped: u64,
+    },
+    /// A stream of a log ended badly.
+    LogFailed {
+        /// Which logs.
+        of: LogsOf,
+        /// The pod or container.
+        stream: Text,
+        /// Why.
+        error: SourceError,
+    },
+    /// Requests sent in all, and in the last minute.
+    Requests {
+        /// In all.
+        total: u64,
+        /// In the last minute.
+        minute: u64,
+    },
+    /// A sentence about something that went wrong without a place of its own.
+    Trouble(String),
+}

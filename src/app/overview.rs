@@ -1,0 +1,32 @@
+//! The overview: tenants worst first, what changed in the last hour, and what is suspected.
+//!
+//! It holds which panel has the keys and a window over each; the rows are conclusions of the model.
+
+use crate::app::table::Filter;
+use crate::app::viewport::Viewport;
+use crate::identity::Text;
+
+/// A panel of the overview; its number is its place in [`crate::app::spot::Spot::Panel`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Panel {
+    /// Tenants, worst first.
+    #[default]
+    Tenants,
+    /// What changed, newest first.
+    Changes,
+}
+
+/// The state of the overview.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overview {
+    /// The panel that has the keys.
+    pub panel: Panel,
+    /// The window over the tenants.
+    pub tenants: Viewport,
+    /// The tenant that is selected, by name: it stays selected when the ranking moves.
+    pub selected: Option<Text>,
+    /// The window over the changes.
+    pub changes: Viewport,
+    /// A filter over the tenants' names.
+    pub filter: Filter,
+}
