@@ -5,12 +5,23 @@
 //! Nothing outside `main`, `cli` and the tests may use it: no part of the console knows that it talks to it.
 
 pub mod deletion;
+pub mod deployments;
 pub mod estate;
 pub mod fields;
 pub mod images;
+pub mod kubelet;
 pub mod manifests;
 pub mod objects;
+pub mod pods;
+pub mod quota;
+pub mod recorder;
+pub mod replicasets;
+pub mod scheduler;
+pub mod seed;
 pub mod selector;
 pub mod status;
 pub mod types;
+pub mod untyped;
+pub mod usage;
+pub mod view;
 pub mod world;
