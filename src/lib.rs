@@ -2,8 +2,10 @@
 
 pub mod actions;
 pub mod app;
+pub mod args;
 pub mod audit;
 pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod gate;
 pub mod human;

@@ -15,9 +15,9 @@ pub enum Environment {
     Qa,
     /// The last step before production.
     Staging,
-    /// Production: protected, a name must be typed.
+    /// Production: protected, a name must be typed before anything is changed.
     Prod,
-    /// Nobody has said: treated as protected, because a guess could be wrong in the worst way.
+    /// Nobody has said, and no pattern fits; protected where configuration says so.
     Unknown,
 }
 
@@ -45,11 +45,6 @@ impl Environment {
             Self::Prod => "prod",
             Self::Unknown => "unknown",
         }
-    }
-
-    /// Tells whether a name must be typed before anything is changed.
-    pub const fn is_protected(self) -> bool {
-        matches!(self, Self::Prod | Self::Unknown)
     }
 }
 
@@ -99,6 +94,8 @@ pub struct Session {
     pub context: Option<Context>,
     /// What it is used for.
     pub environment: Environment,
+    /// Whether a name must be typed before anything is changed.
+    pub protected: bool,
     /// Why nothing may be written, where that is so: the flag or the line of configuration.
     pub readonly: Option<String>,
     /// The contexts that can be opened, in the order of the kubeconfig.

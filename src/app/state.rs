@@ -78,6 +78,7 @@ impl State {
             session: Session {
                 context: None,
                 environment: Environment::Unknown,
+                protected: false,
                 readonly: None,
                 contexts: Vec::new(),
                 link: Link::None,

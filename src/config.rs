@@ -1,0 +1,239 @@
+//! Configuration: defaults, then `config.toml`, then `OPSDECK_*`, then flags; each value knows where it came
+//! from.
+//!
+//! Every setting is described once, in [`KEYS`]: its key, what it takes, its default and its sentence. The
+//! file reader, the environment, the flags, `opsdeck config` and the test that holds `assets/config.toml`
+//! equal to the defaults follow from it. Nothing here opens a connection or knows a screen.
+
+mod contexts;
+mod keys;
+mod paths;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use contexts::{ContextRule, Standing};
+pub use keys::{KEYS, Key, Takes, Value};
+pub use paths::Paths;
+
+use crate::settings::{Entry, Place, Section, SettingsError, Source, not_one_of};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the default.
+    Default,
+    /// A line of a file.
+    File(Place),
+    /// A variable of the environment.
+    Environment(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(place) => write!(f, "{place}"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::Flag(name) => write!(f, "flag {name}"),
+        }
+    }
+}
+
+/// A value with its key and origin, as `opsdeck config` prints it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The key, such as `logs.lines`.
+    pub key: String,
+    /// The value as TOML.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it is for, in a sentence.
+    pub doc: &'static str,
+}
+
+/// Whether lines are drawn with line characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Borders {
+    /// As the locale can show.
+    Auto,
+    /// With line characters.
+    Unicode,
+    /// With `+`, `-` and `|`.
+    Ascii,
+}
+
+/// How tenants are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRules {
+    /// Labels of namespaces whose value names the tenant, tried in order.
+    pub namespace_labels: Vec<String>,
+    /// Whether an Application without a namespace of a tenant belongs to the tenant of its AppProject's name.
+    pub app_project: bool,
+    /// Names of namespaces where no label says it: `*` is the tenant, such as `tenant-*`; empty for none.
+    pub name_patterns: Vec<String>,
+    /// Namespaces that belong to the platform and to no tenant; patterns with `*`.
+    pub ignore: Vec<String>,
+}
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The theme.
+    pub theme: String,
+    /// The keymap preset.
+    pub keymap: String,
+    /// Whether the mouse is taken.
+    pub mouse: bool,
+    /// How borders are drawn.
+    pub borders: Borders,
+    /// Whether every change is refused.
+    pub readonly: bool,
+    /// Environments that are protected besides `prod`.
+    pub also_protect: Vec<String>,
+    /// Namespaces that are listed where listing all of them is forbidden.
+    pub namespaces: Vec<String>,
+    /// How tenants are found.
+    pub tenants: TenantRules,
+    /// Minutes for which a rollback is watched after the operation.
+    pub watch_minutes: u32,
+    /// Minutes for which auto-sync is held.
+    pub hold_minutes: u32,
+    /// Lines of a log that are kept.
+    pub log_lines: usize,
+    /// Lines of each container that are asked for at first.
+    pub log_tail: u32,
+    /// What holds for contexts, by pattern; the first that says something counts.
+    pub contexts: Vec<ContextRule>,
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let mut config = Self {
+            theme: String::new(),
+            keymap: String::new(),
+            mouse: false,
+            borders: Borders::Auto,
+            readonly: false,
+            also_protect: Vec::new(),
+            namespaces: Vec::new(),
+            tenants: TenantRules {
+                namespace_labels: Vec::new(),
+                app_project: false,
+                name_patterns: Vec::new(),
+                ignore: Vec::new(),
+            },
+            watch_minutes: 0,
+            hold_minutes: 0,
+            log_lines: 0,
+            log_tail: 0,
+            contexts: contexts::defaults(),
+            origins: BTreeMap::new(),
+        };
+        for key in KEYS {
+            (key.set)(&mut config, key.default());
+        }
+        config
+    }
+}
+
+impl Config {
+    /// Returns the text of the documented default file.
+    pub fn default_text() -> &'static str {
+        include_str!("../assets/config.toml")
+    }
+
+    /// Lays file, environment and flags over the defaults, in this order.
+    pub fn load(
+        file: Option<Source<'_>>,
+        variable: impl Fn(&str) -> Option<String>,
+        flags: &[(&'static str, String, &'static str)],
+    ) -> Result<Self, SettingsError> {
+        let mut config = Self::default();
+        if let Some(file) = file {
+            config.read(&file)?;
+        }
+        for key in KEYS {
+            let name = key.variable();
+            if let Some(text) = variable(&name).filter(|text| !text.is_empty()) {
+                let value =
+                    key.parse(&text).map_err(|what| SettingsError::Value { origin: name.clone(), what })?;
+                config.set(key, value, Origin::Environment(name));
+            }
+        }
+        for (name, text, flag) in flags {
+            if let Some(key) = KEYS.iter().find(|key| key.name == *name) {
+                let origin = (*flag).to_owned();
+                let value =
+                    key.parse(text).map_err(|what| SettingsError::Value { origin: origin.clone(), what })?;
+                config.set(key, value, Origin::Flag(origin));
+            }
+        }
+        Ok(config)
+    }
+
+    fn set(&mut self, key: &'static Key, value: Value, origin: Origin) {
+        (key.set)(self, value);
+        self.origins.insert(key.name, origin);
+    }
+
+    fn read(&mut self, source: &Source<'_>) -> Result<(), SettingsError> {
+        let mut contexts = Vec::new();
+        for entry in source.parse()?.entries() {
+            if entry.name == "contexts" {
+                contexts = contexts::read(&entry.section()?)?;
+            } else if KEYS.iter().any(|key| key.section() == Some(entry.name.as_str())) {
+                self.read_section(&entry.section()?)?;
+            } else {
+                self.read_entry(&entry)?;
+            }
+        }
+        // A person's patterns come first: the first that says something counts.
+        contexts.append(&mut self.contexts);
+        self.contexts = contexts;
+        Ok(())
+    }
+
+    fn read_section(&mut self, section: &Section<'_>) -> Result<(), SettingsError> {
+        section.entries().iter().try_for_each(|entry| self.read_entry(entry))
+    }
+
+    fn read_entry(&mut self, entry: &Entry<'_>) -> Result<(), SettingsError> {
+        let Some(key) = KEYS.iter().find(|key| key.name == entry.path) else {
+            let names: Vec<_> = KEYS.iter().map(|key| key.name).chain(["contexts"]).collect();
+            return Err(entry.wrong(not_one_of("setting", &entry.path, &names)));
+        };
+        let value = key.read(entry)?;
+        self.set(key, value, Origin::File(entry.place()));
+        Ok(())
+    }
+
+    /// Returns every value with its origin, in the order of the documentation; patterns of contexts last.
+    pub fn settings(&self) -> Vec<Setting> {
+        let plain = KEYS.iter().map(|key| Setting {
+            key: key.name.to_owned(),
+            value: (key.get)(self).to_string(),
+            origin: self.origin(key.name),
+            doc: key.doc,
+        });
+        plain.chain(self.contexts.iter().flat_map(ContextRule::settings)).collect()
+    }
+
+    /// Returns where a value came from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Returns what holds for a context.
+    pub fn standing(&self, context: &str) -> Standing {
+        let everywhere = self.readonly.then(|| self.origin("readonly").to_string());
+        contexts::standing(&self.contexts, context, everywhere, &self.also_protect, &self.namespaces)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! What holds for a context: its environment, whether it may be changed, what may be listed there.
+
+use super::{Origin, Setting};
+use crate::app::session::Environment;
+use crate::settings::{Place, Section, SettingsError};
+
+/// What a pattern of contexts says; what it leaves open a later pattern may say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContextRule {
+    /// The pattern: `*` stands for any letters, case does not matter.
+    pub pattern: String,
+    /// The environment.
+    pub environment: Option<Environment>,
+    /// Whether changes are refused.
+    pub readonly: Option<bool>,
+    /// The namespaces to list where listing all of them is forbidden.
+    pub namespaces: Option<Vec<String>>,
+    /// The line that says so; `None` for a default.
+    pub place: Option<Place>,
+}
+
+/// What holds for one context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its environment.
+    pub environment: Environment,
+    /// Whether a name must be typed before anything is changed.
+    pub protected: bool,
+    /// Why changes are refused, where they are: the flag or the line of configuration.
+    pub readonly: Option<String>,
+    /// The namespaces to list where listing all of them is forbidden.
+    pub namespaces: Vec<String>,
+}
+
+/// The patterns that come with the program. Local clusters are development; a name that fits nothing is an
+/// unknown environment and is shown as such.
+const DEFAULTS: &[(&str, Environment)] = &[
+    ("*prod*", Environment::Prod),
+    ("*prd*", Environment::Prod),
+    ("*stag*", Environment::Staging),
+    ("*stg*", Environment::Staging),
+    ("*qa*", Environment::Qa),
+    ("*test*", Environment::Qa),
+    ("*dev*", Environment::Dev),
+    ("kind-*", Environment::Dev),
+    ("k3d-*", Environment::Dev),
+    ("minikube", Environment::Dev),
+    ("docker-desktop", Environment::Dev),
+    ("rancher-desktop", Environment::Dev),
+];
+
+pub(super) fn defaults() -> Vec<ContextRule> {
+    // `nonprod-eu-1` is not production, though `*prod*` fits it.
+    let not = [("*nonprod*", Environment::Staging), ("*non-prod*", Environment::Staging)];
+    not.iter()
+        .chain(DEFAULTS)
+        .map(|(pattern, environment)| ContextRule {
+            pattern: (*pattern).to_owned(),
+            environment: Some(*environment),
+            readonly: None,
+            namespaces: None,
+            place: None,
+        })
+        .collect()
+}
+
+pub(super) fn read(section: &Section<'_>) -> Result<Vec<ContextRule>, SettingsError> {
+    let mut rules = Vec::new();
+    for entry in section.entries() {
+        let table = entry.section()?;
+        table.allow(&["environment", "readonly", "namespaces"])?;
+        let mut rule = ContextRule {
+            pattern: entry.name.clone(),
+            environment: None,
+            readonly: None,
+            namespaces: None,
+            place: Some(entry.place()),
+        };
+        if let Some(word) = table.get("environment") {
+            rule.environment = Environment::named(&word.word(&Environment::NAMES)?);
+        }
+        if let Some(flag) = table.get("readonly") {
+            rule.readonly = Some(flag.flag()?);
+        }
+        if let Some(list) = table.get("namespaces") {
+            rule.namespaces = Some(list.strings()?);
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+pub(super) fn standing(
+    rules: &[ContextRule],
+    context: &str,
+    readonly_everywhere: Option<String>,
+    also_protect: &[String],
+    namespaces: &[String],
+) -> Standing {
+    let fitting = || rules.iter().filter(|rule| fits(&rule.pattern, context));
+    let environment = fitting().find_map(|rule| rule.environment).unwrap_or(Environment::Unknown);
+    let readonly = readonly_everywhere.or_else(|| {
+        let rule = fitting().find(|rule| rule.readonly.is_some())?;
+        (rule.readonly == Some(true)).then(|| rule.origin().to_string())
+    });
+    Standing {
+        environment,
+        protected: environment == Environment::Prod
+            || also_protect.iter().any(|word| word == environment.word()),
+        readonly,
+        namespaces: fitting().find_map(|rule| rule.namespaces.clone()).unwrap_or_else(|| namespaces.to_vec()),
+    }
+}
+
+impl ContextRule {
+    fn origin(&self) -> Origin {
+        self.place.clone().map_or(Origin::Default, Origin::File)
+    }
+
+    pub(super) fn settings(&self) -> Vec<Setting> {
+        let setting = |name: &str, value: String, doc| Setting {
+            key: format!("contexts.\"{}\".{name}", self.pattern),
+            value,
+            origin: self.origin(),
+            doc,
+        };
+        let mut all = Vec::new();
+        if let Some(environment) = self.environment {
+            let value = format!("\"{}\"", environment.word());
+            all.push(setting("environment", value, "What contexts of this name are used for."));
+        }
+        if let Some(readonly) = self.readonly {
+            all.push(setting("readonly", readonly.to_string(), "Whether changes are refused there."));
+        }
+        if let Some(namespaces) = &self.namespaces {
+            let value = toml::Value::from(namespaces.clone()).to_string();
+            all.push(setting("namespaces", value, "Namespaces to list where not all may be listed."));
+        }
+        all
+    }
+}
+
+/// Tells whether a name fits a pattern in which `*` stands for any letters.
+pub(crate) fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}

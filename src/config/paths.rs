@@ -1,0 +1,56 @@
+//! Where configuration and state live.
+
+use std::path::PathBuf;
+
+use directories::ProjectDirs;
+
+/// The directories and files of this person on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// `config.toml`, `keymap.toml`, `themes/`.
+    pub config: PathBuf,
+    /// The audit, the log, what is held, and what the embedded platform keeps.
+    pub state: PathBuf,
+}
+
+impl Paths {
+    /// Finds the directories as the system has them.
+    ///
+    /// `OPSDECK_CONFIG_DIR` and `OPSDECK_STATE_DIR` move them. Where the system names no home directory, the
+    /// working directory is used.
+    pub fn find(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let own = |name| variable(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let system = ProjectDirs::from("", "", "opsdeck");
+        let config = system.as_ref().map(|dirs| dirs.config_dir().to_owned());
+        let state = system.as_ref().map(|dirs| dirs.state_dir().unwrap_or(dirs.data_local_dir()).to_owned());
+        Self {
+            config: own("OPSDECK_CONFIG_DIR").or(config).unwrap_or_else(|| PathBuf::from(".opsdeck")),
+            state: own("OPSDECK_STATE_DIR").or(state).unwrap_or_else(|| PathBuf::from(".opsdeck")),
+        }
+    }
+
+    /// Returns the configuration file.
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    /// Returns the person's keymap file.
+    pub fn keymap_file(&self) -> PathBuf {
+        self.config.join("keymap.toml")
+    }
+
+    /// Returns the person's themes directory.
+    pub fn themes(&self) -> PathBuf {
+        self.config.join("themes")
+    }
+
+    /// Returns the log file.
+    pub fn log_file(&self) -> PathBuf {
+        self.state.join("opsdeck.log")
+    }
+
+    /// Returns the audit file.
+    pub fn audit_file(&self) -> PathBuf {
+        self.state.join("audit.jsonl")
+    }
+}
