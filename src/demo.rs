@@ -8,6 +8,7 @@ pub mod deletion;
 pub mod deployments;
 pub mod estate;
 pub mod fields;
+pub mod git;
 pub mod images;
 pub mod kubelet;
 pub mod manifests;
