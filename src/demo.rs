@@ -4,11 +4,17 @@
 //! wire protocols on the loopback interface only, and it never reads the user's kubeconfig or AWS profile.
 //! Nothing outside `main`, `cli` and the tests may use it: no part of the console knows that it talks to it.
 
+pub mod argo_diff;
+pub mod argo_health;
+pub mod argo_manifests;
+pub mod argo_render;
+pub mod argo_window;
 pub mod deletion;
 pub mod deployments;
 pub mod estate;
 pub mod fields;
 pub mod git;
+pub mod gitops;
 pub mod images;
 pub mod kubelet;
 pub mod manifests;
