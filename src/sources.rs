@@ -5,6 +5,19 @@
 
 use jiff::Timestamp;
 
+pub mod access;
+mod answer;
+mod backoff;
+mod credential;
+pub mod discovery;
+pub mod kubeconfig;
+pub mod kubernetes;
+pub mod objects;
+mod reader;
+
+pub use kubeconfig::{ConnectError, Contexts, Entry, Places};
+pub use kubernetes::{Connection, Standing, Traffic};
+
 /// Why a source could not answer: the few cases a screen can act on, each a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {

@@ -1,0 +1,346 @@
+//! Turns whatever came instead of an answer into one of the few errors a screen can act on.
+//!
+//! The one place that knows what the status codes, `Status` bodies, plain texts and proxies' pages of the
+//! Kubernetes API mean (contracts 3.13). Everything that it quotes is cleaned.
+
+use http::{HeaderMap, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::SourceError;
+use super::kubeconfig::causes;
+use crate::identity::Text;
+
+/// How much of a foreign text is quoted.
+const QUOTE: usize = 300;
+
+/// What was asked, for the sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The verb in Kubernetes terms: get, list, watch, patch, delete, create.
+    pub verb: &'static str,
+    /// The object or type, such as `pods in tenant-2`.
+    pub what: String,
+    /// The address, without credentials.
+    pub place: Text,
+}
+
+/// The parts of a `Status` object that an error is made from.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Status {
+    kind: String,
+    message: Option<String>,
+    reason: Option<String>,
+    code: Option<u16>,
+    details: Option<Details>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Details {
+    causes: Option<Vec<Cause>>,
+    retry_after_seconds: Option<i64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Cause {
+    reason: Option<String>,
+    message: Option<String>,
+    field: Option<String>,
+}
+
+impl Status {
+    /// Reads a `Status`; `None` where the bytes are something else.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Self>(body).ok().filter(|status| status.kind == "Status")
+    }
+
+    /// Tells whether the version that was asked for is too old, so that only a new list helps.
+    pub(super) fn is_expired(&self) -> bool {
+        self.code == Some(410) || matches!(self.reason.as_deref(), Some("Expired" | "Gone"))
+    }
+
+    /// Returns the error, as if it had come with its own code.
+    pub(super) fn error(&self, asked: &Asked, now: Timestamp) -> SourceError {
+        let code = self.code.and_then(|code| StatusCode::from_u16(code).ok());
+        told(asked, code.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), self, None, now)
+    }
+}
+
+/// Turns an answer with an error code into an error.
+pub(super) fn refusal(
+    asked: &Asked,
+    code: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: Timestamp,
+) -> SourceError {
+    let retry_after = headers
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|seconds| seconds.parse::<i64>().ok());
+    if let Some(status) = Status::read(body) {
+        return told(asked, code, &status, retry_after, now);
+    }
+    let text = quote(&String::from_utf8_lossy(body));
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("<!doctype") || lower.starts_with("<html") {
+        // Not the API server: a proxy or a login page stands in between.
+        return SourceError::Unreachable {
+            what: "the Kubernetes API".into(),
+            place: asked.place.to_string(),
+            reason: format!(
+                "a web page came instead ({}): a proxy or a login stands in between",
+                named(code)
+            ),
+        };
+    }
+    let status = Status { message: Some(text), ..Status::default() };
+    told(asked, code, &status, retry_after, now)
+}
+
+fn told(
+    asked: &Asked,
+    code: StatusCode,
+    status: &Status,
+    retry_after: Option<i64>,
+    now: Timestamp,
+) -> SourceError {
+    let message = quote(status.message.as_deref().unwrap_or_default());
+    let reason = if message.is_empty() { named(code) } else { message };
+    let what = asked.what.clone();
+    match code {
+        StatusCode::UNAUTHORIZED => SourceError::Unauthenticated {
+            what: format!("the Kubernetes API at {}", asked.place),
+            reason: format!("{reason}: log in again"),
+        },
+        StatusCode::FORBIDDEN => {
+            SourceError::Denied { verb: asked.verb.to_owned(), object: what, reason: because(reason) }
+        }
+        // An unknown group or type is a plain text, a missing object is a Status.
+        StatusCode::NOT_FOUND if status.kind.is_empty() => SourceError::Missing {
+            what,
+            reason: "the server has no such API: its CRD is not installed".into(),
+        },
+        StatusCode::NOT_FOUND => SourceError::Missing { what, reason },
+        StatusCode::CONFLICT => SourceError::Conflict { what, reason },
+        StatusCode::GONE => SourceError::Conflict { what, reason },
+        StatusCode::BAD_REQUEST
+        | StatusCode::METHOD_NOT_ALLOWED
+        | StatusCode::NOT_ACCEPTABLE
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::UNPROCESSABLE_ENTITY => {
+            SourceError::Invalid { what, reason: with_causes(reason, status.details.as_ref()) }
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            let seconds = retry_after
+                .or_else(|| status.details.as_ref().and_then(|details| details.retry_after_seconds));
+            SourceError::Throttled {
+                what,
+                until: seconds.and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok()),
+                reason: with_causes(reason, status.details.as_ref()),
+            }
+        }
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            SourceError::Unreachable {
+                what: "the Kubernetes API".into(),
+                place: asked.place.to_string(),
+                reason: if reason == named(code) { reason } else { format!("{}: {reason}", named(code)) },
+            }
+        }
+        _ => SourceError::Garbled {
+            what: format!("{} {what}", asked.verb),
+            reason: if reason == named(code) { reason } else { format!("{}: {reason}", named(code)) },
+        },
+    }
+}
+
+/// Turns a failure to get any answer into an error.
+pub(super) fn no_answer(asked: &Asked, error: &kube::Error) -> SourceError {
+    let text = quote(&causes(error));
+    let auth = matches!(error, kube::Error::Auth(_))
+        || matches!(error, kube::Error::Service(inner) if inner.downcast_ref::<kube::client::AuthError>().is_some());
+    if auth {
+        return SourceError::Unauthenticated {
+            what: format!("the Kubernetes API at {}", asked.place),
+            reason: text,
+        };
+    }
+    unreachable(asked, &text)
+}
+
+/// Says that nothing came back, with what usually helps.
+pub(super) fn unreachable(asked: &Asked, reason: &str) -> SourceError {
+    let lower = reason.to_ascii_lowercase();
+    let hint = if lower.contains("refused") {
+        "; does the cluster run, and is this its address?"
+    } else if lower.contains("dns") || lower.contains("lookup") || lower.contains("resolve") {
+        "; is the VPN up?"
+    } else if lower.contains("certificate") {
+        "; is certificate-authority-data of the kubeconfig that of this cluster?"
+    } else if lower.contains("timed out") || lower.contains("deadline") || lower.contains("timeout") {
+        "; are the VPN and the network up?"
+    } else {
+        ""
+    };
+    SourceError::Unreachable {
+        what: "the Kubernetes API".into(),
+        place: asked.place.to_string(),
+        reason: format!("{reason}{hint}"),
+    }
+}
+
+/// Takes kube-apiserver's `pods is forbidden: ` off: the sentence around it says that already.
+fn because(reason: String) -> String {
+    match reason.split_once(" is forbidden: ") {
+        Some((_, because)) => because.to_owned(),
+        None => reason,
+    }
+}
+
+fn with_causes(reason: String, details: Option<&Details>) -> String {
+    let causes: Vec<String> = details
+        .and_then(|details| details.causes.as_deref())
+        .unwrap_or_default()
+        .iter()
+        .take(4)
+        .filter_map(|cause| {
+            let message = cause.message.as_deref().or(cause.reason.as_deref())?;
+            // Validation errors repeat their causes in the message already.
+            (!reason.contains(message)).then(|| match cause.field.as_deref() {
+                Some(field) if !field.is_empty() => quote(&format!("{field}: {message}")),
+                _ => quote(message),
+            })
+        })
+        .collect();
+    if causes.is_empty() { reason } else { format!("{reason} ({})", causes.join("; ")) }
+}
+
+fn quote(text: &str) -> String {
+    let clean = crate::text::one_line(text.trim());
+    match clean.char_indices().nth(QUOTE) {
+        Some((end, _)) => format!("{}...", &clean[..end]),
+        None => clean.into_owned(),
+    }
+}
+
+fn named(code: StatusCode) -> String {
+    format!("{} {}", code.as_u16(), code.canonical_reason().unwrap_or("(no name)"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> Asked {
+        Asked { verb: "list", what: "pods in shop".into(), place: "https://10.0.0.1:6443".into() }
+    }
+
+    /// Answers as kube-apiserver 1.33 writes them, except where a name says otherwise.
+    fn refused(code: u16, body: &str) -> SourceError {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        refusal(&asked(), StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body.as_bytes(), now)
+    }
+
+    #[test]
+    fn an_expired_token_says_to_log_in() {
+        let error = refused(
+            401,
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}"#,
+        );
+        assert_eq!(
+            error.to_string(),
+            "the Kubernetes API at https://10.0.0.1:6443 does not accept the credential: Unauthorized: log in again"
+        );
+    }
+
+    #[test]
+    fn a_forbidden_list_names_verb_object_and_user() {
+        let error = refused(
+            403,
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods is forbidden: User \"dev\" cannot list resource \"pods\" in API group \"\" in the namespace \"shop\"","reason":"Forbidden","details":{"kind":"pods"},"code":403}"#,
+        );
+        assert!(matches!(error, SourceError::Denied { .. }));
+        assert_eq!(
+            error.to_string(),
+            r#"not permitted to list pods in shop: User "dev" cannot list resource "pods" in API group "" in the namespace "shop""#
+        );
+    }
+
+    #[test]
+    fn a_missing_api_and_a_missing_object_are_told_apart() {
+        let api = refused(404, "404 page not found\n");
+        assert!(
+            matches!(&api, SourceError::Missing { reason, .. } if reason.contains("CRD is not installed"))
+        );
+        let object = refused(
+            404,
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \"api-1\" not found","reason":"NotFound","details":{"name":"api-1","kind":"pods"},"code":404}"#,
+        );
+        assert!(
+            matches!(&object, SourceError::Missing { reason, .. } if reason == "pods \"api-1\" not found")
+        );
+    }
+
+    #[test]
+    fn a_stale_version_is_a_conflict() {
+        let error = refused(
+            409,
+            r#"{"kind":"Status","status":"Failure","message":"Operation cannot be fulfilled on applications.argoproj.io \"a\": the object has been modified; please apply your changes to the latest version and try again","reason":"Conflict","code":409}"#,
+        );
+        assert!(matches!(error, SourceError::Conflict { .. }));
+    }
+
+    #[test]
+    fn a_validation_error_shows_its_causes_once() {
+        let error = refused(
+            422,
+            r#"{"kind":"Status","status":"Failure","message":"Deployment.apps \"a\" is invalid","reason":"Invalid","details":{"causes":[{"reason":"FieldValueInvalid","message":"Invalid value: -1: must be greater than or equal to 0","field":"spec.replicas"}]},"code":422}"#,
+        );
+        assert_eq!(
+            error.to_string(),
+            "pods in shop was refused: Deployment.apps \"a\" is invalid (spec.replicas: Invalid value: -1: must be greater than or equal to 0)"
+        );
+    }
+
+    #[test]
+    fn a_budget_and_a_busy_server_say_when_to_ask_again() {
+        let budget = refused(
+            429,
+            r#"{"kind":"Status","status":"Failure","message":"Cannot evict pod as it would violate the pod's disruption budget.","reason":"TooManyRequests","details":{"causes":[{"reason":"DisruptionBudget","message":"The disruption budget api needs 2 healthy pods and has 2 currently"}]},"code":429}"#,
+        );
+        assert!(budget.to_string().contains("needs 2 healthy pods"), "{budget}");
+        assert!(matches!(budget, SourceError::Throttled { until: None, .. }));
+
+        let mut headers = HeaderMap::new();
+        headers.insert(header::RETRY_AFTER, "7".parse().unwrap());
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let body = b"Too many requests, please try again later.\n";
+        let busy = refusal(&asked(), StatusCode::TOO_MANY_REQUESTS, &headers, body, now);
+        let until = Timestamp::from_second(1_000_007).ok();
+        assert!(matches!(busy, SourceError::Throttled { until: at, .. } if at == until));
+    }
+
+    #[test]
+    fn a_page_of_a_proxy_is_not_taken_for_the_api() {
+        let error = refused(403, "<!DOCTYPE html><html><body>Log in to continue</body></html>");
+        assert!(matches!(&error, SourceError::Unreachable { .. }), "{error}");
+        assert!(error.to_string().contains("a web page came instead (403 Forbidden)"), "{error}");
+    }
+
+    #[test]
+    fn a_cut_body_keeps_the_meaning_of_its_code() {
+        let error = refused(500, r#"{"kind":"Status","apiVersion":"v1","mess"#);
+        assert!(matches!(&error, SourceError::Garbled { .. }), "{error}");
+        assert!(error.to_string().contains("500 Internal Server Error"), "{error}");
+        assert!(matches!(refused(503, ""), SourceError::Unreachable { .. }));
+    }
+
+    #[test]
+    fn nothing_of_a_body_reaches_the_terminal_raw() {
+        let error = refused(500, "\u{1b}]0;owned\u{7}boom\u{202e}");
+        assert!(error.to_string().ends_with("500 Internal Server Error: boom"), "{error}");
+    }
+}

@@ -1,0 +1,441 @@
+//! The connection to one cluster: how requests are sent, timed, counted and refused.
+//!
+//! What is asked over it stands in the modules beside: lists and watches (`follow`), whole objects and writes
+//! (`objects`), rights (`access`), the types that are served (`discovery`), foreign types (`table`) and `logs`.
+//! Nothing here knows what the answers mean, and nothing is tried again but a read whose credential had expired.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Method, Request, header};
+use hyper::body::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use kube::client::Body;
+use tokio::sync::{Mutex, watch};
+
+use super::SourceError;
+use super::access::Reviews;
+use super::answer::{Asked, no_answer, refusal, unreachable};
+use super::credential;
+use super::discovery::Served;
+use super::kubeconfig::{ConnectError, Contexts, Entry, causes};
+use super::reader::Reader;
+use crate::clock::Clock;
+use crate::identity::{Context, Text};
+
+/// How long a server may take to begin an answer; a list of 500 large objects takes seconds on a busy one.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// How long before its end a credential is replaced.
+const EARLY: SignedDuration = SignedDuration::from_secs(60);
+
+/// How soon after one renewal of the credential another one is tried.
+const RENEWAL: SignedDuration = SignedDuration::from_secs(10);
+
+/// How the connection stands, for the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// The last request was answered.
+    Answered,
+    /// Nothing has been asked yet.
+    New,
+    /// The credential had expired and is being replaced.
+    Renewing {
+        /// By what, such as the plugin's name.
+        by: String,
+    },
+    /// The last request was not answered, or the credential was refused.
+    Lost(SourceError),
+}
+
+/// What went over the connection since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests sent.
+    pub requests: u64,
+    /// Bytes of answers received, after decompression.
+    pub bytes: u64,
+    /// Lists begun (not pages).
+    pub lists: u64,
+    /// Watches open now.
+    pub watches: u64,
+    /// Answers that asked to wait (429).
+    pub throttled: u64,
+    /// Requests that failed, for any reason.
+    pub failed: u64,
+}
+
+/// Counted by many tasks and read by one, so atomics.
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    bytes: AtomicU64,
+    lists: AtomicU64,
+    watches: AtomicU64,
+    throttled: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// A client with the life of its credential.
+#[derive(Clone)]
+struct Session {
+    client: kube::Client,
+    /// Which renewal made it.
+    turn: u64,
+    expires: Option<Timestamp>,
+}
+
+/// When the credential was last replaced, and how that went.
+#[derive(Debug, Default)]
+struct Renewal {
+    at: Option<Timestamp>,
+    failed: Option<ConnectError>,
+}
+
+/// A connection to one cluster as one user; clones share it.
+#[derive(Clone)]
+pub struct Connection(Arc<Inner>);
+
+struct Inner {
+    entry: Entry,
+    contexts: Contexts,
+    place: Text,
+    clock: Clock,
+    // Tasks share the client and replace it when the credential expires: a watch channel hands the newest to
+    // everybody, and the mutex lets one of them do the replacing.
+    session: watch::Sender<Session>,
+    renewal: Mutex<Renewal>,
+    standing: watch::Sender<Standing>,
+    counters: Counters,
+    reviews: Mutex<Reviews>,
+    served: Mutex<Option<Arc<Served>>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("context", &self.0.entry.context).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Prepares the connection to a context: reads its files and runs its credential plugin, and sends nothing yet.
+    pub async fn open(contexts: Contexts, entry: Entry, clock: Clock) -> Result<Self, ConnectError> {
+        let (session, place) = session_at(&contexts, &entry, 0).await?;
+        Ok(Self(Arc::new(Inner {
+            entry,
+            contexts,
+            place,
+            clock,
+            session: watch::Sender::new(session),
+            renewal: Mutex::default(),
+            standing: watch::Sender::new(Standing::New),
+            counters: Counters::default(),
+            reviews: Mutex::default(),
+            served: Mutex::default(),
+        })))
+    }
+
+    /// Returns the context.
+    pub fn context(&self) -> &Context {
+        &self.0.entry.context
+    }
+
+    /// Returns what the kubeconfig says of the context.
+    pub fn entry(&self) -> &Entry {
+        &self.0.entry
+    }
+
+    /// Returns the address of the server, without credentials.
+    pub fn place(&self) -> &Text {
+        &self.0.place
+    }
+
+    /// Returns how the connection stands, and from now on every change of that.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.0.standing.subscribe()
+    }
+
+    /// Returns what went over the connection so far.
+    pub fn traffic(&self) -> Traffic {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.0.counters;
+        Traffic {
+            requests: count(&counters.requests),
+            bytes: count(&counters.bytes),
+            lists: count(&counters.lists),
+            watches: count(&counters.watches),
+            throttled: count(&counters.throttled),
+            failed: count(&counters.failed),
+        }
+    }
+
+    pub(super) fn reviews(&self) -> &Mutex<Reviews> {
+        &self.0.reviews
+    }
+
+    pub(super) fn served_cache(&self) -> &Mutex<Option<Arc<Served>>> {
+        &self.0.served
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    pub(super) fn asked(&self, verb: &'static str, what: impl Into<String>) -> Asked {
+        Asked { verb, what: what.into(), place: self.0.place.clone() }
+    }
+
+    pub(super) fn count_bytes(&self, bytes: usize) {
+        self.0.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_list(&self) {
+        self.0.counters.lists.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an open watch until the answer is dropped.
+    pub(super) fn count_watch(&self) -> OpenWatch {
+        self.0.counters.watches.fetch_add(1, Ordering::Relaxed);
+        OpenWatch(self.clone())
+    }
+
+    /// Asks for something and returns the whole body of the answer.
+    pub(super) async fn get(&self, asked: &Asked, path: &str, accept: &str) -> Result<Bytes, SourceError> {
+        let reader = self.read(asked, path, accept, ANSWER).await?;
+        reader.whole().await
+    }
+
+    /// Asks for something and returns the body as it arrives.
+    ///
+    /// Where the credential is refused it is replaced and the question asked once more: a read can be.
+    pub(super) async fn read(
+        &self,
+        asked: &Asked,
+        path: &str,
+        accept: &str,
+        patience: Duration,
+    ) -> Result<Reader, SourceError> {
+        let build = || {
+            let mut request = Request::get(path).header(header::ACCEPT, accept);
+            // From 1.37 on a watch is compressed event by event, which the decoder under kube's client takes for
+            // the end after the first one (tower-http#737).
+            if asked.verb == "watch" || asked.verb == "follow" {
+                request = request.header(header::ACCEPT_ENCODING, "identity");
+            }
+            request.body(Vec::new())
+        };
+        let session = self.session().await?;
+        match self.send_with(&session, asked, build(), patience).await {
+            Err(SourceError::Unauthenticated { .. }) => {
+                let session = self.renew(session.turn).await?;
+                self.send_with(&session, asked, build(), patience).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Sends a question that is a POST but changes nothing (a review), and returns the body of the answer.
+    pub(super) async fn post(&self, asked: &Asked, path: &str, body: &[u8]) -> Result<Bytes, SourceError> {
+        let build = || {
+            Request::post(path)
+                .header(header::ACCEPT, "application/json")
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.to_vec())
+        };
+        let session = self.session().await?;
+        let reader = match self.send_with(&session, asked, build(), ANSWER).await {
+            Err(SourceError::Unauthenticated { .. }) => {
+                let session = self.renew(session.turn).await?;
+                self.send_with(&session, asked, build(), ANSWER).await?
+            }
+            answer => answer?,
+        };
+        reader.whole().await
+    }
+
+    /// Sends a write, once: it is never tried again, whatever comes back.
+    pub(super) async fn write(
+        &self,
+        asked: &Asked,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<(Vec<String>, Bytes), SourceError> {
+        let session = self.session().await?;
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::ACCEPT, "application/json")
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body);
+        match self.send_with(&session, asked, request, ANSWER).await {
+            Ok(reader) => {
+                let warnings = reader.warnings();
+                Ok((warnings, reader.whole().await?))
+            }
+            Err(error) => {
+                if matches!(error, SourceError::Unauthenticated { .. }) {
+                    // For whoever asks next; this write stays refused.
+                    let _ = self.renew(session.turn).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn send_with(
+        &self,
+        session: &Session,
+        asked: &Asked,
+        request: http::Result<Request<Vec<u8>>>,
+        patience: Duration,
+    ) -> Result<Reader, SourceError> {
+        let counters = &self.0.counters;
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        let answer = self.exchange(session, asked, request, patience).await;
+        match &answer {
+            Ok(_) => self.stand(Standing::Answered),
+            Err(error) => {
+                counters.failed.fetch_add(1, Ordering::Relaxed);
+                match error {
+                    SourceError::Throttled { .. } => {
+                        counters.throttled.fetch_add(1, Ordering::Relaxed);
+                        self.stand(Standing::Answered);
+                    }
+                    SourceError::Unreachable { .. } | SourceError::Unauthenticated { .. } => {
+                        self.stand(Standing::Lost(error.clone()));
+                    }
+                    _ => self.stand(Standing::Answered),
+                }
+            }
+        }
+        answer
+    }
+
+    async fn exchange(
+        &self,
+        session: &Session,
+        asked: &Asked,
+        request: http::Result<Request<Vec<u8>>>,
+        patience: Duration,
+    ) -> Result<Reader, SourceError> {
+        let request = request.map_err(|error| SourceError::Invalid {
+            what: asked.what.clone(),
+            reason: format!("the request cannot be written: {error}"),
+        })?;
+        let sent = session.client.send(request.map(Body::from));
+        let answer = match tokio::time::timeout(patience, sent).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(no_answer(asked, &error)),
+            Err(_) => {
+                let reason = format!("no answer within {} s: the request timed out", patience.as_secs());
+                return Err(unreachable(asked, &reason));
+            }
+        };
+        let reader = Reader::new(self.clone(), asked.clone(), answer);
+        let code = reader.code();
+        if code.is_success() {
+            return Ok(reader);
+        }
+        let headers = reader.headers().clone();
+        let body = reader.beginning().await;
+        Err(refusal(asked, code, &headers, &body, self.now()))
+    }
+
+    fn stand(&self, standing: Standing) {
+        self.0.standing.send_if_modified(|now| {
+            let differs = *now != standing;
+            if differs {
+                *now = standing;
+            }
+            differs
+        });
+    }
+
+    async fn session(&self) -> Result<Session, SourceError> {
+        let session = self.0.session.borrow().clone();
+        match session.expires {
+            Some(expires) if expires.checked_sub(EARLY).is_ok_and(|early| early <= self.now()) => {
+                self.renew(session.turn).await
+            }
+            _ => Ok(session),
+        }
+    }
+
+    /// Reads the kubeconfig again, runs the plugin again and builds a new client, unless another task has done so
+    /// since `turn`.
+    async fn renew(&self, turn: u64) -> Result<Session, SourceError> {
+        let inner = &self.0;
+        let mut renewal = inner.renewal.lock().await;
+        let session = inner.session.borrow().clone();
+        if session.turn != turn {
+            return Ok(session);
+        }
+        let now = self.now();
+        let refused = |reason: String| SourceError::Unauthenticated {
+            what: format!("the Kubernetes API at {}", inner.place),
+            reason,
+        };
+        let recent = renewal.at.and_then(|at| at.checked_add(RENEWAL).ok()).is_some_and(|until| until > now);
+        if recent {
+            return Err(refused(match &renewal.failed {
+                Some(error) => error.to_string(),
+                None => "it was read anew, and the new one is refused too: log in again".into(),
+            }));
+        }
+        renewal.at = Some(now);
+        self.stand(Standing::Renewing { by: inner.entry.user.clone() });
+        tracing::info!(context = %inner.entry.context, "the credential is read anew");
+        let made = async {
+            let contexts = inner.contexts.reload()?;
+            let entry = contexts.choose(Some(inner.entry.context.as_str()))?;
+            session_at(&contexts, &entry, turn + 1).await
+        };
+        match made.await {
+            Ok((session, _)) => {
+                renewal.failed = None;
+                inner.session.send_replace(session.clone());
+                Ok(session)
+            }
+            Err(error) => {
+                let refused = refused(error.to_string());
+                renewal.failed = Some(error);
+                self.stand(Standing::Lost(refused.clone()));
+                Err(refused)
+            }
+        }
+    }
+}
+
+/// An open watch, counted while it is held.
+#[derive(Debug)]
+pub(super) struct OpenWatch(Connection);
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        self.0.0.counters.watches.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn session_at(contexts: &Contexts, entry: &Entry, turn: u64) -> Result<(Session, Text), ConnectError> {
+    let mut config = contexts.config(entry).await?;
+    let place = Text::from(place(&config.cluster_url));
+    let expires = credential::fill_in(&mut config.auth_info).await?;
+    let client = kube::Client::try_from(config).map_err(|error| ConnectError::Incomplete {
+        name: entry.context.to_string(),
+        reason: crate::text::one_line(&causes(&error)).into_owned(),
+    })?;
+    Ok((Session { client, turn, expires }, place))
+}
+
+/// Writes the address without a user and password that may stand in it.
+fn place(url: &http::Uri) -> String {
+    let host = url.host().unwrap_or("?");
+    let scheme = url.scheme_str().unwrap_or("https");
+    match url.port_u16() {
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
+    }
+}

@@ -1,0 +1,331 @@
+//! Whole objects: read as the server has them, and written with the gate's permission.
+//!
+//! A write is sent once and never again, whatever comes back. Of a Secret only the metadata is asked for: nothing
+//! that a view shows needs its values, and what never arrives cannot leak.
+
+use http::Method;
+use serde_json::Value;
+
+use super::SourceError;
+use super::access::decode;
+use super::answer::Asked;
+use super::discovery::base;
+use super::kubernetes::Connection;
+use crate::gate::Permit;
+use crate::identity::{ObjectRef, Resource};
+
+/// How many objects are asked for at once.
+const PAGE: usize = 500;
+
+/// How many whole objects one question may bring; a view that needs more needs a kind.
+const MOST: usize = 10_000;
+
+/// What is accepted of a type.
+fn accept(resource: &Resource) -> &'static str {
+    if resource.group.is_empty() && &*resource.plural == "secrets" {
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+    } else {
+        "application/json"
+    }
+}
+
+/// What is accepted of a list of a type.
+fn accept_list(resource: &Resource) -> &'static str {
+    if resource.group.is_empty() && &*resource.plural == "secrets" {
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    } else {
+        "application/json"
+    }
+}
+
+/// What the server stored, and what it warned of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// The object as it is now; a `Status` where it was deleted at once.
+    pub object: Value,
+    /// The texts of its `Warning` headers, such as fields that it dropped.
+    pub warnings: Vec<String>,
+}
+
+/// How a patch is to be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patch {
+    /// RFC 7386: works for every type.
+    Merge,
+    /// Kubernetes' own, which merges lists by key: not for CRDs (415).
+    Strategic,
+    /// RFC 6902: a list of operations.
+    Json,
+}
+
+impl Patch {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Merge => "application/merge-patch+json",
+            Self::Strategic => "application/strategic-merge-patch+json",
+            Self::Json => "application/json-patch+json",
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct List {
+    #[serde(default)]
+    metadata: ListMeta,
+    #[serde(default)]
+    items: Vec<Value>,
+    kind: Option<String>,
+    #[serde(rename = "apiVersion")]
+    api_version: Option<String>,
+}
+
+#[derive(Default, serde::Deserialize)]
+struct ListMeta {
+    #[serde(default, rename = "continue")]
+    token: String,
+}
+
+impl Connection {
+    /// Reads one object whole.
+    pub async fn document(&self, object: &ObjectRef) -> Result<Value, SourceError> {
+        let asked = self.asked("get", object.to_string());
+        let path = self.path(object, "").await?;
+        decode(&asked, &self.get(&asked, &path, accept(&object.resource)).await?)
+    }
+
+    /// Reads every object whole that the selectors match, up to 10,000; the selectors may be empty.
+    pub async fn documents(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Vec<Value>, SourceError> {
+        let asked = self.asked("list", scoped(resource, namespace));
+        let version = self.version_of(resource).await?;
+        let path = collection(resource, &version, namespace);
+        let mut all: Vec<Value> = Vec::new();
+        let mut token = String::new();
+        loop {
+            let limit = PAGE.to_string();
+            let query = query(&[
+                ("limit", &limit),
+                ("labelSelector", labels),
+                ("fieldSelector", fields),
+                ("continue", &token),
+            ]);
+            let answer = self.get(&asked, &format!("{path}{query}"), accept_list(resource)).await?;
+            let list: List = decode(&asked, &answer)?;
+            // The objects of a list do not say what they are; the list does.
+            let kind = list.kind.as_deref().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
+            for mut item in list.items {
+                if let Some(fields) = item.as_object_mut() {
+                    if let Some(kind) = &kind {
+                        fields.entry("kind").or_insert_with(|| kind.clone().into());
+                    }
+                    if let Some(version) = &list.api_version {
+                        fields.entry("apiVersion").or_insert_with(|| version.clone().into());
+                    }
+                }
+                all.push(item);
+            }
+            if list.metadata.token.is_empty() {
+                return Ok(all);
+            }
+            if all.len() >= MOST {
+                return Err(SourceError::Invalid {
+                    what: asked.what,
+                    reason: format!("there are more than {MOST}: narrow it with a namespace or a selector"),
+                });
+            }
+            token = list.metadata.token;
+        }
+    }
+
+    /// Reads the events about one object, by the field selectors that every server has.
+    pub async fn events_about(&self, object: &ObjectRef, uid: &str) -> Result<Vec<Value>, SourceError> {
+        // Events about cluster-scoped objects are kept in `default`.
+        let namespace = object.namespace.as_deref().unwrap_or("default");
+        let fields = if uid.is_empty() {
+            format!("involvedObject.name={}", object.name)
+        } else {
+            format!("involvedObject.uid={uid}")
+        };
+        self.documents(&Resource::new("", "events"), Some(namespace), "", &fields).await
+    }
+
+    /// Patches an object, or a subresource of it where one is named.
+    pub async fn patch(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        subresource: &str,
+        patch: Patch,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("patch", object.to_string());
+        covered(permit, object, &asked)?;
+        let path = self.path(object, subresource).await?;
+        self.send(&asked, Method::PATCH, &path, patch.content_type(), body).await
+    }
+
+    /// Deletes an object with these `DeleteOptions`; the UID that the permit was given for is added as a
+    /// precondition.
+    pub async fn delete(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        options: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("delete", object.to_string());
+        covered(permit, object, &asked)?;
+        let mut options = options.clone();
+        if let Some(fields) = options.as_object_mut() {
+            fields.entry("apiVersion").or_insert_with(|| "v1".into());
+            fields.entry("kind").or_insert_with(|| "DeleteOptions".into());
+            fields.entry("preconditions").or_insert_with(|| serde_json::json!({ "uid": permit.uid() }));
+        }
+        let path = self.path(object, "").await?;
+        self.send(&asked, Method::DELETE, &path, "application/json", &options).await
+    }
+
+    /// Creates a subresource of an object, such as `eviction`.
+    pub async fn create_under(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        subresource: &str,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("create", format!("{subresource} of {object}"));
+        covered(permit, object, &asked)?;
+        let path = self.path(object, subresource).await?;
+        self.send(&asked, Method::POST, &path, "application/json", body).await
+    }
+
+    async fn send(
+        &self,
+        asked: &Asked,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let sent = self.write(asked, method, path, content_type, body.to_string().into_bytes()).await;
+        if matches!(sent, Err(SourceError::Denied { .. })) {
+            // What was believed about rights is wrong.
+            self.reviews().lock().await.forget();
+        }
+        let (warnings, answer) = sent?;
+        Ok(Written { object: decode(asked, &answer)?, warnings })
+    }
+
+    async fn path(&self, object: &ObjectRef, subresource: &str) -> Result<String, SourceError> {
+        let version = self.version_of(&object.resource).await?;
+        let mut path = collection(&object.resource, &version, object.namespace.as_deref());
+        path.push('/');
+        path.push_str(&encode(&object.name));
+        if !subresource.is_empty() {
+            path.push('/');
+            path.push_str(subresource);
+        }
+        Ok(path)
+    }
+
+    /// Returns the version in which the server prefers to speak of a type.
+    pub(super) async fn version_of(&self, resource: &Resource) -> Result<String, SourceError> {
+        if let Some(served) = self.served().await?.get(resource) {
+            return Ok(served.version.to_string());
+        }
+        // It may have been installed since; a server that is down for this group is not asked in vain for ever,
+        // because each view asks once.
+        match self.discover_again().await?.get(resource) {
+            Some(served) => Ok(served.version.to_string()),
+            None => Err(SourceError::Missing {
+                what: resource.to_string(),
+                reason: "the server has no such API: its CRD is not installed".into(),
+            }),
+        }
+    }
+}
+
+fn covered(permit: &Permit, object: &ObjectRef, asked: &Asked) -> Result<(), SourceError> {
+    if permit.covers(object) {
+        return Ok(());
+    }
+    Err(SourceError::Denied {
+        verb: asked.verb.to_owned(),
+        object: object.to_string(),
+        reason: format!("the permission is for {}", permit.object()),
+    })
+}
+
+/// Names a list: `pods in tenant-2`.
+pub(super) fn scoped(resource: &Resource, namespace: Option<&str>) -> String {
+    match namespace {
+        Some(namespace) => format!("{resource} in {namespace}"),
+        None => resource.to_string(),
+    }
+}
+
+/// Returns the path of all objects of a type, in a namespace or everywhere.
+pub(super) fn collection(resource: &Resource, version: &str, namespace: Option<&str>) -> String {
+    let base = base(&resource.group, version);
+    let plural = encode(&resource.plural);
+    match namespace {
+        Some(namespace) => format!("{base}/namespaces/{}/{plural}", encode(namespace)),
+        None => format!("{base}/{plural}"),
+    }
+}
+
+/// Writes a query string without the parameters that are empty.
+pub(super) fn query(parameters: &[(&str, &str)]) -> String {
+    let mut text = String::new();
+    for (name, value) in parameters.iter().filter(|(_, value)| !value.is_empty()) {
+        text.push(if text.is_empty() { '?' } else { '&' });
+        text.push_str(name);
+        text.push('=');
+        text.push_str(&encode(value));
+    }
+    text
+}
+
+/// Encodes everything but the unreserved characters of RFC 3986.
+fn encode(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_group_version_and_namespace() {
+        let pods = Resource::new("", "pods");
+        assert_eq!(collection(&pods, "v1", Some("shop")), "/api/v1/namespaces/shop/pods");
+        let apps = Resource::new("argoproj.io", "applications");
+        assert_eq!(collection(&apps, "v1alpha1", None), "/apis/argoproj.io/v1alpha1/applications");
+    }
+
+    #[test]
+    fn selectors_and_names_cannot_leave_their_place() {
+        assert_eq!(query(&[("limit", "500"), ("continue", "")]), "?limit=500");
+        assert_eq!(
+            query(&[("labelSelector", "a in (b,c)&x=1")]),
+            "?labelSelector=a%20in%20%28b%2Cc%29%26x%3D1"
+        );
+        assert_eq!(encode("../../secrets?x"), "..%2F..%2Fsecrets%3Fx");
+        assert_eq!(encode("system:kube-scheduler"), "system%3Akube-scheduler");
+    }
+}

@@ -1,0 +1,133 @@
+//! The body of one answer as it arrives: counted, bounded in size, and never waited for without end.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::{BodyDataStream, BodyExt as _};
+use hyper::body::Bytes;
+use kube::client::Body;
+
+use super::SourceError;
+use super::answer::{Asked, unreachable};
+use super::kubeconfig::causes;
+use super::kubernetes::Connection;
+
+/// How long an answer that has begun may stand still.
+const STALL: Duration = Duration::from_secs(30);
+
+/// How much of the body of a refusal is read.
+const BEGINNING: usize = 64 * 1024;
+
+/// How much one answer may hold: sixteen pages of 500 objects of 32 KiB, more than any cluster sends at once.
+const LIMIT: usize = 256 * 1024 * 1024;
+
+/// The body of an answer.
+pub(super) struct Reader {
+    connection: Connection,
+    asked: Asked,
+    code: StatusCode,
+    headers: HeaderMap,
+    body: BodyDataStream<Body>,
+}
+
+impl Reader {
+    pub(super) fn new(connection: Connection, asked: Asked, answer: Response<Body>) -> Self {
+        let (parts, body) = answer.into_parts();
+        Self { connection, asked, code: parts.status, headers: parts.headers, body: body.into_data_stream() }
+    }
+
+    pub(super) fn code(&self) -> StatusCode {
+        self.code
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Waits for the next bytes; `None` at the end.
+    pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, SourceError> {
+        match tokio::time::timeout(patience, self.body.next()).await {
+            Ok(Some(Ok(bytes))) => {
+                self.connection.count_bytes(bytes.len());
+                Ok(Some(bytes))
+            }
+            Ok(None) => Ok(None),
+            Ok(Some(Err(error))) => {
+                let reason = format!("the answer was cut off: {}", causes(&error));
+                Err(unreachable(&self.asked, &crate::text::one_line(&reason)))
+            }
+            Err(_) => {
+                let reason = format!("nothing came for {} s: the connection timed out", patience.as_secs());
+                Err(unreachable(&self.asked, &reason))
+            }
+        }
+    }
+
+    /// Reads the rest of the body.
+    pub(super) async fn whole(mut self) -> Result<Bytes, SourceError> {
+        // Most answers are one piece, which need not be copied.
+        let Some(first) = self.next(STALL).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next(STALL).await? else { return Ok(first) };
+        let known = self.headers.get(http::header::CONTENT_LENGTH);
+        let known = known.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
+        let mut all = Vec::with_capacity(known.clamp(first.len() + second.len(), LIMIT));
+        all.extend_from_slice(&first);
+        all.extend_from_slice(&second);
+        drop((first, second));
+        while let Some(bytes) = self.next(STALL).await? {
+            if all.len() + bytes.len() > LIMIT {
+                return Err(SourceError::Garbled {
+                    what: format!("{} {}", self.asked.verb, self.asked.what),
+                    reason: format!("the answer is larger than {} MiB", LIMIT / 1024 / 1024),
+                });
+            }
+            all.extend_from_slice(&bytes);
+        }
+        Ok(all.into())
+    }
+
+    /// Reads the beginning of the body of a refusal, or as much of it as comes.
+    pub(super) async fn beginning(mut self) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < BEGINNING {
+            match self.next(STALL).await {
+                Ok(Some(bytes)) => all.extend_from_slice(&bytes),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        all.truncate(BEGINNING);
+        all
+    }
+
+    /// Returns the texts of the `Warning` headers (299): deprecated versions, dropped fields.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.headers
+            .get_all(http::header::WARNING)
+            .iter()
+            .filter_map(|value| warning(&String::from_utf8_lossy(value.as_bytes())))
+            .collect()
+    }
+}
+
+/// Takes the text out of `299 - "unknown field \"spec.x\""`.
+fn warning(header: &str) -> Option<String> {
+    let (code, rest) = header.split_once(' ')?;
+    let quoted = rest.split_once('"')?.1;
+    let end = quoted.rfind('"')?;
+    let text = quoted[..end].replace("\\\"", "\"").replace("\\\\", "\\");
+    (code == "299").then(|| crate::text::one_line(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_taken_out_of_its_header() {
+        let text = warning(r#"299 - "unknown field \"spec.colour\"""#);
+        assert_eq!(text.as_deref(), Some(r#"unknown field "spec.colour""#));
+        assert_eq!(warning("199 - \"misc\""), None);
+        assert_eq!(warning("nonsense"), None);
+    }
+}
