@@ -102,6 +102,80 @@ fn decimal(value: f64) -> String {
     }
 }
 
+/// Reads a Kubernetes quantity: `250m`, `1.5`, `512Mi`, `1e3`, `123456789n`.
+///
+/// The suffixes are those of `resource.Quantity` in k8s.io/apimachinery.
+pub fn parse_quantity(text: &str) -> Option<f64> {
+    let text = text.trim();
+    // An exponent belongs to the number, unless `E` stands last, where it means exa.
+    let end = text
+        .bytes()
+        .enumerate()
+        .find(|(at, byte)| match byte {
+            b'0'..=b'9' | b'.' | b'+' | b'-' => false,
+            b'e' | b'E' => {
+                text.as_bytes().get(at + 1).is_none_or(|next| !matches!(next, b'0'..=b'9' | b'+' | b'-'))
+            }
+            _ => true,
+        })
+        .map_or(text.len(), |(at, _)| at);
+    let (number, suffix) = text.split_at(end);
+    let factor = match suffix {
+        "" => 1.0,
+        "n" => 1e-9,
+        "u" => 1e-6,
+        "m" => 1e-3,
+        "k" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "T" => 1e12,
+        "P" => 1e15,
+        "E" => 1e18,
+        "Ki" => 1024.0,
+        "Mi" => 1024.0 * 1024.0,
+        "Gi" => 1024.0 * 1024.0 * 1024.0,
+        "Ti" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        "Pi" => 1024.0 * 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        "Ei" => 1024.0 * 1024.0 * 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return None,
+    };
+    let number: f64 = number.parse().ok()?;
+    Some(number * factor).filter(|value| value.is_finite())
+}
+
+/// Reads a length of time in seconds: what [`span`] writes and what Go writes (`90s`, `1h30m`, `3d4h`, `1.5h`,
+/// `500ms`).
+pub fn parse_span(text: &str) -> Option<f64> {
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, tail) = tail.split_at(letters);
+        let factor = match unit {
+            "ns" => 1e-9,
+            "us" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            "w" => 7.0 * 86_400.0,
+            "y" => 365.0 * 86_400.0,
+            // Go writes no time as a bare nought.
+            "" if number == "0" && total == 0.0 => 0.0,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * factor;
+        rest = tail;
+    }
+    Some(total)
+}
+
 /// Writes the time of day to the second: `14:02:31`.
 pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
     let at = zone.to_datetime(at);
@@ -160,6 +234,45 @@ mod tests {
         assert_eq!(quantity(0.0, Unit::Cores), "0");
         assert_eq!(quantity(536_870_912.0, Unit::Bytes), "512Mi");
         assert_eq!(quantity(1_610_612_736.0, Unit::Bytes), "1.5Gi");
+    }
+
+    #[test]
+    fn quantities_are_read_in_every_form_of_the_wire() {
+        for (text, value) in [
+            ("250m", 0.25),
+            ("1.5", 1.5),
+            ("1024Ki", 1_048_576.0),
+            ("1Gi", 1_073_741_824.0),
+            ("123456789n", 0.123_456_789),
+            ("1e3", 1_000.0),
+            ("2E", 2e18),
+            ("1E-2", 0.01),
+            ("128k", 128_000.0),
+            ("-1", -1.0),
+        ] {
+            let read = parse_quantity(text).unwrap();
+            assert!((read - value).abs() <= value.abs() * 1e-12, "{text}: {read}");
+        }
+        for text in ["", "abc", "1Qi", "1 Gi", "inf", "1e999"] {
+            assert_eq!(parse_quantity(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_as_people_and_go_write_them() {
+        for (text, seconds) in [
+            ("90s", 90.0),
+            ("1h30m", 5_400.0),
+            ("3d4h", 273_600.0),
+            ("1.5h", 5_400.0),
+            ("500ms", 0.5),
+            ("0", 0.0),
+        ] {
+            assert_eq!(parse_span(text), Some(seconds), "{text}");
+        }
+        for text in ["", "5", "h", "5x", "1h 2m"] {
+            assert_eq!(parse_span(text), None, "{text:?}");
+        }
     }
 
     #[test]

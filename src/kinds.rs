@@ -9,6 +9,23 @@ use jiff::Timestamp;
 
 use crate::identity::{ObjectRef, Resource, Text};
 
+mod cell;
+mod decode;
+mod kind;
+mod pool;
+mod registry;
+mod tenancy;
+mod wire;
+
+pub mod pods;
+
+pub use cell::natural;
+pub use decode::{Frame, Page};
+pub use kind::{Column, Kind, Leads, Lens, Link, Shape};
+pub use pool::Pool;
+pub use registry::Kinds;
+pub use tenancy::Tenancy;
+
 /// How well a thing is, from best to worst; what colour, marks and the ranking of tenants follow from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
