@@ -40,7 +40,8 @@ pub fn age(now: Timestamp, then: Timestamp) -> String {
 }
 
 /// Writes a whole number with its thousands apart: `10,000`.
-pub fn count(number: i64) -> String {
+pub fn count(number: impl TryInto<i128>) -> String {
+    let number = number.try_into().unwrap_or(i128::MAX);
     let digits = number.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
     if number < 0 {

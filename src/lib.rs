@@ -13,13 +13,12 @@ pub mod identity;
 pub mod keymap;
 pub mod kinds;
 pub mod nearest;
+pub mod screens;
 pub mod settings;
 pub mod sources;
 pub mod store;
-pub mod term;
 pub mod text;
 pub mod theme;
-pub mod trace;
 pub mod widgets;
 
 /// Installs the one TLS crypto provider of the process; a second call changes nothing.

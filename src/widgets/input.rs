@@ -85,13 +85,15 @@ pub struct Choice<'a> {
     pub role: Role,
 }
 
-/// Draws a list of choices, only what is visible, with the chosen one in sight.
+/// Draws a list of choices, only what is visible, with the chosen one in sight; `marked` tells whether it is
+/// chosen or only the first in line.
 pub fn choices<'a>(
     buffer: &mut Buffer,
     area: Rect,
     theme: &Theme,
     count: usize,
     chosen: usize,
+    marked: bool,
     mut choice: impl FnMut(usize) -> Choice<'a>,
 ) {
     let area = area.intersection(buffer.area);
@@ -104,12 +106,13 @@ pub fn choices<'a>(
     for (y, index) in (area.y..area.bottom()).zip(top..count) {
         let line = Rect { y, height: 1, ..area };
         let item = choice(index);
-        let base = if index == chosen { theme.style(Role::Selected) } else { ratatui::style::Style::new() };
+        let here = marked && index == chosen;
+        let base = if here { theme.style(Role::Selected) } else { ratatui::style::Style::new() };
         buffer.set_style(line, base);
         let style = base.patch(theme.style(item.role));
         let hit = base.patch(theme.style(Role::Match));
         let mut pen = Pen::new(buffer, Rect { width: line.width.min(split), ..line }, glyphs.ellipsis);
-        pen.put(if index == chosen { glyphs.cursor } else { " " }, base.patch(theme.style(Role::Key)));
+        pen.put(if here { glyphs.cursor } else { " " }, base.patch(theme.style(Role::Key)));
         pen.gap(1);
         if item.matched.is_empty() || fit::width(&item.label) > pen.room() {
             pen.put(&item.label, style);

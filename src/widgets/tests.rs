@@ -166,7 +166,7 @@ fn nothing_is_drawn_outside_the_area_and_nothing_panics() {
             let input =
                 input::Input { prompt: ":", text: "日本語", cursor: 4, ghost: "x", ..Default::default() };
             input::draw(&mut buffer, area, &theme, input);
-            input::choices(&mut buffer, area, &theme, 9, 7, |_| input::Choice {
+            input::choices(&mut buffer, area, &theme, 9, 7, true, |_| input::Choice {
                 label: "pods".into(),
                 matched: &[1],
                 detail: "kind".into(),

@@ -1,0 +1,191 @@
+//! What is drawn: the state and the store in, cells of a frame out.
+//!
+//! One file a view. Nothing here changes anything, fetches anything or reads a clock, and no screen looks at
+//! more rows than it shows. What stood where is handed back, for the mouse and for paging.
+
+pub mod actions;
+pub mod cells;
+pub mod columns;
+pub mod detail;
+pub mod feed;
+pub mod head;
+pub mod help;
+pub mod info;
+pub mod logs;
+pub mod palette;
+pub mod plan;
+pub mod table;
+
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::app::command::Command;
+use crate::app::detail::Search;
+use crate::app::history::View;
+use crate::app::line::Line;
+use crate::app::spot::{Spot, Spots};
+use crate::app::state::{Overlay, State};
+use crate::human;
+use crate::identity::{Context, Resource};
+use crate::kinds::{Kinds, Lens, Tenancy};
+use crate::store::{Query, Store};
+use crate::theme::{Role, Theme};
+use crate::widgets::input::{self, Input};
+use crate::widgets::panel;
+
+/// All that a frame is drawn from.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// What the person looks at.
+    pub state: &'a State,
+    /// What the world looks like.
+    pub store: &'a Store,
+    /// Every kind.
+    pub kinds: &'a Kinds,
+    /// Who belongs to whom.
+    pub tenancy: &'a Tenancy,
+    /// What roles look like.
+    pub theme: &'a Theme,
+    /// The zone in which times of day are written.
+    pub zone: &'a TimeZone,
+    /// The commands that apply here and now, the most useful first.
+    pub hints: &'a [Command],
+    /// The lines of help: keys and what they do; a heading has no keys.
+    pub help: &'a [(String, String)],
+}
+
+impl<'a> Scene<'a> {
+    /// Returns what a cell may look at.
+    pub fn lens(&self, context: &'a Context) -> Lens<'a> {
+        Lens { now: self.state.now, context, store: self.store, kinds: self.kinds, tenants: self.tenancy }
+    }
+
+    /// Names several things of a type.
+    pub fn plural(&self, resource: &Resource) -> String {
+        resource.plural.to_string()
+    }
+
+    /// Names one thing of a type.
+    pub fn singular(&self, resource: &Resource) -> String {
+        self.kinds.get(resource).map_or_else(|| resource.plural.to_string(), |kind| kind.singular.to_string())
+    }
+
+    /// Returns the list that a table shows.
+    pub fn query(&self, table: &crate::app::table::Table) -> Option<Query> {
+        table::query(self, table)
+    }
+
+    /// Returns how much there is of what: a number, or `?` while nobody knows.
+    pub fn counts(&self) -> Vec<(String, &'static str)> {
+        let Some(context) = &self.state.session.context else { return Vec::new() };
+        let known = |group: &str, plural: &str| {
+            let list = self.store.shelf(&Query::all(context, &Resource::new(group, plural)))?;
+            // Half a list is not a number.
+            let whole = list.feed().whole_at.is_some();
+            Some(if whole { human::count(list.len()) } else { "?".to_owned() })
+        };
+        [("argoproj.io", "applications", "apps"), ("", "nodes", "nodes"), ("", "pods", "pods")]
+            .into_iter()
+            .filter_map(|(group, plural, words)| Some((known(group, plural)?, words)))
+            .collect()
+    }
+}
+
+/// Draws the whole frame, and returns what stood where.
+pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) -> Spots {
+    let mut spots = Spots::default();
+    let area = area.intersection(buffer.area);
+    if area.is_empty() {
+        return spots;
+    }
+    buffer.set_style(area, scene.theme.style(Role::Text));
+    let frame = Frame::of(area);
+    head::header(buffer, frame.header, scene);
+    head::crumbs(buffer, frame.crumbs, scene);
+    view(buffer, frame.body, scene, &mut spots);
+    footer(buffer, frame.footer, scene, &mut spots);
+    match typed(scene.state) {
+        Some(line) => input::draw(buffer, frame.status, scene.theme, line),
+        None => head::status(buffer, frame.status, scene),
+    }
+    match &scene.state.overlay {
+        None => {}
+        Some(Overlay::Palette(palette)) => palette::draw(buffer, frame.body, scene, palette, &mut spots),
+        Some(Overlay::Help(page)) => help::draw(buffer, frame.body, scene, page, &mut spots),
+        Some(Overlay::Question(question)) => plan::draw(buffer, frame.body, scene, question, &mut spots),
+    }
+    spots
+}
+
+/// The parts of the screen; on a low terminal those go that can be missed.
+struct Frame {
+    header: Rect,
+    crumbs: Rect,
+    body: Rect,
+    status: Rect,
+    footer: Rect,
+}
+
+impl Frame {
+    fn of(area: Rect) -> Self {
+        let lines = |from: u16| u16::from(area.height >= from);
+        let (header, rest) = panel::split_top(area, lines(4));
+        let (crumbs, rest) = panel::split_top(rest, lines(16));
+        let (rest, footer) = panel::split_bottom(rest, lines(9));
+        let (body, status) = panel::split_bottom(rest, lines(6));
+        Self { header, crumbs, body, status, footer }
+    }
+}
+
+fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
+    match scene.state.views.last() {
+        None => {}
+        Some(View::Overview(_) | View::Application(_) | View::Table(_)) => {}
+        Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),
+        Some(View::Logs(logs)) => logs::draw(buffer, area, scene, logs, spots),
+        Some(View::Actions(view)) => actions::draw(buffer, area, scene, view, spots),
+        Some(View::Info(view)) => info::draw(buffer, area, scene, view, spots),
+    }
+}
+
+/// Draws the keys that apply.
+fn footer(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
+    let keymap = &scene.state.keymap;
+    let hints: Vec<(Command, String)> =
+        scene.hints.iter().filter_map(|command| Some((*command, keymap.label(*command)?))).collect();
+    let words = hints.iter().map(|(command, key)| (key.as_str(), command.label()));
+    for (index, place) in crate::widgets::keys::draw(buffer, area, scene.theme, words) {
+        if let Some((command, _)) = hints.get(index) {
+            spots.put(place, Spot::Key(*command));
+        }
+    }
+}
+
+/// Returns the line that is being typed in the view, if one is.
+fn typed(state: &State) -> Option<Input<'_>> {
+    match state.views.last()? {
+        View::Table(table) => filter(&table.filter),
+        View::Overview(overview) => filter(&overview.filter),
+        View::Detail(detail) => match detail.tab {
+            crate::app::detail::Tab::Describe => searching(&detail.describe.search),
+            crate::app::detail::Tab::Yaml => searching(&detail.page.search),
+        },
+        View::Logs(logs) => searching(&logs.page.search),
+        View::Application(_) | View::Actions(_) | View::Info(_) => None,
+    }
+}
+
+fn filter(filter: &crate::app::table::Filter) -> Option<Input<'_>> {
+    let line = filter.editing.as_ref()?;
+    let note = filter.error.as_deref().unwrap_or_default();
+    Some(Input { note, wrong: true, ..typing("/", line) })
+}
+
+fn searching(search: &Search) -> Option<Input<'_>> {
+    Some(typing("/", search.editing.as_ref()?))
+}
+
+fn typing<'a>(prompt: &'a str, line: &'a Line) -> Input<'a> {
+    Input { prompt, text: line.text(), cursor: line.before_cursor().len(), ..Input::default() }
+}

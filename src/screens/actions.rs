@@ -1,0 +1,68 @@
+//! The actions of this session, newest first, with the selected one whole.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use super::Scene;
+use super::{head, plan};
+use crate::app::running::Running;
+use crate::app::spot::{Spot, Spots};
+use crate::app::viewport::Viewport;
+use crate::human;
+use crate::theme::Role;
+use crate::widgets::glyphs::Glyphs;
+use crate::widgets::pen::Pen;
+use crate::widgets::{notice, panel};
+
+/// Draws the list of actions above the steps of the selected one.
+pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport, spots: &mut Spots) {
+    let (state, theme) = (scene.state, scene.theme);
+    let count = state.running.len();
+    let title = format!("Actions of this session  {count}");
+    let (list, rest) = panel::split_top(area, (count as u16).saturating_add(1).min(area.height / 3).max(2));
+    let body = panel::titled(buffer, list, theme, &title, &[], true);
+    spots.put(body, Spot::Panel(0));
+    spots.fits(0, body.height);
+    if count == 0 {
+        let area = Rect { y: body.y, height: area.bottom().saturating_sub(body.y), ..area };
+        let sentence = "What is started here is followed to its end, and written to the audit.";
+        notice::draw(buffer, area, theme, Role::Idle, "Nothing was changed in this session", &[sentence]);
+        return;
+    }
+    let glyphs = Glyphs::of(theme);
+    for (y, index) in (body.y..body.bottom()).zip(view.top..count) {
+        // Newest first.
+        let Some(running) = state.running.get(count - 1 - index) else { continue };
+        let line = Rect { y, height: 1, ..body };
+        spots.put(line, Spot::Row { panel: 0, index });
+        let here = index == view.cursor;
+        let base = if here { theme.style(Role::Selected) } else { Style::new() };
+        buffer.set_style(line, base);
+        let (word, role) = standing(running);
+        let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
+        pen.put(if here { glyphs.cursor } else { " " }, base.patch(theme.style(Role::Key))).gap(1);
+        let at = human::moment(running.started, state.now, scene.zone);
+        pen.put(&at, base.patch(theme.style(Role::Dim))).gap(1);
+        pen.put(glyphs.mark(role), base.patch(theme.style(role))).gap(1);
+        pen.margin_right(1);
+        pen.put_right(word, base.patch(theme.style(role)));
+        pen.margin_right(2);
+        pen.put(&running.plan.title, base.patch(theme.style(Role::Text)));
+    }
+    if let Some(running) = count.checked_sub(view.cursor + 1).and_then(|index| state.running.get(index)) {
+        let shown = plan::Running {
+            title: &running.plan.title,
+            badge: head::badge_border(state.session.environment),
+            progress: running.progress.first(),
+            more: running.progress.get(1..).unwrap_or_default(),
+            outcome: running.ended.as_ref().map(|(outcome, _)| outcome),
+            now: state.now,
+        };
+        plan::progress(buffer, rest, theme, &shown);
+    }
+}
+
+fn standing(running: &Running) -> (&'static str, Role) {
+    running.ended.as_ref().map_or(("running", Role::Progressing), |(outcome, _)| plan::verdict(outcome))
+}

@@ -1,0 +1,227 @@
+//! The header line, the breadcrumbs, and the line for what just happened.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::Scene;
+use super::feed;
+use crate::app::history::View;
+use crate::app::session::{Environment, Link};
+use crate::human;
+use crate::identity::Resource;
+use crate::store::{Query, Stage};
+use crate::theme::Role;
+use crate::widgets::fit;
+use crate::widgets::glyphs::Glyphs;
+use crate::widgets::pen::Pen;
+
+/// Returns the badge of an environment.
+pub fn badge(environment: Environment) -> Role {
+    match environment {
+        Environment::Dev => Role::EnvDev,
+        Environment::Qa => Role::EnvQa,
+        Environment::Staging => Role::EnvStaging,
+        Environment::Prod => Role::EnvProd,
+        Environment::Unknown => Role::EnvUnknown,
+    }
+}
+
+/// Returns the colour of the border of a question: that of the badge where a mistake is dear.
+pub fn badge_border(environment: Environment) -> Role {
+    if environment == Environment::Prod { Role::Degraded } else { Role::Focus }
+}
+
+/// Draws where the console is connected, what may be done there, how much there is, and how old it is.
+///
+/// Context, environment and whether anything may be written always have their place; counts go first.
+pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+    let area = area.intersection(buffer.area);
+    if area.is_empty() {
+        return;
+    }
+    let (state, theme) = (scene.state, scene.theme);
+    let session = &state.session;
+    let base = theme.style(Role::Header);
+    buffer.set_style(Rect { height: 1, ..area }, base);
+    let styled = |role: Role| base.patch(theme.style(role));
+    let glyphs = Glyphs::of(theme);
+    let badge = badge(session.environment);
+    let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
+    if area.width >= 40 {
+        pen.gap(1).put("opsdeck", styled(Role::Title)).gap(2);
+    }
+    match &session.context {
+        // Cloud providers make names of contexts that fill a line; the end tells them apart.
+        Some(context) => {
+            let room = usize::from(area.width / 3).max(12);
+            pen.put(&fit::fit_middle(context.as_str(), room, glyphs.ellipsis), styled(Role::Strong));
+            let word = match session.environment {
+                Environment::Unknown => "ENVIRONMENT?".to_owned(),
+                environment => environment.word().to_uppercase(),
+            };
+            pen.gap(1).put(&format!(" {word} "), theme.style(badge)).gap(1);
+            if session.readonly.is_some() {
+                pen.put(" read-only ", theme.style(Role::ReadOnly));
+            } else {
+                pen.gap(1).put("read-write", base);
+            }
+        }
+        None => {
+            pen.put("no context", styled(Role::Unknown));
+        }
+    }
+    pen.margin_right(1);
+    pen.put_right(&human::clock(state.now, scene.zone), styled(Role::Dim));
+    pen.margin_right(2);
+    for (name, text, role) in sources(scene).into_iter().rev() {
+        if pen.room() < fit::width(&text) + fit::width(name) + 4 {
+            continue;
+        }
+        pen.put_right(&text, styled(role));
+        pen.margin_right(1);
+        pen.put_right(name, base);
+        pen.margin_right(2);
+    }
+    pen.gap(3);
+    for (count, words) in scene.counts() {
+        if pen.room() < fit::width(&count) + fit::width(words) + 3 {
+            break;
+        }
+        let role = if count == "?" { Role::Unknown } else { Role::Strong };
+        pen.put(&count, styled(role)).gap(1).put(words, base).gap(2);
+    }
+}
+
+/// Returns the sources with how they stand, in a word or two.
+fn sources(scene: &Scene<'_>) -> Vec<(&'static str, String, Role)> {
+    let now = scene.state.now;
+    let mut sources = Vec::new();
+    let Some(context) = &scene.state.session.context else { return sources };
+    let kubernetes = match &scene.state.session.link {
+        Link::None => ("not connected".to_owned(), Role::Unknown),
+        Link::Connecting { since } => {
+            let seconds = now.as_second() - since.as_second();
+            let text = if seconds < 2 {
+                "connecting".to_owned()
+            } else {
+                format!("connecting {}", human::span(seconds))
+            };
+            (text, Role::Progressing)
+        }
+        Link::Failed { since, .. } => (format!("lost {}", human::age(now, *since)), Role::Degraded),
+        Link::Live { .. } => {
+            // One list that is behind is enough to say so: its table tells which.
+            let worst = scene
+                .store
+                .shelves()
+                .filter(|(query, _)| query.context == *context)
+                .map(|(_, shelf)| shelf.feed())
+                .filter(|feed| !matches!(feed.stage, Stage::Ended { .. } | Stage::Live))
+                .count();
+            if worst == 0 {
+                ("live".to_owned(), Role::Healthy)
+            } else {
+                (format!("live, {worst} behind"), Role::Stale)
+            }
+        }
+    };
+    sources.push(("k8s", kubernetes.0, kubernetes.1));
+    let applications = Query::all(context, &Resource::new("argoproj.io", "applications"));
+    if let Some(shelf) = scene.store.shelf(&applications) {
+        let (text, role) = match &shelf.feed().stage {
+            Stage::Failed { error: crate::sources::SourceError::Missing { .. }, .. } => {
+                ("none".to_owned(), Role::Dim)
+            }
+            Stage::Failed { error: crate::sources::SourceError::Denied { .. }, .. } => {
+                ("denied".to_owned(), Role::Warning)
+            }
+            Stage::Failed { since, .. } => (format!("stale {}", human::age(now, *since)), Role::Stale),
+            Stage::Refilling => ("listing".to_owned(), Role::Stale),
+            Stage::Loading { .. } => ("loading".to_owned(), Role::Progressing),
+            _ => feed::standing(shelf.feed(), now),
+        };
+        sources.push(("argo", text, role));
+    }
+    sources
+}
+
+/// Draws where the person is: the views beneath one another, and what narrows them.
+pub fn crumbs(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+    let (state, theme) = (scene.state, scene.theme);
+    let glyphs = Glyphs::of(theme);
+    let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
+    pen.margin_right(1);
+    let scope = match (&state.scope.tenant, &state.scope.namespace) {
+        (Some(tenant), Some(namespace)) => format!("tenant {tenant}, namespace {namespace}"),
+        (Some(tenant), None) => format!("tenant {tenant}"),
+        (None, Some(namespace)) => format!("namespace {namespace}"),
+        (None, None) => String::new(),
+    };
+    if !scope.is_empty() && pen.put_right(&scope, theme.style(Role::Strong)) {
+        pen.put_right("only ", theme.style(Role::Dim));
+        pen.margin_right(2);
+    }
+    pen.gap(1);
+    // The way here is cut at its start: the end is where the person is.
+    let names: Vec<String> = state.views.iter().map(|view| name(view, scene)).collect();
+    let between = fit::width(glyphs.crumb) + 2;
+    let mut from = names.len().saturating_sub(1);
+    let mut used = names.last().map_or(0, |last| fit::width(last));
+    while from > 0 && used + between + fit::width(&names[from - 1]) + 3 <= pen.room() {
+        from -= 1;
+        used += between + fit::width(&names[from]);
+    }
+    if from > 0 {
+        pen.put(glyphs.ellipsis, theme.style(Role::Dim)).gap(1);
+        pen.put(glyphs.crumb, theme.style(Role::Dim)).gap(1);
+    }
+    let last = names.len().saturating_sub(1);
+    for (at, name) in names.iter().enumerate().skip(from) {
+        if at > from {
+            pen.gap(1).put(glyphs.crumb, theme.style(Role::Dim)).gap(1);
+        }
+        pen.put(name, theme.style(if at == last { Role::Title } else { Role::Dim }));
+    }
+}
+
+/// Names a view as breadcrumbs do.
+fn name(view: &View, scene: &Scene<'_>) -> String {
+    match view {
+        View::Overview(_) => "overview".to_owned(),
+        View::Table(table) => scene.plural(&table.resource),
+        View::Detail(detail) => detail.object.name.to_string(),
+        View::Application(application) => application.object.name.to_string(),
+        View::Logs(logs) => format!("logs {}", logs.object.name),
+        View::Actions(_) => "actions".to_owned(),
+        View::Info(_) => "info".to_owned(),
+    }
+}
+
+/// Draws what just happened, or how the running actions stand where nothing did.
+pub fn status(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+    let (state, theme) = (scene.state, scene.theme);
+    let glyphs = Glyphs::of(theme);
+    let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
+    pen.gap(1);
+    let open: Vec<_> = state.running.iter().filter(|running| running.ended.is_none()).collect();
+    if let Some(latest) = open.last() {
+        let seconds = state.now.as_second() - latest.started.as_second();
+        let more = if open.len() > 1 { format!(" and {} more", open.len() - 1) } else { String::new() };
+        let text = format!("{} {}{more}", latest.plan.title, human::span(seconds));
+        let cut = fit::fit_middle(&text, pen.room() / 2, glyphs.ellipsis).into_owned();
+        pen.margin_right(1);
+        pen.put_right(&cut, theme.style(Role::Progressing));
+        pen.put_right(&format!("{} ", glyphs.progressing), theme.style(Role::Progressing));
+        pen.margin_right(2);
+    }
+    if let Some(status) = &state.status {
+        let role = Role::from(status.health);
+        pen.put(glyphs.mark(role), theme.style(role)).gap(1).put(&status.text, theme.style(Role::Text));
+    } else if let Link::Failed { error, retry_at, .. } = &state.session.link {
+        // A lost connection is said for as long as it lasts.
+        let again = retry_at.map_or(0, |at| at.as_second() - state.now.as_second());
+        let again = if again > 0 { format!(" Again in {}.", human::span(again)) } else { String::new() };
+        let text = format!("{}{again}", feed::sentence(error));
+        pen.put(glyphs.degraded, theme.style(Role::Degraded)).gap(1).put(&text, theme.style(Role::Text));
+    }
+}

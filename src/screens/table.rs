@@ -1,0 +1,230 @@
+//! The table of a kind.
+//!
+//! Only the rows of the window are looked at, and of those only the columns that fit.
+
+use std::sync::Arc;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::cells;
+use super::feed;
+use super::{Scene, columns};
+use crate::app::spot::{Spot, Spots};
+use crate::app::table::Table;
+use crate::human;
+use crate::kinds::{Cell, Column, Kind, Lens, Object, Shape};
+use crate::store::Query;
+use crate::theme::Role;
+use crate::widgets::table::{self, Painted, Width, Window};
+use crate::widgets::{fit, notice, panel};
+
+/// The rows of a table, in their order.
+pub struct Listing<'a> {
+    /// How many there are on the shelf.
+    pub total: usize,
+    /// How many are shown.
+    pub shown: usize,
+    /// Gives the object of a shown row.
+    pub object: &'a dyn Fn(usize) -> Option<&'a Arc<Object>>,
+}
+
+/// Draws the table with its title, which says how much of what is shown and how far it can be trusted.
+pub fn draw(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    state: &Table,
+    listing: &Listing<'_>,
+    spots: &mut Spots,
+) {
+    let theme = scene.theme;
+    let plural = scene.plural(&state.resource);
+    let title = format!("{plural} {}", count(listing));
+    let query = scene.query(state);
+    let feed = query.as_ref().and_then(|query| scene.store.shelf(query)).map(crate::store::Shelf::feed);
+    let facts = facts(scene, state, feed);
+    let facts: Vec<_> = facts.iter().map(|(text, role)| (text.as_str(), *role)).collect();
+    let body = panel::titled(buffer, area, theme, &title, &facts, true);
+    spots.put(body, Spot::Panel(0));
+    spots.fits(0, body.height.saturating_sub(1));
+    let Some(kind) = scene.kinds.get(&state.resource) else {
+        notice::draw(buffer, body, theme, Role::Unknown, &format!("{plural} cannot be shown"), &[]);
+        return;
+    };
+    if listing.shown == 0 {
+        let place = match (&scene.state.scope.namespace, &scene.state.scope.tenant) {
+            (Some(namespace), _) => format!(" in {namespace}"),
+            (None, Some(tenant)) => format!(" of {tenant}"),
+            (None, None) => String::new(),
+        };
+        let (role, headline, sentences) =
+            feed::empty(feed, &plural, &place, listing.total, &state.filter.text, scene.state.now);
+        let sentences: Vec<&str> = sentences.iter().map(String::as_str).collect();
+        notice::draw(buffer, body, theme, role, &headline, &sentences);
+    } else if let Some(context) = &scene.state.session.context {
+        rows(buffer, body, scene, state, kind, &scene.lens(context), listing, spots);
+    }
+    if let Some(chooser) = &state.chooser {
+        let title = |column: usize| {
+            kind.columns
+                .get(column)
+                .map_or_else(String::new, |column| format!("{}  {}", column.title, column.about))
+        };
+        columns::draw(buffer, area, scene, chooser, title, spots);
+    }
+}
+
+fn count(listing: &Listing<'_>) -> String {
+    let total = human::count(listing.total);
+    if listing.shown == listing.total { total } else { format!("{} of {total}", human::count(listing.shown)) }
+}
+
+fn facts(scene: &Scene<'_>, state: &Table, feed: Option<&crate::store::Feed>) -> Vec<feed::Fact> {
+    let mut facts = Vec::new();
+    if !state.marks.is_empty() {
+        facts.push((format!("{} marked", state.marks.len()), Role::Marked));
+    }
+    if !state.filter.text.is_empty() {
+        facts.push((format!("/{}", state.filter.text), Role::Match));
+    }
+    for (word, selector) in [("labels", &state.labels), ("fields", &state.fields)] {
+        if !selector.is_empty() {
+            facts.push((format!("{word} {selector}"), Role::Match));
+        }
+    }
+    match feed {
+        Some(feed) => facts.extend(feed::facts(feed, scene.state.now)),
+        None => facts.push(("not asked for yet".to_owned(), Role::Unknown)),
+    }
+    facts
+}
+
+/// Returns the columns that can be shown, by the kind's own numbers.
+fn chosen(scene: &Scene<'_>, state: &Table, kind: &Kind) -> Vec<usize> {
+    let all = || (0..kind.columns.len()).collect();
+    let mut shown: Vec<usize> = match &state.columns {
+        Some(columns) => columns.iter().copied().filter(|column| *column < kind.columns.len()).collect(),
+        None if state.wide => all(),
+        None => {
+            // A column that says the same in every row says nothing.
+            let alone = scene.state.scope.namespace.is_some();
+            let keep = |index: &usize| {
+                let column = &kind.columns[*index];
+                !(column.wide || alone && &*column.id == "namespace")
+            };
+            (0..kind.columns.len()).filter(keep).collect()
+        }
+    };
+    // The name stays where it is while the others move to the left.
+    let fixed = shown.iter().position(|index| &*kind.columns[*index].id == "name").map_or(0, |at| at + 1);
+    let moved = state.left.min(shown.len().saturating_sub(fixed + 1));
+    shown.drain(fixed..fixed + moved);
+    shown
+}
+
+/// Draws header and rows.
+#[expect(clippy::too_many_arguments, reason = "one private step of drawing a table, called once")]
+fn rows(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    state: &Table,
+    kind: &Kind,
+    lens: &Lens<'_>,
+    listing: &Listing<'_>,
+    spots: &mut Spots,
+) {
+    let numbers = chosen(scene, state, kind);
+    let top = state.view.top.min(listing.shown.saturating_sub(1));
+    let visible = usize::from(area.height.saturating_sub(1));
+    let mut shaped: Vec<table::Column<'_>> = numbers
+        .iter()
+        .map(|number| {
+            let column = &kind.columns[*number];
+            table::Column {
+                title: &column.title,
+                width: width(column),
+                right: column.shape.is_numeric(),
+                // All columns were asked for: those that do not fit are reached by moving to the right.
+                rank: if state.wide || state.columns.is_some() { 0 } else { column.priority },
+                sorted: state.sort.filter(|sort| sort.column == *number).map(|sort| sort.descending),
+            }
+        })
+        .collect();
+    // Columns hug what is visible in steps of four cells, so that they seldom move.
+    let places = table::lay_out(&shaped, area.width.saturating_sub(2));
+    for place in &places {
+        let Width::Flexible { least, .. } = shaped[place.column].width else { continue };
+        let widest = (top..listing.shown.min(top + visible))
+            .filter_map(|row| {
+                let object = (listing.object)(row)?;
+                let cell = kind.cell(object, numbers[place.column], lens);
+                let painted = cells::painted(&cell, lens.now);
+                Some(fit::width(&painted.text) + if painted.mark { 2 } else { 0 })
+            })
+            .max()
+            .unwrap_or(0);
+        let most = (widest.next_multiple_of(4) as u16).max(least);
+        shaped[place.column].width = Width::Flexible { least, most };
+    }
+    for place in table::lay_out(&shaped, area.width.saturating_sub(2)) {
+        let spot = Rect { x: area.x + 2 + place.x, y: area.y, width: place.width, height: 1 };
+        spots.put(spot, Spot::Column(numbers[place.column]));
+    }
+    for (line, index) in (top..listing.shown).take(visible).enumerate() {
+        let spot = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
+        spots.put(spot, Spot::Row { panel: 0, index });
+    }
+    let window = Window { rows: listing.shown, top, cursor: Some(state.view.cursor) };
+    table::draw(buffer, area, scene.theme, &shaped, window, |row, shown| {
+        let Some(object) = (listing.object)(row) else { return (Vec::new(), false) };
+        let cells = shown
+            .iter()
+            .map(|at| {
+                let cell = kind.cell(object, numbers[*at], lens);
+                let name = &*kind.columns[numbers[*at]].id == "name";
+                owned(&cell, lens, name)
+            })
+            .collect();
+        let marked = !state.marks.is_empty() && state.marks.contains(&kind.reference(lens.context, object));
+        (cells, marked)
+    });
+}
+
+/// Paints a cell that does not outlive the row.
+fn owned(cell: &Cell, lens: &Lens<'_>, name: bool) -> Painted<'static> {
+    let painted = cells::painted(cell, lens.now);
+    Painted {
+        text: painted.text.into_owned().into(),
+        role: painted.role,
+        mark: painted.mark,
+        bar: painted.bar,
+        ends: name,
+    }
+}
+
+/// Returns how wide a column is, from what it holds.
+fn width(column: &Column) -> Width {
+    let title = fit::width(&column.title) as u16 + 1;
+    let fixed = |cells: u16| Width::Fixed(cells.max(title));
+    match column.shape {
+        Shape::Age | Shape::Ratio => fixed(6),
+        Shape::Count | Shape::Percent => fixed(5),
+        Shape::Quantity => fixed(7),
+        Shape::Bar => fixed(12),
+        Shape::Status => Width::Flexible { least: title.max(11), most: 28 },
+        Shape::Text | Shape::Link if &*column.id == "name" => Width::Flexible { least: 18, most: 64 },
+        Shape::Text | Shape::Link => Width::Flexible { least: title.max(9), most: 40 },
+    }
+}
+
+/// Returns the list that a table shows.
+pub fn query(scene: &Scene<'_>, state: &Table) -> Option<Query> {
+    let context = scene.state.session.context.as_ref()?;
+    Some(Query {
+        labels: state.labels.clone(),
+        fields: state.fields.clone(),
+        ..Query::all(context, &state.resource)
+    })
+}
