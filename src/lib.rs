@@ -17,8 +17,10 @@ pub mod screens;
 pub mod settings;
 pub mod sources;
 pub mod store;
+pub mod term;
 pub mod text;
 pub mod theme;
+pub mod trace;
 pub mod widgets;
 
 /// Installs the one TLS crypto provider of the process; a second call changes nothing.
