@@ -10,9 +10,11 @@ mod answer;
 mod backoff;
 mod credential;
 pub mod discovery;
+mod follow;
 pub mod kubeconfig;
 pub mod kubernetes;
 pub mod objects;
+pub mod parts;
 mod reader;
 
 pub use kubeconfig::{ConnectError, Contexts, Entry, Places};

@@ -52,6 +52,17 @@ struct Cause {
 }
 
 impl Status {
+    /// Puts a status together that was read elsewhere; a code of 0 is none.
+    pub(super) fn new(code: u16, reason: String, message: String) -> Self {
+        Self {
+            kind: "Status".to_owned(),
+            message: Some(message),
+            reason: Some(reason),
+            code: (code != 0).then_some(code),
+            details: None,
+        }
+    }
+
     /// Reads a `Status`; `None` where the bytes are something else.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         serde_json::from_slice::<Self>(body).ok().filter(|status| status.kind == "Status")

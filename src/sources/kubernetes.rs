@@ -20,6 +20,7 @@ use super::answer::{Asked, no_answer, refusal, unreachable};
 use super::credential;
 use super::discovery::Served;
 use super::kubeconfig::{ConnectError, Contexts, Entry, causes};
+use super::parts::Reach;
 use super::reader::Reader;
 use crate::clock::Clock;
 use crate::identity::{Context, Text};
@@ -108,7 +109,10 @@ struct Inner {
     renewal: Mutex<Renewal>,
     standing: watch::Sender<Standing>,
     counters: Counters,
+    /// Namespaces that configuration names, for users who may not list them.
+    namespaces: Vec<Text>,
     reviews: Mutex<Reviews>,
+    reach: Mutex<Reach>,
     served: Mutex<Option<Arc<Served>>>,
 }
 
@@ -120,7 +124,14 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     /// Prepares the connection to a context: reads its files and runs its credential plugin, and sends nothing yet.
-    pub async fn open(contexts: Contexts, entry: Entry, clock: Clock) -> Result<Self, ConnectError> {
+    ///
+    /// `namespaces` are those that configuration names for users who may not list them.
+    pub async fn open(
+        contexts: Contexts,
+        entry: Entry,
+        namespaces: Vec<Text>,
+        clock: Clock,
+    ) -> Result<Self, ConnectError> {
         let (session, place) = session_at(&contexts, &entry, 0).await?;
         Ok(Self(Arc::new(Inner {
             entry,
@@ -131,7 +142,9 @@ impl Connection {
             renewal: Mutex::default(),
             standing: watch::Sender::new(Standing::New),
             counters: Counters::default(),
+            namespaces,
             reviews: Mutex::default(),
+            reach: Mutex::default(),
             served: Mutex::default(),
         })))
     }
@@ -168,6 +181,14 @@ impl Connection {
             throttled: count(&counters.throttled),
             failed: count(&counters.failed),
         }
+    }
+
+    pub(super) fn namespaces(&self) -> &[Text] {
+        &self.0.namespaces
+    }
+
+    pub(super) fn reach(&self) -> &Mutex<Reach> {
+        &self.0.reach
     }
 
     pub(super) fn reviews(&self) -> &Mutex<Reviews> {

@@ -1,0 +1,555 @@
+//! Keeps a list: lists it page by page, watches it, lists it again when the watch has fallen too far behind, and
+//! tells the store what happens.
+//!
+//! It sends mail and nothing else. It ends when nobody takes its mail any more, or when it is dropped.
+//!
+//! # Why
+//!
+//! kube-runtime's `watcher` does the same for whole objects, with all of their metadata decoded, and restarts its
+//! stream on errors of any kind. Here a page goes from its bytes straight into slim rows while the next page is on
+//! its way; the first rows are shown with the first page; a relist keeps the old rows until it is whole; an error
+//! says what it was and when it is tried again; and a list that is forbidden as a whole is put together from the
+//! namespaces that are permitted (`parts`). The states are few enough to be read:
+//!
+//! ```text
+//!   List -- whole --> Watch(version) -- cut, ended --> Watch(version)
+//!    ^  \-- failed --> wait -> List      -- too old (410, as a code or in the stream) --> List
+//!    '-------------------------------------------'   -- failed --> wait -> Watch(version)
+//! ```
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+
+use super::SourceError;
+use super::answer::{Asked, Status};
+use super::backoff::Backoff;
+use super::kubernetes::Connection;
+use super::objects::{collection, query as query_string, scoped};
+use super::reader::Reader;
+use crate::identity::Text;
+use crate::kinds::{Frame, Garbled, Page};
+use crate::store::{Change, Envelope, Query, Update};
+
+/// How many objects a page holds: what kubectl and client-go ask for.
+const PAGE: u32 = 500;
+
+/// After how many seconds the server is asked to end a watch; servers refuse much more, and a watch that ends
+/// by itself is opened again at no cost.
+const WATCH: u32 = 290;
+
+/// How long a watch may say nothing, not even its end: then the connection is dead.
+const SILENCE: Duration = Duration::from_secs(WATCH as u64 + 15);
+
+/// How long a server may take to open a watch; it sends nothing before the first event, not even the head, if it
+/// has nothing to say and a proxy stands in between.
+const OPENING: Duration = Duration::from_secs(30);
+
+/// How long changes are gathered into one piece of mail: a burst of thousands costs the console a handful.
+const GATHERING: Duration = Duration::from_millis(10);
+
+/// How many changes one piece of mail holds at most.
+const BATCH: usize = 512;
+
+/// The longest line of a watch: etcd takes objects of 1.5 MiB, and a server may add to them.
+const LINE: usize = 8 * 1024 * 1024;
+
+/// The first wait after a failure, and the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long to wait for what only a person can change: a right that is missing, a CRD that is not installed.
+const PATIENT_WAIT: Duration = Duration::from_secs(60);
+
+/// A watch that ends sooner than this did not serve: it is not opened again at once.
+const SHORT: SignedDuration = SignedDuration::from_secs(1);
+
+/// After how many watches in a row that brought nothing but failures a new list is tried.
+const PATIENCE: u32 = 3;
+
+/// Decodes pages and lines of one resource type.
+pub(super) trait Decode: Send + Sized + 'static {
+    /// Decodes a page of a list. The error is that of a body that is no list.
+    fn page(&mut self, body: &[u8]) -> Result<Page, Garbled>;
+
+    /// Decodes a line of a watch. The error is that of a line that is no event.
+    fn frame(&mut self, line: &[u8]) -> Result<Frame, Garbled>;
+
+    /// Returns a decoder of the same type that has seen nothing yet.
+    fn twin(&self) -> Self;
+
+    /// Returns the form that is asked for.
+    fn accept(&self) -> &'static str {
+        "application/json"
+    }
+}
+
+/// The mail does not go anywhere any more.
+#[derive(Debug)]
+pub(super) struct Unwanted;
+
+/// Where the mail of one list, or of one part of it, goes.
+#[derive(Clone)]
+pub(super) struct Post {
+    pub(super) connection: Connection,
+    pub(super) query: Query,
+    pub(super) epoch: u64,
+    pub(super) part: Option<Text>,
+    pub(super) mail: mpsc::Sender<Envelope>,
+}
+
+impl Post {
+    /// Sends; waits while the console has no room.
+    pub(super) async fn send(&self, update: Update) -> Result<(), Unwanted> {
+        let envelope = Envelope {
+            query: self.query.clone(),
+            epoch: self.epoch,
+            part: self.part.clone(),
+            at: self.connection.now(),
+            update,
+        };
+        self.mail.send(envelope).await.map_err(|_| Unwanted)
+    }
+
+    /// Says what went wrong, then waits until it is time to try again.
+    pub(super) async fn rest(&self, error: SourceError, wait: Duration) -> Result<(), Unwanted> {
+        let retry_at =
+            SignedDuration::try_from(wait).ok().and_then(|wait| self.connection.now().checked_add(wait).ok());
+        tracing::debug!(list = %self.query.resource, %error, ?wait, "a list failed and waits");
+        self.send(Update::Failed { error, retry_at }).await?;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.mail.closed() => Err(Unwanted),
+        }
+    }
+}
+
+/// One list, or one part of a list, being kept.
+pub(super) struct Follower<D> {
+    post: Post,
+    decoder: D,
+    path: String,
+    what: String,
+    backoff: Backoff,
+}
+
+enum State {
+    List,
+    Watch(String),
+}
+
+/// How a list ended.
+enum Listed {
+    Whole(String),
+    /// The token of the next page is too old.
+    Expired,
+}
+
+/// How a watch ended.
+enum Watched {
+    /// As it should, or was cut: it goes on from the version that it has come to.
+    Ended,
+    /// Its version is too old.
+    Expired,
+}
+
+impl<D: Decode> Follower<D> {
+    /// Prepares to follow what the query names, or one namespace of it.
+    pub(super) fn new(post: Post, version: &str, decoder: D) -> Self {
+        let namespace = post.part.as_deref().or(post.query.namespace.as_deref());
+        let path = collection(&post.query.resource, version, namespace);
+        let what = scoped(&post.query.resource, namespace);
+        let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        Self { post, decoder, path, what, backoff }
+    }
+
+    /// Follows until nobody takes the mail, or until the whole list is forbidden, which it returns.
+    pub(super) async fn run(&mut self) -> Result<SourceError, Unwanted> {
+        let mut state = State::List;
+        // How often in a row a watch has failed without saying anything.
+        let mut mute = 0;
+        loop {
+            state = match state {
+                State::List => match self.list().await? {
+                    Ok(Listed::Whole(version)) => {
+                        self.backoff.reset();
+                        mute = 0;
+                        State::Watch(version)
+                    }
+                    Ok(Listed::Expired) => {
+                        // A server whose history is too short for one list must not be asked in a circle.
+                        let wait = self.backoff.next_wait();
+                        self.pause(wait).await?;
+                        State::List
+                    }
+                    Err(error @ SourceError::Denied { .. }) if self.may_be_split() => return Ok(error),
+                    Err(error) => {
+                        self.fail(error).await?;
+                        State::List
+                    }
+                },
+                State::Watch(mut version) => {
+                    let opened = self.post.connection.now();
+                    match self.watch(&mut version, &mut mute).await? {
+                        Ok(Watched::Ended) => {
+                            if self.post.connection.now().duration_since(opened) < SHORT {
+                                let wait = self.backoff.next_wait();
+                                self.pause(wait).await?;
+                            }
+                            State::Watch(version)
+                        }
+                        Ok(Watched::Expired) => State::List,
+                        // Listing is permitted or possible, watching is not: the list is refreshed instead.
+                        Err(
+                            error @ (SourceError::Denied { .. }
+                            | SourceError::Missing { .. }
+                            | SourceError::Invalid { .. }),
+                        ) => {
+                            self.post.rest(error, PATIENT_WAIT).await?;
+                            State::List
+                        }
+                        Err(error) => {
+                            mute += 1;
+                            self.fail(error).await?;
+                            if mute >= PATIENCE { State::List } else { State::Watch(version) }
+                        }
+                    }
+                }
+            };
+        }
+    }
+
+    /// Tells whether a refusal may concern the whole only, so that parts of it may be permitted.
+    fn may_be_split(&self) -> bool {
+        self.post.part.is_none() && self.post.query.namespace.is_none()
+    }
+
+    async fn pause(&self, wait: Duration) -> Result<(), Unwanted> {
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.post.mail.closed() => Err(Unwanted),
+        }
+    }
+
+    async fn fail(&mut self, error: SourceError) -> Result<(), Unwanted> {
+        let grown = self.backoff.next_wait();
+        let wait = match &error {
+            SourceError::Denied { .. } | SourceError::Missing { .. } => PATIENT_WAIT,
+            SourceError::Throttled { until: Some(until), .. } => {
+                let asked = until.duration_since(self.post.connection.now());
+                // A server may ask for seconds or minutes; a wrong clock must not make it hours.
+                Duration::try_from(asked).unwrap_or_default().clamp(grown, PATIENT_WAIT)
+            }
+            _ => grown,
+        };
+        self.post.rest(error, wait).await
+    }
+
+    /// Lists everything, page by page; while one page is being decoded the next one is on its way.
+    async fn list(&mut self) -> Result<Result<Listed, SourceError>, Unwanted> {
+        let connection = self.post.connection.clone();
+        let asked = connection.asked("list", self.what.as_str());
+        let accept = self.decoder.accept();
+        connection.count_list();
+        self.post.send(Update::ListStarted).await?;
+        let mut body = match connection.get(&asked, &self.page_path(""), accept).await {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(error)),
+        };
+        loop {
+            let token = token(&body).unwrap_or_default();
+            let twin = self.decoder.twin();
+            let decoder = std::mem::replace(&mut self.decoder, twin);
+            let decoding = tokio::task::spawn_blocking(move || {
+                let mut decoder = decoder;
+                let page = decoder.page(&body);
+                (decoder, page)
+            });
+            // The next page is on its way while this one is decoded.
+            let (decoded, next) = if token.is_empty() {
+                (decoding.await, None)
+            } else {
+                let path = self.page_path(&token);
+                let (decoded, next) = tokio::join!(decoding, connection.get(&asked, &path, accept));
+                (decoded, Some(next))
+            };
+            let page = match decoded {
+                Ok((decoder, page)) => {
+                    self.decoder = decoder;
+                    page.map_err(|garbled| garbled.reason)
+                }
+                Err(error) => Err(format!("the decoder failed: {error}")),
+            };
+            let page = match page {
+                Ok(page) => page,
+                Err(reason) => {
+                    return Ok(Err(SourceError::Garbled { what: format!("list {}", self.what), reason }));
+                }
+            };
+            let Page { objects, garbled, next: token, remaining, resource_version } = page;
+            self.post.send(Update::Page { objects, garbled, remaining }).await?;
+            let next = match next {
+                Some(next) => next,
+                None if token.is_empty() => {
+                    self.post.send(Update::ListDone).await?;
+                    return Ok(Ok(Listed::Whole(resource_version)));
+                }
+                // A server that writes the token behind the objects.
+                None => connection.get(&asked, &self.page_path(&token), accept).await,
+            };
+            body = match next {
+                Ok(body) => body,
+                // 410: the token is too old.
+                Err(SourceError::Conflict { .. }) => return Ok(Ok(Listed::Expired)),
+                Err(error) => return Ok(Err(error)),
+            };
+        }
+    }
+
+    /// Watches from a version, which it moves forward.
+    async fn watch(
+        &mut self,
+        version: &mut String,
+        mute: &mut u32,
+    ) -> Result<Result<Watched, SourceError>, Unwanted> {
+        let connection = self.post.connection.clone();
+        let asked = connection.asked("watch", self.what.as_str());
+        let path = self.watch_path(version);
+        let mut reader = match connection.read(&asked, &path, self.decoder.accept(), OPENING).await {
+            Ok(reader) => reader,
+            Err(SourceError::Conflict { .. }) => return Ok(Ok(Watched::Expired)),
+            Err(error) => return Ok(Err(error)),
+        };
+        let open = connection.count_watch();
+        self.post.send(Update::Alive).await?;
+        let mut lines = Lines::default();
+        let ended = loop {
+            let came = tokio::select! {
+                came = reader.next(SILENCE) => came,
+                () = self.post.mail.closed() => return Err(Unwanted),
+            };
+            // What is cut is opened again at once; an error is worth a word only if that fails too.
+            let Ok(Some(bytes)) = came else { break Ok(Watched::Ended) };
+            lines.push(&bytes);
+            let over = gather(&mut reader, &mut lines).await;
+            let mut batch = Batch::default();
+            let stop = loop {
+                let Some(line) = lines.next() else { break None };
+                if line.is_empty() {
+                    continue;
+                }
+                if let Some(stop) = batch.take(self.decoder.frame(line), version, &asked, connection.now()) {
+                    break Some(stop);
+                }
+            };
+            if batch.any {
+                *mute = 0;
+                self.backoff.reset();
+            }
+            self.post.send(batch.update()).await?;
+            match stop {
+                Some(stop) => break stop,
+                None if lines.is_too_long() => {
+                    break Err(SourceError::Garbled {
+                        what: format!("watch {}", self.what),
+                        reason: format!("an object is larger than {} MiB", LINE / 1024 / 1024),
+                    });
+                }
+                None if over => break Ok(Watched::Ended),
+                None => {}
+            }
+        };
+        drop(open);
+        Ok(ended)
+    }
+
+    fn page_path(&self, token: &str) -> String {
+        let Query { labels, fields, .. } = &self.post.query;
+        let limit = PAGE.to_string();
+        let query = query_string(&[
+            ("limit", &limit),
+            ("labelSelector", labels),
+            ("fieldSelector", fields),
+            ("continue", token),
+        ]);
+        format!("{}{query}", self.path)
+    }
+
+    fn watch_path(&self, version: &str) -> String {
+        let Query { labels, fields, .. } = &self.post.query;
+        let seconds = WATCH.to_string();
+        let query = query_string(&[
+            ("watch", "1"),
+            ("resourceVersion", version),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", &seconds),
+            ("labelSelector", labels),
+            ("fieldSelector", fields),
+        ]);
+        format!("{}{query}", self.path)
+    }
+}
+
+/// Takes what comes within a moment, so that a burst becomes one piece of mail; tells whether the stream is over.
+async fn gather(reader: &mut Reader, lines: &mut Lines) -> bool {
+    let moment = tokio::time::sleep(GATHERING);
+    tokio::pin!(moment);
+    while lines.count() < BATCH && !lines.is_too_long() {
+        tokio::select! {
+            biased;
+            came = reader.next(SILENCE) => match came {
+                Ok(Some(bytes)) => lines.push(&bytes),
+                Ok(None) | Err(_) => return true,
+            },
+            () = &mut moment => break,
+        }
+    }
+    false
+}
+
+/// Changes that are sent together.
+#[derive(Default)]
+struct Batch {
+    changes: Vec<Change>,
+    garbled: Vec<Garbled>,
+    any: bool,
+}
+
+impl Batch {
+    /// Takes an event; returns how the watch ends, where it does.
+    fn take(
+        &mut self,
+        frame: Result<Frame, Garbled>,
+        version: &mut String,
+        asked: &Asked,
+        now: Timestamp,
+    ) -> Option<Result<Watched, SourceError>> {
+        let mut reach = |new: &str| {
+            if !new.is_empty() {
+                new.clone_into(version);
+            }
+        };
+        match frame {
+            Ok(Frame::Put(object)) => {
+                reach(&object.meta.resource_version);
+                self.changes.push(Change::Put(object));
+            }
+            Ok(Frame::Gone { namespace, name, resource_version }) => {
+                reach(&resource_version);
+                self.changes.push(Change::Gone { namespace, name });
+            }
+            Ok(Frame::Bookmark { resource_version, .. }) => reach(&resource_version),
+            Ok(Frame::Garbled { garbled, resource_version }) => {
+                reach(&resource_version);
+                self.garbled.push(garbled);
+            }
+            Ok(Frame::Error { code, reason, message }) => {
+                let status = Status::new(code, reason, message);
+                return Some(if status.is_expired() {
+                    Ok(Watched::Expired)
+                } else {
+                    Err(status.error(asked, now))
+                });
+            }
+            Err(garbled) => {
+                let what = format!("{} {}", asked.verb, asked.what);
+                return Some(Err(SourceError::Garbled { what, reason: garbled.reason }));
+            }
+        }
+        self.any = true;
+        None
+    }
+
+    fn update(self) -> Update {
+        if self.changes.is_empty() && self.garbled.is_empty() {
+            return Update::Alive;
+        }
+        Update::Changed { changes: self.changes, garbled: self.garbled }
+    }
+}
+
+/// Bytes of a watch, cut into lines; a line that is not ended yet waits for the rest of it.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    /// Where the next line begins.
+    at: usize,
+    /// How many line ends there are from there on.
+    ends: usize,
+}
+
+impl Lines {
+    fn push(&mut self, bytes: &[u8]) {
+        if self.at > 0 {
+            self.bytes.drain(..self.at);
+            self.at = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+        self.ends += bytes.iter().filter(|byte| **byte == b'\n').count();
+    }
+
+    /// Returns how many whole lines there are.
+    fn count(&self) -> usize {
+        self.ends
+    }
+
+    fn is_too_long(&self) -> bool {
+        self.ends == 0 && self.bytes.len() - self.at > LINE
+    }
+
+    fn next(&mut self) -> Option<&[u8]> {
+        if self.ends == 0 {
+            return None;
+        }
+        let rest = self.bytes.get(self.at..)?;
+        let end = rest.iter().position(|byte| *byte == b'\n')?;
+        let line = self.at..self.at + end;
+        self.at += end + 1;
+        self.ends -= 1;
+        self.bytes.get(line)
+    }
+}
+
+/// Reads the token of the next page from the beginning of a page, without reading its objects.
+fn token(body: &[u8]) -> Option<String> {
+    let mut token = None;
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    // The result is an error by design: reading stops before the objects.
+    let _ = serde::Deserializer::deserialize_map(&mut reader, Head { token: &mut token });
+    token
+}
+
+struct Head<'a> {
+    token: &'a mut Option<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct HeadMeta {
+    #[serde(default, rename = "continue")]
+    token: String,
+}
+
+impl<'de> serde::de::Visitor<'de> for Head<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match &*key {
+                "metadata" => {
+                    *self.token = Some(map.next_value::<HeadMeta>()?.token);
+                    return Ok(());
+                }
+                "items" | "rows" | "columnDefinitions" => return Ok(()),
+                _ => {
+                    map.next_value::<serde::de::IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
