@@ -17,7 +17,10 @@ mod registry;
 mod tenancy;
 mod wire;
 
+pub mod batch;
 pub mod pods;
+pub mod rollout;
+pub mod workloads;
 
 pub use cell::natural;
 pub use decode::{Frame, Page};
