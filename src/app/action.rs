@@ -15,13 +15,8 @@ pub enum Action {
     Type(char),
     /// Text for the line that is being typed; it never confirms anything.
     Paste(String),
-    /// A click on something; `twice` for the second of a double click.
-    Click {
-        /// What was hit.
-        spot: Spot,
-        /// Whether it is a double click.
-        twice: bool,
-    },
+    /// A click on something.
+    Click(Spot),
     /// The wheel over something, in lines; negative is up.
     Scroll {
         /// What the pointer is on.

@@ -1,17 +1,22 @@
 //! The state: all that the person looks at and has said. What the world looks like is in the store.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::app::detail::Page;
-use crate::app::history::View;
-use crate::app::overview::Overview;
+use crate::app::history::Views;
 use crate::app::palette::Palette;
 use crate::app::question::Question;
 use crate::app::running::Running;
 use crate::app::session::{Environment, Link, Scope, Session};
-use crate::app::spot::Spots;
+use crate::app::spot::{Spot, Spots};
+use crate::config::Config;
+use crate::identity::Context;
 use crate::keymap::Keymap;
-use crate::kinds::Health;
+use crate::kinds::{Health, Kinds, Lens, Tenancy};
+use crate::store::Store;
 
 /// What lies over the view and has the keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,55 +50,89 @@ impl Status {
 pub struct State {
     /// The time of day of this update and frame.
     pub now: Timestamp,
+    /// The zone in which times of day are written.
+    pub zone: TimeZone,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Every kind.
+    pub kinds: Arc<Kinds>,
+    /// Who belongs to whom in the open context; a conclusion from the store, brought up to date by `settle`.
+    pub tenancy: Tenancy,
     /// Where the console is connected.
     pub session: Session,
     /// What part of the cluster is shown.
     pub scope: Scope,
-    /// The views beneath one another; the last one is shown, and there is always one.
-    pub views: Vec<View>,
+    /// The views, one of which is shown.
+    pub views: Views,
     /// What lies over the view.
     pub overlay: Option<Overlay>,
     /// What just happened.
     pub status: Option<Status>,
     /// The actions of this session, oldest first.
     pub running: Vec<Running>,
+    /// The number of the last question.
+    pub asked: u64,
     /// The live keys.
     pub keymap: Keymap,
     /// The name of the theme.
     pub theme: String,
+    /// The themes that can be chosen.
+    pub themes: Vec<String>,
     /// Whether the mouse is taken.
     pub mouse: bool,
     /// What the last frame showed where.
     pub spots: Spots,
+    /// What was clicked last and when, so that a second click can open it.
+    pub clicked: Option<(Spot, Timestamp)>,
+    /// Lines of the palette that were taken, newest last.
+    pub said: Vec<String>,
 }
 
 impl State {
     /// Makes the state of a console that was just opened.
-    pub fn new(now: Timestamp, keymap: Keymap) -> Self {
+    pub fn new(now: Timestamp, config: Arc<Config>, keymap: Keymap, kinds: Arc<Kinds>) -> Self {
         Self {
             now,
+            zone: TimeZone::UTC,
             size: (80, 24),
             session: Session {
                 context: None,
                 environment: Environment::Unknown,
                 protected: false,
-                readonly: None,
+                readonly: config.readonly.then(|| config.origin("readonly").to_string()),
                 contexts: Vec::new(),
                 link: Link::None,
                 namespace: None,
                 requests: (0, 0),
             },
+            tenancy: Tenancy::default(),
             scope: Scope::default(),
-            views: vec![View::Overview(Overview::default())],
+            views: Views::default(),
             overlay: None,
             status: None,
             running: Vec::new(),
+            asked: 0,
             keymap,
-            theme: "dark".to_owned(),
-            mouse: true,
+            theme: config.theme.clone(),
+            themes: Vec::new(),
+            mouse: config.mouse,
             spots: Spots::default(),
+            clicked: None,
+            said: Vec::new(),
+            config,
+            kinds,
         }
+    }
+
+    /// Says what just happened.
+    pub fn say(&mut self, health: Health, text: impl Into<String>) {
+        self.status = Some(Status { text: text.into(), health, at: self.now });
+    }
+
+    /// Returns what a cell or a verdict may look at.
+    pub fn lens<'a>(&'a self, store: &'a Store, context: &'a Context) -> Lens<'a> {
+        Lens { now: self.now, context, store, kinds: &self.kinds, tenants: &self.tenancy }
     }
 }
