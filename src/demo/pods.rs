@@ -173,7 +173,8 @@ pub fn take_up(pod: &mut Value, host: &str, now: &str) {
 
 /// Starts a container: its `number`th status runs from `now`.
 pub fn start(pod: &mut Value, number: usize, ip: &str, now: &str) {
-    let uid = text(pod, "/metadata/uid").to_owned();
+    // A pod that is being seeded has no UID yet.
+    let uid = format!("{}{}", text(pod, "/metadata/namespace"), text(pod, "/metadata/name"));
     if text(pod, "/status/podIP").is_empty() {
         put(pod, &["status", "podIP"], ip);
         put(pod, &["status", "podIPs"], json!([{"ip": ip}]));

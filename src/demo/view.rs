@@ -130,6 +130,7 @@ pub struct View {
     owned: HashMap<Key, BTreeSet<Key>>,
     pods_in: HashMap<Text, BTreeSet<Key>>,
     selectors: BTreeMap<Key, Selector>,
+    daemon_sets: BTreeSet<Key>,
 }
 
 #[derive(Deserialize)]
@@ -273,6 +274,11 @@ impl View {
         self.pods_in(&key.namespace).filter(|(_, pod)| selector.matches(&pod.object)).collect()
     }
 
+    /// Returns every DaemonSet: each of them wants to hear about nodes.
+    pub fn daemon_sets(&self) -> impl Iterator<Item = &Key> {
+        self.daemon_sets.iter()
+    }
+
     /// Takes in one change.
     pub(super) fn take(&mut self, object: &Arc<Object>, before: Option<&Object>, gone: bool) -> Seen {
         let key = object.key.clone();
@@ -295,6 +301,8 @@ impl View {
         match seen.key.kind {
             Type::Pod => seen.before = self.take_pod(object, gone, seen.owner.clone()),
             Type::Node => self.take_node(object, gone),
+            Type::DaemonSet if gone => drop(self.daemon_sets.remove(&seen.key)),
+            Type::DaemonSet => drop(self.daemon_sets.insert(seen.key.clone())),
             Type::Service | Type::PodDisruptionBudget => self.take_selector(object, gone),
             _ => {}
         }

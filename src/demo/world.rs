@@ -372,6 +372,24 @@ impl World {
         }
     }
 
+    /// Ends the seeding: what was built at rest is not looked at again, what sets timers or keeps a status is.
+    pub(super) fn settle_seed(&mut self) {
+        self.queue.seen.retain(|seen| {
+            !matches!(
+                seen.key.kind,
+                Type::Pod
+                    | Type::ReplicaSet
+                    | Type::Deployment
+                    | Type::StatefulSet
+                    | Type::DaemonSet
+                    | Type::ConfigMap
+                    | Type::Secret
+                    | Type::ControllerRevision
+            )
+        });
+        self.drain();
+    }
+
     /// Returns the time that the world has reached.
     pub fn now(&self) -> Timestamp {
         self.now
@@ -415,6 +433,15 @@ impl World {
         result
     }
 
+    /// Has every controller look at an object again, as if it had changed.
+    pub fn look_again(&mut self, key: &Key) {
+        if let Some(object) = self.objects.get(key) {
+            let owner = super::view::owner(object);
+            let object = Arc::clone(object);
+            self.queue.seen.push_back(Seen { key: key.clone(), owner, gone: false, object, before: None });
+        }
+    }
+
     fn drain(&mut self) {
         let mut keys = Vec::new();
         for _ in 0..MOST {
@@ -448,3 +475,6 @@ pub fn fnv64(bytes: &[u8]) -> u64 {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests;

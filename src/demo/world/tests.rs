@@ -1,0 +1,219 @@
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Options, World};
+use crate::demo::images::{Behaviour, Image};
+use crate::demo::objects::Key;
+use crate::demo::types::Type;
+use crate::demo::untyped::{condition, list, number, text};
+
+fn start() -> Timestamp {
+    "2026-03-02T09:00:00Z".parse().unwrap()
+}
+
+fn quiet() -> Options {
+    Options { alive: false, ..Options::default() }
+}
+
+/// A world and the hands of its clock.
+struct Stage {
+    world: World,
+    now: Timestamp,
+}
+
+impl Stage {
+    fn new(options: &Options) -> Self {
+        Self { world: World::new(options, start()), now: start() }
+    }
+
+    fn pass(&mut self, seconds: i64) {
+        self.now = self.now.checked_add(SignedDuration::from_secs(seconds)).unwrap();
+        self.world.step(self.now);
+    }
+
+    fn get(&self, key: &Key) -> Value {
+        self.world.objects.get_value(key).unwrap()
+    }
+
+    fn edit(&mut self, key: &Key, change: impl FnOnce(&mut Value)) {
+        self.world.objects.modify(key, self.now, change).unwrap();
+    }
+
+    /// Steps second by second until `done`, for at most `most` seconds; returns how long it took.
+    #[track_caller]
+    fn until(&mut self, most: i64, done: impl Fn(&World) -> bool) -> i64 {
+        for passed in 0..most {
+            if done(&self.world) {
+                return passed;
+            }
+            self.pass(1);
+        }
+        panic!("not within {most} s");
+    }
+
+    /// Returns a deployment with more than one replica that nothing scales, and its container's image.
+    fn deployment(&self) -> (Key, Image) {
+        let key = self
+            .world
+            .estate
+            .apps()
+            .find(|(_, app)| app.name == "checkout" && app.replicas > 1)
+            .map(|(_, app)| Key::new(Type::Deployment, &app.namespace, &app.name))
+            .unwrap();
+        let image = text(&self.get(&key), "/spec/template/spec/containers/0/image").to_owned();
+        (key, Image::parse(&image))
+    }
+}
+
+fn set_image(stage: &mut Stage, key: &Key, image: &Image) {
+    stage.edit(key, |object| {
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image.to_string())
+    });
+}
+
+fn rolled_out(world: &World, key: &Key) -> bool {
+    let object = world.objects.get_value(key).unwrap();
+    let wanted = number(&object, "/spec/replicas");
+    object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        && number(&object, "/status/updatedReplicas") == wanted
+        && number(&object, "/status/replicas") == wanted
+        && number(&object, "/status/availableReplicas") == wanted
+}
+
+#[test]
+fn a_fresh_world_has_nothing_to_reconcile() {
+    let mut stage = Stage::new(&quiet());
+    let before = stage.world.objects.revision();
+    for kind in Type::ALL {
+        let keys: Vec<Key> = stage.world.objects.list(*kind, None).map(|object| object.key.clone()).collect();
+        for key in keys {
+            stage.world.look_again(&key);
+        }
+    }
+    stage.world.step(start());
+    let changed: Vec<String> = stage
+        .world
+        .objects
+        .changes_since(before)
+        .unwrap()
+        .map(|change| {
+            let before =
+                change.before.as_ref().map(|before| String::from_utf8_lossy(&before.json).into_owned());
+            format!(
+                "{}\n  {}\n  {}",
+                change.object.key,
+                before.unwrap_or_default(),
+                String::from_utf8_lossy(&change.object.json)
+            )
+        })
+        .collect();
+    assert!(
+        changed.is_empty(),
+        "{} changes, such as {}",
+        changed.len(),
+        changed[..changed.len().min(3)].join("\n")
+    );
+}
+
+#[test]
+fn a_fresh_world_has_every_pod_running_on_a_node_that_is_ready() {
+    let stage = Stage::new(&quiet());
+    let pods: Vec<Value> = stage.world.objects.list(Type::Pod, None).map(|object| object.value()).collect();
+    assert!((150..350).contains(&pods.len()), "{}", pods.len());
+    for pod in &pods {
+        assert_eq!(text(pod, "/status/phase"), "Running", "{}", pod["metadata"]["name"]);
+        assert_eq!(condition(pod, "Ready"), "True");
+        let node = stage.get(&Key::new(Type::Node, "", text(pod, "/spec/nodeName")));
+        assert_eq!(condition(&node, "Ready"), "True");
+    }
+    let sizes: Vec<usize> =
+        stage.world.objects.list(Type::Pod, None).map(|object| object.json.len()).collect();
+    let mean = sizes.iter().sum::<usize>() / sizes.len();
+    assert!((3_500..8_500).contains(&mean), "a pod has {mean} bytes");
+}
+
+#[test]
+fn a_rollout_completes_and_keeps_enough_pods_available() {
+    let mut stage = Stage::new(&quiet());
+    let (key, image) = stage.deployment();
+    let before = stage.get(&key);
+    let wanted = number(&before, "/spec/replicas");
+    set_image(&mut stage, &key, &Image::new(&image.repository, "9.9.9"));
+    stage.pass(1);
+    let mut least = wanted;
+    for _ in 0..120 {
+        stage.pass(1);
+        least = least.min(number(&stage.get(&key), "/status/availableReplicas"));
+        if rolled_out(&stage.world, &key) {
+            break;
+        }
+    }
+    assert!(rolled_out(&stage.world, &key), "{:#}", stage.get(&key)["status"]);
+    assert!(least >= wanted - 1, "{least} of {wanted}");
+    let after = stage.get(&key);
+    let revision =
+        |object: &Value| object["metadata"]["annotations"]["deployment.kubernetes.io/revision"].clone();
+    assert_ne!(revision(&before), revision(&after));
+    let pods = stage.world.objects.list(Type::Pod, Some(&key.namespace));
+    let new = pods
+        .filter(|pod| pod.value()["spec"]["containers"][0]["image"] == format!("{}:9.9.9", image.repository));
+    assert_eq!(i64::try_from(new.count()).unwrap(), wanted);
+}
+
+#[test]
+fn a_bad_image_crash_loops_and_a_rollback_heals() {
+    let mut stage = Stage::new(&quiet());
+    let (key, good) = stage.deployment();
+    let template = stage.get(&key)["spec"]["template"].clone();
+    let bad = Image::new(&good.repository, "1.8.0");
+    stage.world.images.set(bad.clone(), Behaviour::Crash);
+    set_image(&mut stage, &key, &bad);
+    let looping = |world: &World| {
+        world.objects.list(Type::Pod, Some(&key.namespace)).any(|pod| {
+            let pod = pod.value();
+            list(&pod, "/status/containerStatuses").iter().any(|status| {
+                status["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+                    && number(status, "/restartCount") >= 2
+            })
+        })
+    };
+    stage.until(90, looping);
+    stage.until(150, |world| {
+        let object = world.objects.get_value(&key).unwrap();
+        list(&object, "/status/conditions").iter().any(|found| found["reason"] == "ProgressDeadlineExceeded")
+    });
+    assert_eq!(condition(&stage.get(&key), "Available"), "True", "the old pods still serve");
+    stage.edit(&key, |object| object["spec"]["template"] = template);
+    stage.pass(1);
+    stage.until(120, |world| rolled_out(world, &key));
+    stage.pass(10);
+    assert!(!looping(&stage.world));
+}
+
+#[test]
+fn the_same_seed_and_steps_give_identical_objects() {
+    let run = || {
+        let mut stage = Stage::new(&Options::default());
+        let (key, image) = stage.deployment();
+        set_image(&mut stage, &key, &Image::new(&image.repository, "bad"));
+        for _ in 0..40 {
+            stage.pass(3);
+        }
+        let all = Type::ALL.iter().flat_map(|kind| stage.world.objects.list(*kind, None));
+        all.map(|object| object.json.to_vec()).collect::<Vec<_>>()
+    };
+    assert!(run() == run());
+}
+
+#[test]
+fn ten_thousand_pods_are_built_at_rest() {
+    let options =
+        Options { tenants: 40, pods_per_tenant: 250, nodes: 200, applications: Some(2_000), ..quiet() };
+    let stage = Stage::new(&options);
+    assert!(stage.world.objects.count(Type::Pod) >= 10_000);
+    assert_eq!(stage.world.objects.count(Type::Node), 200);
+    let pending =
+        stage.world.objects.list(Type::Pod, None).filter(|pod| pod.field("spec.nodeName") == Some(""));
+    assert_eq!(pending.count(), 0);
+    assert_eq!(stage.world.estate.apps().count(), 2_000);
+}
