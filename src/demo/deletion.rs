@@ -78,11 +78,10 @@ impl Objects {
         let object = self.check_delete(key, options)?;
         let mut value = object.value();
         match options.propagation {
-            Propagation::Background => {}
             Propagation::Foreground if self.owned_by(&object.uid).next().is_some() => {
                 add_finalizer(&mut value, FOREGROUND);
             }
-            Propagation::Foreground => {}
+            Propagation::Background | Propagation::Foreground => {}
             Propagation::Orphan => self.orphan(&object.uid, now),
         }
         if key.kind == Type::Namespace {

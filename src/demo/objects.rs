@@ -210,10 +210,10 @@ impl Objects {
 
     /// Returns the objects of a type in the order of namespace and name; of one namespace or of all.
     pub fn list(&self, kind: Type, namespace: Option<&str>) -> Box<dyn Iterator<Item = &Arc<Object>> + '_> {
-        let shelf = self.shelf(kind);
+        let spaces = &self.shelf(kind).spaces;
         match namespace {
-            Some(namespace) => Box::new(shelf.spaces.get(namespace).into_iter().flat_map(BTreeMap::values)),
-            None => Box::new(shelf.spaces.values().flat_map(BTreeMap::values)),
+            Some(namespace) => Box::new(spaces.get(namespace).into_iter().flat_map(BTreeMap::values)),
+            None => Box::new(spaces.values().flat_map(BTreeMap::values)),
         }
     }
 
@@ -448,10 +448,10 @@ impl Objects {
             self.unlink(before);
         }
         self.link(&object);
-        let shelf = &mut self.shelves[key.kind as usize];
-        let space = shelf.spaces.entry(key.namespace.clone()).or_default();
+        let kept = &mut self.shelves[key.kind as usize];
+        let space = kept.spaces.entry(key.namespace.clone()).or_default();
         if space.insert(key.name.clone(), Arc::clone(&object)).is_none() {
-            shelf.count += 1;
+            kept.count += 1;
         }
         let happened = if before.is_some() { Happened::Modified } else { Happened::Added };
         self.remember(Change { happened, object: Arc::clone(&object), before });
@@ -464,12 +464,12 @@ impl Objects {
         self.revision += 1;
         let last = Arc::new(self.index(key.clone(), &mut before.value()));
         self.unlink(&before);
-        let shelf = &mut self.shelves[key.kind as usize];
-        if let Some(space) = shelf.spaces.get_mut(&key.namespace) {
+        let kept = &mut self.shelves[key.kind as usize];
+        if let Some(space) = kept.spaces.get_mut(&key.namespace) {
             space.remove(&key.name);
-            shelf.count -= 1;
+            kept.count -= 1;
             if space.is_empty() {
-                shelf.spaces.remove(&key.namespace);
+                kept.spaces.remove(&key.namespace);
             }
         }
         self.going.remove(key);

@@ -1,435 +1,255 @@
-//! What the platform team runs: the system namespaces and their workloads, as manifests.
+//! The running platform: one task owns the world, the server talks to it.
 //!
-//! Pure data. Names, images and ports are those of the real projects, so that rules and habits from real clusters
-//! apply.
+//! Everything that reads or changes the world is a closure sent to that task; nobody else ever holds it. Dropping
+//! [`Running`] ends all of it.
 
-use serde_json::{Value, json};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// One workload of the platform.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Component {
-    /// Its namespace.
-    pub namespace: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// `Deployment`, `DaemonSet` or `StatefulSet`.
-    pub kind: &'static str,
-    /// Replicas; ignored for DaemonSets.
-    pub replicas: i64,
-    /// Its image with tag.
-    pub image: &'static str,
-    /// CPU request in millicores.
-    pub cpu: i64,
-    /// Memory request in MiB.
-    pub memory: i64,
-    /// Port that it serves under its Service; 0 for none.
+use jiff::Timestamp;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{MissedTickBehavior, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::access::Access;
+use super::credentials::{self, Credentials};
+use super::server;
+use super::status::{Reason, Status};
+use super::world::{self, World};
+use crate::clock::Clock;
+
+/// Commands that may wait for the world; more callers than this wait for a place.
+const QUEUE: usize = 1_024;
+
+/// How to start a platform.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What is on it.
+    pub world: world::Options,
+    /// TCP port on the loopback interface; 0 takes a free one.
     pub port: u16,
+    /// Where to write the kubeconfig; `None` is a new file in the system's temporary folder.
+    pub kubeconfig: Option<PathBuf>,
+    /// The time of the world.
+    pub clock: Clock,
+    /// How often the world moves; `None` only when [`Handle::step`] is called.
+    pub pace: Option<Duration>,
 }
 
-const fn part(
-    namespace: &'static str,
-    name: &'static str,
-    kind: &'static str,
-    replicas: i64,
-    image: &'static str,
-    (cpu, memory): (i64, i64),
-    port: u16,
-) -> Component {
-    Component { namespace, name, kind, replicas, image, cpu, memory, port }
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            world: world::Options::default(),
+            port: 0,
+            kubeconfig: None,
+            clock: Clock::system(),
+            pace: Some(Duration::from_millis(250)),
+        }
+    }
 }
 
-/// Namespaces of the platform.
-pub static NAMESPACES: &[&str] = &[
-    "default",
-    "kube-system",
-    "kube-public",
-    "kube-node-lease",
-    "argocd",
-    "monitoring",
-    "karpenter",
-    "cert-manager",
-    "external-secrets",
-    "external-dns",
-    "ingress-nginx",
-    "kyverno",
-    "keda",
-    "reloader",
-    "trivy-system",
-];
+/// Why a platform did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken or not permitted.
+    #[error(
+        "port {port} on 127.0.0.1 cannot be used: {source}; choose another with --port, or 0 for a free one"
+    )]
+    Port {
+        /// The port.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kubeconfig cannot be written.
+    #[error("the kubeconfig {} cannot be written: {source}", path.display())]
+    Kubeconfig {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is a file that some other program wrote.
+    #[error("{} is not a kubeconfig of opsdeck demo and is left alone; choose another with --kubeconfig", .0.display())]
+    Foreign(PathBuf),
+    /// Another platform serves the same kubeconfig.
+    #[error("another opsdeck demo is running and uses {}; end it, or choose another with --kubeconfig", .0.display())]
+    Twice(PathBuf),
+    /// Certificates cannot be made.
+    #[error("the certificates of the embedded platform cannot be made: {0}")]
+    Certificate(String),
+    /// The world cannot be made.
+    #[error("the world of the embedded platform cannot be made: {0}")]
+    World(String),
+}
 
-/// Workloads of the platform.
-pub static COMPONENTS: &[Component] = &[
-    part(
-        "kube-system",
-        "aws-node",
-        "DaemonSet",
-        0,
-        "602401143452.dkr.ecr.eu-west-1.amazonaws.com/amazon-k8s-cni:v1.19.5",
-        (50, 64),
-        0,
-    ),
-    part(
-        "kube-system",
-        "kube-proxy",
-        "DaemonSet",
-        0,
-        "602401143452.dkr.ecr.eu-west-1.amazonaws.com/eks/kube-proxy:v1.33.0-eksbuild.2",
-        (50, 48),
-        0,
-    ),
-    part(
-        "kube-system",
-        "ebs-csi-node",
-        "DaemonSet",
-        0,
-        "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.44.0",
-        (20, 40),
-        0,
-    ),
-    part(
-        "kube-system",
-        "coredns",
-        "Deployment",
-        2,
-        "602401143452.dkr.ecr.eu-west-1.amazonaws.com/eks/coredns:v1.12.1",
-        (100, 70),
-        53,
-    ),
-    part(
-        "kube-system",
-        "metrics-server",
-        "Deployment",
-        2,
-        "registry.k8s.io/metrics-server/metrics-server:v0.7.2",
-        (100, 200),
-        443,
-    ),
-    part(
-        "kube-system",
-        "ebs-csi-controller",
-        "Deployment",
-        2,
-        "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.44.0",
-        (30, 80),
-        0,
-    ),
-    part(
-        "argocd",
-        "argocd-application-controller",
-        "StatefulSet",
-        1,
-        "quay.io/argoproj/argocd:v3.0.6",
-        (250, 512),
-        8082,
-    ),
-    part("argocd", "argocd-server", "Deployment", 2, "quay.io/argoproj/argocd:v3.0.6", (50, 128), 80),
-    part("argocd", "argocd-repo-server", "Deployment", 2, "quay.io/argoproj/argocd:v3.0.6", (100, 256), 8081),
-    part(
-        "argocd",
-        "argocd-applicationset-controller",
-        "Deployment",
-        1,
-        "quay.io/argoproj/argocd:v3.0.6",
-        (50, 96),
-        7000,
-    ),
-    part(
-        "argocd",
-        "argocd-redis",
-        "Deployment",
-        1,
-        "public.ecr.aws/docker/library/redis:7.2.8-alpine",
-        (50, 64),
-        6379,
-    ),
-    part(
-        "monitoring",
-        "node-exporter",
-        "DaemonSet",
-        0,
-        "quay.io/prometheus/node-exporter:v1.9.1",
-        (20, 32),
-        9100,
-    ),
-    part("monitoring", "alloy", "DaemonSet", 0, "docker.io/grafana/alloy:v1.9.1", (50, 128), 0),
-    part(
-        "monitoring",
-        "prometheus-kube-prometheus-stack",
-        "StatefulSet",
-        1,
-        "quay.io/prometheus/prometheus:v3.4.1",
-        (400, 1024),
-        9090,
-    ),
-    part(
-        "monitoring",
-        "alertmanager-kube-prometheus-stack",
-        "StatefulSet",
-        1,
-        "quay.io/prometheus/alertmanager:v0.28.1",
-        (20, 64),
-        9093,
-    ),
-    part("monitoring", "loki", "StatefulSet", 1, "docker.io/grafana/loki:3.5.1", (150, 384), 3100),
-    part(
-        "monitoring",
-        "kube-prometheus-stack-operator",
-        "Deployment",
-        1,
-        "quay.io/prometheus-operator/prometheus-operator:v0.82.2",
-        (50, 96),
-        443,
-    ),
-    part(
-        "monitoring",
-        "kube-state-metrics",
-        "Deployment",
-        1,
-        "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.15.0",
-        (50, 96),
-        8080,
-    ),
-    part("monitoring", "grafana", "Deployment", 1, "docker.io/grafana/grafana:12.0.1", (100, 160), 80),
-    part(
-        "karpenter",
-        "karpenter",
-        "Deployment",
-        2,
-        "public.ecr.aws/karpenter/controller:1.5.0",
-        (250, 512),
-        8080,
-    ),
-    part(
-        "cert-manager",
-        "cert-manager",
-        "Deployment",
-        1,
-        "quay.io/jetstack/cert-manager-controller:v1.18.0",
-        (20, 64),
-        9402,
-    ),
-    part(
-        "cert-manager",
-        "cert-manager-webhook",
-        "Deployment",
-        1,
-        "quay.io/jetstack/cert-manager-webhook:v1.18.0",
-        (20, 32),
-        443,
-    ),
-    part(
-        "external-secrets",
-        "external-secrets",
-        "Deployment",
-        1,
-        "oci.external-secrets.io/external-secrets/external-secrets:v0.18.0",
-        (20, 64),
-        8080,
-    ),
-    part(
-        "external-dns",
-        "external-dns",
-        "Deployment",
-        1,
-        "registry.k8s.io/external-dns/external-dns:v0.17.0",
-        (20, 48),
-        7979,
-    ),
-    part(
-        "ingress-nginx",
-        "ingress-nginx-controller",
-        "Deployment",
-        2,
-        "registry.k8s.io/ingress-nginx/controller:v1.12.3",
-        (100, 192),
-        443,
-    ),
-    part(
-        "kyverno",
-        "kyverno-admission-controller",
-        "Deployment",
-        1,
-        "ghcr.io/kyverno/kyverno:v1.14.2",
-        (100, 128),
-        443,
-    ),
-    part("keda", "keda-operator", "Deployment", 1, "ghcr.io/kedacore/keda:2.17.1", (50, 96), 9666),
-    part("reloader", "reloader-reloader", "Deployment", 1, "ghcr.io/stakater/reloader:v1.4.2", (20, 64), 0),
-    part(
-        "trivy-system",
-        "trivy-operator",
-        "Deployment",
-        1,
-        "mirror.gcr.io/aquasec/trivy-operator:0.26.1",
-        (50, 128),
-        0,
-    ),
-];
+type Command = Box<dyn FnOnce(&mut World, Timestamp) + Send>;
 
-impl Component {
-    /// Returns the labels by which consoles and Services find it.
-    pub fn labels(&self) -> Value {
-        let (name, instance) = match self.name {
-            "prometheus-kube-prometheus-stack" => ("prometheus", "kube-prometheus-stack-prometheus"),
-            "alertmanager-kube-prometheus-stack" => ("alertmanager", "kube-prometheus-stack-alertmanager"),
-            other => (other, other),
-        };
-        json!({
-            "app.kubernetes.io/name": name,
-            "app.kubernetes.io/instance": instance,
-            "app.kubernetes.io/version": self.image.rsplit(':').next().unwrap_or_default(),
-            "app.kubernetes.io/part-of": if self.namespace == "argocd" { "argocd" } else { self.namespace },
-        })
+/// A way to the world.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    revision: watch::Receiver<u64>,
+}
+
+impl Handle {
+    /// Runs a closure on the world, at the platform's present time, and returns what it returns.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&mut World, Timestamp) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let (sender, receiver) = oneshot::channel();
+        let command: Command = Box::new(move |world, now| {
+            // The caller may have gone away; then nobody wants the answer.
+            let _ = sender.send(run(world, now));
+        });
+        let gone = || Status::new(Reason::InternalError, "the embedded platform could not answer");
+        self.commands.send(command).await.map_err(|_| gone())?;
+        receiver.await.map_err(|_| gone())
     }
 
-    fn selector(&self) -> Value {
-        let labels = self.labels();
-        json!({"app.kubernetes.io/name": labels["app.kubernetes.io/name"], "app.kubernetes.io/instance": labels["app.kubernetes.io/instance"]})
+    /// Moves the world to the platform's present time.
+    pub async fn step(&self) -> Result<(), Status> {
+        self.call(World::step).await
     }
 
-    /// Returns its workload as a manifest.
-    pub fn workload(&self) -> Value {
-        let daemon = self.kind == "DaemonSet";
-        let stateful = self.kind == "StatefulSet";
-        let short = self.name.rsplit('/').next().unwrap_or(self.name);
-        let mut container = json!({
-            "name": short, "image": self.image, "imagePullPolicy": "IfNotPresent",
-            "env": [
-                {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}},
-                {"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}},
-            ],
-            "resources": {
-                "requests": {"cpu": format!("{}m", self.cpu), "memory": format!("{}Mi", self.memory)},
-                "limits": {"memory": format!("{}Mi", self.memory * 2)},
-            },
-            "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
-        });
-        if self.port != 0 {
-            container["ports"] = json!([{"name": "http", "containerPort": self.port, "protocol": "TCP"}]);
-            container["readinessProbe"] = json!({
-                "httpGet": {"path": "/healthz", "port": "http", "scheme": "HTTP"},
-                "periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3,
-            });
+    /// Returns the revision of the latest change, to wait on.
+    pub fn revision(&self) -> watch::Receiver<u64> {
+        self.revision.clone()
+    }
+}
+
+/// A platform that serves until it is dropped.
+#[derive(Debug)]
+pub struct Running {
+    /// Where the Kubernetes API is, such as `https://127.0.0.1:6443`.
+    pub url: String,
+    /// The kubeconfig that was written.
+    pub kubeconfig: PathBuf,
+    /// The way to the world.
+    pub handle: Handle,
+    stop: CancellationToken,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        // A kubeconfig of a server that is gone helps nobody; another platform's is not ours to remove.
+        let ours = std::fs::read_to_string(&self.kubeconfig).is_ok_and(|text| text.contains(&self.url));
+        if ours {
+            let _ = std::fs::remove_file(&self.kubeconfig);
         }
-        let mut spec = json!({
-            "serviceAccountName": self.name,
-            "containers": [container],
-            "priorityClassName": if daemon { "system-node-critical" } else { "system-cluster-critical" },
-            "priority": if daemon { 2_000_001_000 } else { 2_000_000_000 },
-        });
-        if daemon {
-            spec["tolerations"] = json!([{"operator": "Exists"}]);
-            spec["hostNetwork"] = json!(true);
-        } else {
-            spec["tolerations"] = json!([{"key": "CriticalAddonsOnly", "operator": "Exists"}]);
+    }
+}
+
+/// The embedded platform.
+#[derive(Debug)]
+pub struct Platform;
+
+impl Platform {
+    /// Makes the world, binds the port, writes the kubeconfig and serves.
+    pub async fn start(options: Options) -> Result<Running, StartError> {
+        if let Some(path) = &options.kubeconfig {
+            refuse_taken(path).await?;
         }
-        let mut workload = json!({
-            "apiVersion": "apps/v1", "kind": self.kind,
-            "metadata": {"name": self.name, "namespace": self.namespace, "labels": self.labels()},
-            "spec": {
-                "revisionHistoryLimit": 10,
-                "selector": {"matchLabels": self.selector()},
-                "template": {"metadata": {"labels": self.labels()}, "spec": spec},
-            },
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        let port = |source| StartError::Port { port: options.port, source };
+        let listener = TcpListener::bind(address).await.map_err(port)?;
+        let bound = listener.local_addr().map_err(port)?;
+        let credentials = Credentials::generate()?;
+
+        let now = options.clock.now();
+        let wanted = options.world.clone();
+        let world = tokio::task::spawn_blocking(move || World::new(&wanted, now))
+            .await
+            .map_err(|error| StartError::World(error.to_string()))?;
+        let access = Access::new(&world.objects);
+
+        let url = format!("https://127.0.0.1:{}", bound.port());
+        let kubeconfig = options.kubeconfig.clone().unwrap_or_else(|| {
+            std::env::temp_dir().join(format!("opsdeck-demo-{}-{}.yaml", std::process::id(), bound.port()))
         });
-        if daemon {
-            workload["spec"]["updateStrategy"] =
-                json!({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}});
-        } else {
-            workload["spec"]["replicas"] = json!(self.replicas);
+        credentials::write_kubeconfig(&kubeconfig, &credentials.kubeconfig(&url, access.home()))
+            .map_err(|source| StartError::Kubeconfig { path: kubeconfig.clone(), source })?;
+
+        let (commands, receiver) = mpsc::channel(QUEUE);
+        let (announce, revision) = watch::channel(world.objects.revision());
+        let stop = CancellationToken::new();
+        let handle = Handle { commands, revision };
+        let actor = own(world, receiver, announce, options.clock, options.pace, stop.clone());
+        let server = server::serve(
+            listener,
+            Arc::clone(&credentials.tls),
+            Arc::new(server::Front {
+                handle: handle.clone(),
+                credentials,
+                access,
+                address: bound.to_string(),
+            }),
+            stop.clone(),
+        );
+        let tasks =
+            [AbortOnDropHandle::new(tokio::spawn(actor)), AbortOnDropHandle::new(tokio::spawn(server))];
+        Ok(Running { url, kubeconfig, handle, stop, _tasks: tasks })
+    }
+}
+
+/// Refuses a kubeconfig path that belongs to somebody else, or to a platform that still answers.
+async fn refuse_taken(path: &std::path::Path) -> Result<(), StartError> {
+    if credentials::is_foreign(path) {
+        return Err(StartError::Foreign(path.to_owned()));
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let port = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("server: https://127.0.0.1:"))
+        .and_then(|port| port.parse::<u16>().ok());
+    if let Some(port) = port {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let answers = timeout(Duration::from_millis(500), TcpStream::connect(address)).await;
+        if matches!(answers, Ok(Ok(_))) {
+            return Err(StartError::Twice(path.to_owned()));
         }
-        if stateful {
-            workload["spec"]["serviceName"] = json!(self.name);
-            workload["spec"]["updateStrategy"] =
-                json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}});
-            if self.namespace == "monitoring" {
-                workload["spec"]["volumeClaimTemplates"] = json!([{
-                    "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data"},
-                    "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "resources": {"requests": {"storage": "50Gi"}}},
-                }]);
+    }
+    Ok(())
+}
+
+/// Owns the world until it is told to stop.
+async fn own(
+    mut world: World,
+    mut commands: mpsc::Receiver<Command>,
+    announce: watch::Sender<u64>,
+    clock: Clock,
+    pace: Option<Duration>,
+    stop: CancellationToken,
+) {
+    let mut ticks = tokio::time::interval(pace.unwrap_or(Duration::from_hours(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            _ = ticks.tick(), if pace.is_some() => world.step(clock.now()),
+            command = commands.recv() => {
+                let Some(command) = command else { break };
+                // A request that trips over a bug costs its own answer, not the platform.
+                let run = AssertUnwindSafe(|| command(&mut world, clock.now()));
+                if std::panic::catch_unwind(run).is_err() {
+                    tracing::error!("a request to the embedded platform panicked");
+                }
             }
-        } else if !daemon {
-            workload["spec"]["progressDeadlineSeconds"] = json!(600);
-            workload["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}});
         }
-        workload
+        announce.send_if_modified(|revision| {
+            let moved = *revision != world.objects.revision();
+            *revision = world.objects.revision();
+            moved
+        });
     }
-
-    /// Returns its Service, where it has one.
-    pub fn service(&self) -> Option<Value> {
-        (self.port != 0).then(|| {
-            json!({
-                "apiVersion": "v1", "kind": "Service",
-                "metadata": {"name": self.service_name(), "namespace": self.namespace, "labels": self.labels()},
-                "spec": {
-                    "type": if self.name == "ingress-nginx-controller" { "LoadBalancer" } else { "ClusterIP" },
-                    "selector": self.selector(),
-                    "ports": [{"name": "http", "port": self.port, "targetPort": "http", "protocol": "TCP"}],
-                },
-            })
-        })
-    }
-
-    fn service_name(&self) -> &'static str {
-        match self.name {
-            "prometheus-kube-prometheus-stack" => "kube-prometheus-stack-prometheus",
-            "alertmanager-kube-prometheus-stack" => "kube-prometheus-stack-alertmanager",
-            "coredns" => "kube-dns",
-            other => other,
-        }
-    }
-}
-
-/// Returns the node pools, and the class that both use.
-pub fn karpenter() -> (Value, Vec<Value>) {
-    let class = json!({
-        "apiVersion": "karpenter.k8s.aws/v1", "kind": "EC2NodeClass",
-        "metadata": {"name": "default", "finalizers": ["karpenter.k8s.aws/termination"]},
-        "spec": {
-            "amiFamily": "AL2023",
-            "amiSelectorTerms": [{"alias": "al2023@v20250610"}],
-            "role": "KarpenterNodeRole-platform",
-            "subnetSelectorTerms": [{"tags": {"karpenter.sh/discovery": "platform"}}],
-            "securityGroupSelectorTerms": [{"tags": {"karpenter.sh/discovery": "platform"}}],
-            "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"volumeSize": "80Gi", "volumeType": "gp3", "encrypted": true}}],
-            "metadataOptions": {"httpEndpoint": "enabled", "httpProtocolIPv6": "disabled", "httpPutResponseHopLimit": 1, "httpTokens": "required"},
-            "tags": {"team": "platform"},
-        },
-    });
-    let pool = |name: &str, capacity: &str, weight: u32, budgets: Value| {
-        json!({
-            "apiVersion": "karpenter.sh/v1", "kind": "NodePool",
-            "metadata": {"name": name},
-            "spec": {
-                "weight": weight,
-                "limits": {"cpu": "20000", "memory": "80000Gi"},
-                "disruption": {"consolidationPolicy": "WhenEmptyOrUnderutilized", "consolidateAfter": "1m", "budgets": budgets},
-                "template": {
-                    "metadata": {"labels": {"platform.example.com/pool": name}},
-                    "spec": {
-                        "nodeClassRef": {"group": "karpenter.k8s.aws", "kind": "EC2NodeClass", "name": "default"},
-                        "expireAfter": "720h",
-                        "terminationGracePeriod": "30m",
-                        "startupTaints": [{"key": "node.cilium.io/agent-not-ready", "value": "true", "effect": "NoExecute"}],
-                        "requirements": [
-                            {"key": "karpenter.sh/capacity-type", "operator": "In", "values": [capacity]},
-                            {"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]},
-                            {"key": "karpenter.k8s.aws/instance-category", "operator": "In", "values": ["c", "m", "r"]},
-                            {"key": "karpenter.k8s.aws/instance-generation", "operator": "Gt", "values": ["5"]},
-                        ],
-                    },
-                },
-            },
-        })
-    };
-    let pools = vec![
-        pool("spot", "spot", 50, json!([{"nodes": "20%"}])),
-        pool(
-            "on-demand",
-            "on-demand",
-            10,
-            json!([{"nodes": "10%"}, {"nodes": "0", "reasons": ["Drifted"], "schedule": "0 8 * * 1-5", "duration": "9h"}]),
-        ),
-    ];
-    (class, pools)
 }

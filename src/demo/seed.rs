@@ -7,6 +7,7 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::components::{self, COMPONENTS, Component};
 use super::daemonsets;
 use super::deployments::{REVISION, replica_set};
 use super::estate::{App, Stage, Tenant, Workload, ago};
@@ -14,7 +15,6 @@ use super::kubelet::pod_address;
 use super::manifests::{Values, manifests};
 use super::nodes::{self, INSTANCES, Instance, Machine};
 use super::objects::{Key, seconds};
-use super::platform::{self, COMPONENTS, Component};
 use super::pods;
 use super::replicasets::wanted;
 use super::statefulsets;
@@ -102,7 +102,7 @@ impl Seeder<'_, '_> {
     /// Namespaces, classes and everything else that is there before the first workload.
     fn platform(&mut self) {
         let since = self.ago(86_400 * 720);
-        for name in platform::NAMESPACES {
+        for name in components::NAMESPACES {
             let labels = json!({"app.kubernetes.io/part-of": "platform", "pod-security.kubernetes.io/enforce": "privileged"});
             self.namespace(name, labels, since);
         }
@@ -153,7 +153,7 @@ impl Seeder<'_, '_> {
         let instance = INSTANCES.iter().find(fits).unwrap_or(&INSTANCES[INSTANCES.len() - 1]);
         let larger =
             INSTANCES.iter().find(|other| fits(other) && other.cpus > instance.cpus).unwrap_or(instance);
-        let (class, pools) = platform::karpenter();
+        let (class, pools) = components::karpenter();
         let since = self.ago(86_400 * 400);
         self.create(Type::EC2NodeClass, super::karpenter::with_class_status(class, since), since);
         let pools: Vec<Value> =

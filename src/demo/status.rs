@@ -88,19 +88,17 @@ pub struct Status {
     /// For people, as Kubernetes words it.
     pub message: String,
     /// Name of the object; may be empty.
-    pub name: String,
+    pub name: Box<str>,
     /// API group of the resource; may be empty.
-    pub group: String,
+    pub group: Box<str>,
     /// Plural of the resource, or the kind where Kubernetes writes that; may be empty.
-    pub kind: String,
-    /// UID of the object; may be empty.
-    pub uid: String,
+    pub kind: Box<str>,
     /// Details.
     pub causes: Vec<Cause>,
     /// Seconds after which trying again makes sense; 0 where unknown.
     pub retry_after: u32,
     /// Token to go on with, where a list expired.
-    pub resume: Option<(String, u64)>,
+    pub resume: Option<Box<(String, u64)>>,
 }
 
 impl Status {
@@ -109,10 +107,9 @@ impl Status {
         Self {
             reason,
             message: message.into(),
-            name: String::new(),
-            group: String::new(),
-            kind: String::new(),
-            uid: String::new(),
+            name: Box::default(),
+            group: Box::default(),
+            kind: Box::default(),
             causes: Vec::new(),
             retry_after: 0,
             resume: None,
@@ -123,9 +120,9 @@ impl Status {
     pub fn about(reason: Reason, kind: Type, name: &str, message: impl Into<String>) -> Self {
         let info = kind.info();
         Self {
-            name: name.to_owned(),
-            group: info.group.to_owned(),
-            kind: info.plural.to_owned(),
+            name: name.into(),
+            group: info.group.into(),
+            kind: info.plural.into(),
             ..Self::new(reason, message)
         }
     }
@@ -176,7 +173,7 @@ impl Status {
             causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
         let text = if list.len() == 1 { list.remove(0) } else { format!("[{}]", list.join(", ")) };
         Self {
-            kind: info.kind.to_owned(),
+            kind: info.kind.into(),
             causes,
             ..Self::about(Reason::Invalid, kind, name, format!("{spelled} \"{name}\" is invalid: {text}"))
         }
@@ -210,9 +207,7 @@ impl Status {
     /// Returns the `Status` object of the wire.
     pub fn to_value(&self) -> Value {
         let mut details = Map::new();
-        for (key, text) in
-            [("name", &self.name), ("group", &self.group), ("kind", &self.kind), ("uid", &self.uid)]
-        {
+        for (key, text) in [("name", &self.name), ("group", &self.group), ("kind", &self.kind)] {
             if !text.is_empty() {
                 details.insert(key.to_owned(), json!(text));
             }
@@ -235,7 +230,10 @@ impl Status {
             details.insert("retryAfterSeconds".to_owned(), json!(self.retry_after));
         }
         let metadata = match &self.resume {
-            Some((token, revision)) => json!({"continue": token, "resourceVersion": revision.to_string()}),
+            Some(resume) => {
+                let (token, revision) = resume.as_ref();
+                json!({"continue": token, "resourceVersion": revision.to_string()})
+            }
             None => json!({}),
         };
         let mut value = json!({

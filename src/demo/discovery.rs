@@ -1,0 +1,254 @@
+//! Discovery: which groups, versions and resources there are, in the old form and in the aggregated one.
+//!
+//! Everything follows from the table of types and the few resources that store nothing.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::types::Type;
+
+/// Version that the platform says it is.
+const VERSION: &str = "v1.33.4";
+
+/// A resource that is served but not stored, or that is a part of another.
+struct Extra {
+    group: &'static str,
+    version: &'static str,
+    name: &'static str,
+    singular: &'static str,
+    kind: &'static str,
+    /// Group and version of the kind, where they are not those of the resource.
+    of: (&'static str, &'static str),
+    namespaced: bool,
+    verbs: &'static [&'static str],
+}
+
+static EXTRAS: &[Extra] = &[
+    extra("", "v1", "pods/log", "", "Pod", ("", "v1"), true, &["get"]),
+    extra("", "v1", "pods/eviction", "", "Eviction", ("policy", "v1"), true, &["create"]),
+    extra(
+        "authorization.k8s.io",
+        "v1",
+        "selfsubjectaccessreviews",
+        "selfsubjectaccessreview",
+        "SelfSubjectAccessReview",
+        ("authorization.k8s.io", "v1"),
+        false,
+        &["create"],
+    ),
+    extra(
+        "authorization.k8s.io",
+        "v1",
+        "selfsubjectrulesreviews",
+        "selfsubjectrulesreview",
+        "SelfSubjectRulesReview",
+        ("authorization.k8s.io", "v1"),
+        false,
+        &["create"],
+    ),
+    extra(
+        "authorization.k8s.io",
+        "v1",
+        "subjectaccessreviews",
+        "subjectaccessreview",
+        "SubjectAccessReview",
+        ("authorization.k8s.io", "v1"),
+        false,
+        &["create"],
+    ),
+    extra(
+        "authentication.k8s.io",
+        "v1",
+        "selfsubjectreviews",
+        "selfsubjectreview",
+        "SelfSubjectReview",
+        ("authentication.k8s.io", "v1"),
+        false,
+        &["create"],
+    ),
+    extra(
+        "metrics.k8s.io",
+        "v1beta1",
+        "nodes",
+        "",
+        "NodeMetrics",
+        ("metrics.k8s.io", "v1beta1"),
+        false,
+        &["get", "list"],
+    ),
+    extra(
+        "metrics.k8s.io",
+        "v1beta1",
+        "pods",
+        "",
+        "PodMetrics",
+        ("metrics.k8s.io", "v1beta1"),
+        true,
+        &["get", "list"],
+    ),
+    extra("events.k8s.io", "v1", "events", "event", "Event", ("events.k8s.io", "v1"), true, ALL_VERBS),
+];
+
+const ALL_VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+
+#[expect(clippy::too_many_arguments, reason = "rows of the table above")]
+const fn extra(
+    group: &'static str,
+    version: &'static str,
+    name: &'static str,
+    singular: &'static str,
+    kind: &'static str,
+    of: (&'static str, &'static str),
+    namespaced: bool,
+    verbs: &'static [&'static str],
+) -> Extra {
+    Extra { group, version, name, singular, kind, of, namespaced, verbs }
+}
+
+/// Returns what `/version` says.
+pub fn version() -> Value {
+    json!({
+        "major": "1", "minor": "33", "gitVersion": VERSION, "gitCommit": "opsdeck", "gitTreeState": "clean",
+        "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc", "platform": "demo/opsdeck",
+    })
+}
+
+/// Returns the groups with their versions, the core group first; one version each.
+pub fn groups() -> BTreeMap<&'static str, &'static str> {
+    let types = Type::ALL.iter().map(|kind| (kind.info().group, kind.info().version));
+    types.chain(EXTRAS.iter().map(|extra| (extra.group, extra.version))).collect()
+}
+
+/// Returns what `/api` says.
+pub fn core_versions(address: &str) -> Value {
+    json!({
+        "kind": "APIVersions", "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    })
+}
+
+/// Returns what `/apis` says.
+pub fn group_list() -> Value {
+    let list: Vec<Value> =
+        groups().keys().filter(|group| !group.is_empty()).filter_map(|name| group(name)).collect();
+    json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": list})
+}
+
+/// Returns what `/apis/GROUP` says; `None` where there is no such group.
+pub fn group(name: &str) -> Option<Value> {
+    let version = *groups().get(name)?;
+    let spelled = json!({"groupVersion": format!("{name}/{version}"), "version": version});
+    Some(json!({
+        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": [spelled], "preferredVersion": spelled,
+    }))
+}
+
+/// Returns the resources of a group and version; `None` where there is no such group and version.
+pub fn resources(group: &str, version: &str) -> Option<Value> {
+    if groups().get(group) != Some(&version) {
+        return None;
+    }
+    let mut list = Vec::new();
+    for kind in Type::ALL.iter().filter(|kind| kind.info().group == group) {
+        let info = kind.info();
+        let mut own = json!({
+            "name": info.plural, "singularName": info.singular, "namespaced": info.namespaced, "kind": info.kind,
+            "verbs": ALL_VERBS, "storageVersionHash": "",
+        });
+        if !info.short_names.is_empty() {
+            own["shortNames"] = json!(info.short_names);
+        }
+        if !info.categories.is_empty() {
+            own["categories"] = json!(info.categories);
+        }
+        list.push(own);
+        if info.status {
+            list.push(json!({
+                "name": format!("{}/status", info.plural), "singularName": "", "namespaced": info.namespaced,
+                "kind": info.kind, "verbs": ["get", "patch", "update"],
+            }));
+        }
+        if info.scale {
+            list.push(json!({
+                "name": format!("{}/scale", info.plural), "singularName": "", "namespaced": info.namespaced,
+                "group": "autoscaling", "version": "v1", "kind": "Scale", "verbs": ["get", "patch", "update"],
+            }));
+        }
+    }
+    for extra in EXTRAS.iter().filter(|extra| extra.group == group) {
+        let mut own = json!({
+            "name": extra.name, "singularName": extra.singular, "namespaced": extra.namespaced, "kind": extra.kind,
+            "verbs": extra.verbs,
+        });
+        if extra.of != (extra.group, extra.version) {
+            own["group"] = json!(extra.of.0);
+            own["version"] = json!(extra.of.1);
+        }
+        if extra.name == "events" {
+            own["shortNames"] = json!(["ev"]);
+        }
+        list.push(own);
+    }
+    let spelled = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": spelled, "resources": list}))
+}
+
+/// Returns the aggregated form of `/api` (`core`) or `/apis`.
+pub fn aggregated(core: bool, api_version: &str) -> Value {
+    let items: Vec<Value> = groups()
+        .iter()
+        .filter(|(group, _)| group.is_empty() == core)
+        .map(|(group, version)| {
+            let metadata = if core {
+                json!({"creationTimestamp": null})
+            } else {
+                json!({"name": group, "creationTimestamp": null})
+            };
+            json!({"metadata": metadata, "versions": [{
+                "version": version, "freshness": "Current", "resources": aggregated_resources(group, version),
+            }]})
+        })
+        .collect();
+    json!({
+        "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{api_version}"),
+        "metadata": {}, "items": items,
+    })
+}
+
+fn aggregated_resources(group: &str, version: &str) -> Vec<Value> {
+    let listed = resources(group, version).unwrap_or_default();
+    let mut list: Vec<Value> = Vec::new();
+    for resource in listed["resources"].as_array().into_iter().flatten() {
+        let name = resource["name"].as_str().unwrap_or_default();
+        let own = |field: &str, fallback: &str| {
+            resource[field].as_str().map_or_else(|| fallback.to_owned(), str::to_owned)
+        };
+        let kind = json!({
+            "group": own("group", group), "version": own("version", version), "kind": resource["kind"],
+        });
+        if let Some((parent, sub)) = name.split_once('/') {
+            let part = json!({"subresource": sub, "responseKind": kind, "verbs": resource["verbs"]});
+            let parent = list.iter_mut().find(|candidate| candidate["resource"] == parent);
+            if let Some(parent) = parent {
+                match parent["subresources"].as_array_mut() {
+                    Some(parts) => parts.push(part),
+                    None => parent["subresources"] = json!([part]),
+                }
+            }
+            continue;
+        }
+        let mut entry = json!({
+            "resource": name, "responseKind": kind, "singularResource": resource["singularName"],
+            "scope": if resource["namespaced"] == true { "Namespaced" } else { "Cluster" }, "verbs": resource["verbs"],
+        });
+        for field in ["shortNames", "categories"] {
+            if resource.get(field).is_some() {
+                entry[field] = resource[field].clone();
+            }
+        }
+        list.push(entry);
+    }
+    list
+}
