@@ -10,9 +10,34 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Held;
 use crate::gate::{Admission, Gate, Question, Refusal};
 pub use crate::gate::{Answer, Basis, Confirmation};
 use crate::identity::{ObjectRef, Target};
+use crate::text::one_line;
+
+pub mod application;
+mod autosync;
+mod desk;
+mod draft;
+mod images;
+mod node;
+pub mod operation;
+mod owners;
+mod pod;
+mod refresh;
+mod restart;
+mod rollback;
+mod rollout;
+mod run;
+mod sync;
+mod terminate;
+mod verbs;
+mod windows;
+
+pub use desk::{Desk, Pace, Remote, local_user};
+pub use draft::{plan, resolve};
+pub use run::{Follow, carry_out};
 
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -199,9 +224,9 @@ pub struct Line {
 }
 
 impl Line {
-    /// Writes a line.
+    /// Writes a line; what came from the platform is cleaned.
     pub fn new(mark: Mark, text: impl Into<String>) -> Self {
-        Self { mark, text: text.into() }
+        Self { mark, text: one_line(&text.into()).into_owned() }
     }
 }
 
@@ -222,6 +247,9 @@ pub struct Plan {
     pub command: String,
     /// What it was made from: the gate looks again before each write, and refuses where this differs.
     pub basis: Vec<Basis>,
+    /// What it takes away for the duration, exactly as it was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Held>,
     /// When the last check answered.
     pub made: Timestamp,
     /// When it expires unanswered.

@@ -22,13 +22,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::identity::{Context, ObjectRef, Target};
 
 mod chain;
 
-pub use chain::{Broken, Verified};
+pub use chain::{Broken, Verified, hash};
 
 /// The hash before the first line of a chain.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -67,7 +66,7 @@ pub enum AuditError {
 /// Who acts: as the API server knows them, and as this machine does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
-    /// The user name that the API server says (SelfSubjectReview).
+    /// The user name that the API server says (`SelfSubjectReview`).
     pub server: String,
     /// The local user.
     pub local: String,
@@ -109,9 +108,18 @@ pub struct Intent {
     pub checks: Vec<Check>,
     /// The equivalent command of the usual tool.
     pub command: String,
-    /// What is taken away for the duration and must be given back exactly, such as the auto-sync policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<serde_json::Value>,
+    /// What is taken away for the duration and must be given back exactly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Held>,
+}
+
+/// An auto-sync policy that is taken away for the duration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Held {
+    /// The Application.
+    pub object: ObjectRef,
+    /// `spec.syncPolicy.automated` exactly as it was.
+    pub automated: serde_json::Value,
 }
 
 /// An object after the action.
@@ -247,7 +255,7 @@ impl Audit {
     pub fn read(&self, since: Option<Timestamp>) -> Result<Reading, AuditError> {
         let mut reading = Reading::default();
         for file in self.files()? {
-            for line in self.text(&file)?.lines() {
+            for line in Self::text(&file)?.lines() {
                 match serde_json::from_str::<Record>(line) {
                     Ok(record) if since.is_none_or(|since| record.at >= since) => {
                         reading.records.push(record);
@@ -272,11 +280,20 @@ impl Audit {
         Ok(open)
     }
 
+    /// Finds what was last taken away from an object, for when the cluster does not remember it.
+    pub fn held(&self, object: &ObjectRef) -> Result<Option<Held>, AuditError> {
+        let records = self.read(None)?.records;
+        Ok(records.into_iter().rev().find_map(|record| match record.event {
+            Event::Before(intent) => intent.holds.into_iter().find(|held| held.object == *object),
+            Event::After(_) => None,
+        }))
+    }
+
     /// Checks the whole chain; the inner error names the first line that breaks it.
     pub fn verify(&self) -> Result<Result<Verified, Broken>, AuditError> {
         let mut files = Vec::new();
         for file in self.files()? {
-            let text = self.text(&file)?;
+            let text = Self::text(&file)?;
             files.push((file, text));
         }
         Ok(chain::verify(&files))
@@ -383,7 +400,7 @@ impl Audit {
         let line = match last {
             Some(line) => Some(line),
             None => match self.closed()?.pop() {
-                Some((_, newest)) => self.text(&newest)?.lines().next_back().map(str::to_owned),
+                Some((_, newest)) => Self::text(&newest)?.lines().next_back().map(str::to_owned),
                 None => None,
             },
         };
@@ -435,7 +452,7 @@ impl Audit {
     }
 
     /// Reads a file; bytes that are no text break their line only.
-    fn text(&self, path: &Path) -> Result<String, AuditError> {
+    fn text(path: &Path) -> Result<String, AuditError> {
         let bytes = fs::read(path).map_err(|source| AuditError::File {
             path: path.to_owned(),
             verb: "read",

@@ -21,9 +21,8 @@ use std::future::Future;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-use crate::audit::Begun;
+use crate::audit::{self, Begun};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
 
 /// What holds for every write in a context.
@@ -59,7 +58,7 @@ pub enum Answer {
     Typed(String),
 }
 
-/// A right that a write needs, as a SelfSubjectAccessReview asks for it.
+/// A right that a write needs, as a `SelfSubjectAccessReview` asks for it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Access {
     /// The verb of the API, such as `patch`.
@@ -347,6 +346,17 @@ impl Admission {
         &self.basis
     }
 
+    /// Takes back a permit that was used, with the server's answer to the write.
+    ///
+    /// What the action wrote itself is what its next write relies on. A write carries the version that was
+    /// looked at, so the answer holds this write and nobody else's.
+    pub fn wrote(&mut self, permit: Permit, answer: &Value) {
+        let own = self.basis.iter_mut().find(|basis| basis.target.object == permit.object);
+        for fact in own.into_iter().flat_map(|basis| &mut basis.facts) {
+            fact.digest = digest(answer.pointer(&fact.pointer));
+        }
+    }
+
     /// Looks at an object again and permits its writes, or says why not; also gives what was seen.
     ///
     /// Demands the written audit record, so that no write comes before it.
@@ -403,8 +413,7 @@ impl Permit {
 /// Returns the digest of a value; an absent value and `null` are the same, as in a merge patch.
 fn digest(value: Option<&Value>) -> String {
     // The map of serde_json keeps its keys sorted, so equal values have equal text.
-    let text = value.unwrap_or(&Value::Null).to_string();
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    audit::hash(&value.unwrap_or(&Value::Null).to_string())
 }
 
 /// Says how a value is now, in a few words: scalars as they are, the rest only as different.

@@ -1,8 +1,11 @@
 //! The chain of the audit's lines: how a line is sealed, and how the whole is checked.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::{Digest, GENESIS, Record, Sha256};
+use sha2::{Digest, Sha256};
+
+use super::{GENESIS, Record};
 
 /// What a whole chain amounts to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,6 +114,10 @@ pub fn check(line: &str) -> Result<Record, String> {
     }
 }
 
-fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+/// Returns the SHA-256 of a text in hexadecimal.
+pub fn hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

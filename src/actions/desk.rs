@@ -1,0 +1,133 @@
+//! Where actions are worked out: the remote cluster, the rules of its context, the clock and the audit.
+
+use std::future::Future;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::gate::{Permit, Rules, Witness};
+use crate::identity::{ObjectRef, Resource};
+use crate::sources::objects::{Patch, Written};
+use crate::sources::{Connection, SourceError};
+
+/// What the verbs need of a cluster, and nothing more.
+///
+/// The connection implements it. It is a trait so that a test can lose an answer, replace an object between
+/// question and answer, or let somebody else write first, each at the exact moment.
+pub trait Remote: Witness + Sync {
+    /// Lists whole objects; the selectors may be empty.
+    fn list(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        labels: &str,
+        fields: &str,
+    ) -> impl Future<Output = Result<Vec<Value>, SourceError>> + Send;
+
+    /// Sends a merge patch to the object itself and returns it as it was stored.
+    ///
+    /// Implementors must send once: a mutation is never repeated by the transport.
+    fn patch(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        body: &Value,
+    ) -> impl Future<Output = Result<Written, SourceError>> + Send;
+
+    /// Deletes the object with these `DeleteOptions`. Implementors must send once.
+    fn delete(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        options: &Value,
+    ) -> impl Future<Output = Result<(), SourceError>> + Send;
+
+    /// Returns the user name that the API server knows us by.
+    fn who(&self) -> impl Future<Output = Result<String, SourceError>> + Send;
+}
+
+impl Remote for Connection {
+    async fn list(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        labels: &str,
+        fields: &str,
+    ) -> Result<Vec<Value>, SourceError> {
+        self.documents(resource, namespace, labels, fields).await
+    }
+
+    async fn patch(&self, permit: &Permit, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
+        Self::patch(self, permit, object, "", Patch::Merge, body).await
+    }
+
+    async fn delete(&self, permit: &Permit, object: &ObjectRef, options: &Value) -> Result<(), SourceError> {
+        Self::delete(self, permit, object, options).await.map(|_| ())
+    }
+
+    async fn who(&self) -> Result<String, SourceError> {
+        Ok(Self::who(self).await?.username)
+    }
+}
+
+/// How patiently actions are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// How long to wait between two looks.
+    pub look: Duration,
+    /// How long to wait before a conflicting write is tried on the new version.
+    pub retry: Duration,
+    /// By when it should be done; only shown.
+    pub target: Duration,
+    /// After how long without a verified end the following ends.
+    pub limit: Duration,
+}
+
+impl Default for Pace {
+    /// One look a second, the two-minute target, and five minutes in all.
+    fn default() -> Self {
+        Self {
+            look: Duration::from_secs(1),
+            retry: Duration::from_millis(100),
+            target: Duration::from_mins(2),
+            limit: Duration::from_mins(5),
+        }
+    }
+}
+
+/// Everything that planning and carrying out need.
+#[derive(Debug, Clone)]
+pub struct Desk<R> {
+    /// The cluster.
+    pub remote: R,
+    /// The rules of its context.
+    pub rules: Rules,
+    /// The clock.
+    pub clock: Clock,
+    /// The audit.
+    pub audit: Audit,
+    /// The local user, such as `alice on laptop`.
+    pub local_user: String,
+    /// How patiently actions are followed.
+    pub pace: Pace,
+}
+
+/// Names the local user from what the system says, for the record; it proves nothing.
+pub fn local_user(var: impl Fn(&str) -> Option<String>) -> String {
+    let user = ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|name| var(name).filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned());
+    let host = ["HOSTNAME", "COMPUTERNAME"]
+        .iter()
+        .find_map(|name| var(name).filter(|value| !value.is_empty()))
+        .or_else(|| std::fs::read_to_string("/etc/hostname").ok())
+        .map(|host| host.trim().to_owned())
+        .filter(|host| !host.is_empty());
+    match host {
+        Some(host) => format!("{user} on {host}"),
+        None => user,
+    }
+}

@@ -1,0 +1,273 @@
+//! How a plan comes about: what is known at once is written down, what must be asked is asked concurrently,
+//! and each line fills in as its answer comes.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::desk::{Desk, Remote};
+use super::{Confirmation, Line, Mark, Plan, Request, Verb, verbs};
+use crate::audit::Held;
+use crate::gate::{Access, Basis};
+use crate::identity::{ObjectRef, Target};
+
+/// How long a plan may be answered. What it relies on is looked at again anyway; this bounds what is not.
+const LIFE: Duration = Duration::from_mins(5);
+/// How long one check may take before it is given up; a plan must not hang on one slow answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A check that is still to be asked: what stands on the screen meanwhile, and the asking.
+pub(super) struct Check<'a> {
+    /// The sentence while it is asked.
+    pub pending: String,
+    /// The asking; it yields the lines.
+    pub ask: Pin<Box<dyn Future<Output = Vec<Line>> + Send + 'a>>,
+}
+
+impl<'a> Check<'a> {
+    /// Describes a check.
+    pub fn new(pending: impl Into<String>, ask: impl Future<Output = Vec<Line>> + Send + 'a) -> Self {
+        Self { pending: pending.into(), ask: Box::pin(ask) }
+    }
+}
+
+/// The lines that fill a slot, once they are known.
+type Answer<'a> = Pin<Box<dyn Future<Output = (usize, Vec<Line>)> + Send + 'a>>;
+
+/// One part of a plan: known, or still to be asked.
+pub(super) enum Part<'a> {
+    /// A line that is known.
+    Known(Line),
+    /// A check.
+    Asked(Check<'a>),
+}
+
+impl From<Line> for Part<'_> {
+    fn from(line: Line) -> Self {
+        Self::Known(line)
+    }
+}
+
+impl<'a> From<Check<'a>> for Part<'a> {
+    fn from(check: Check<'a>) -> Self {
+        Self::Asked(check)
+    }
+}
+
+/// What a verb has to say about one object.
+pub(super) struct Draft<'a> {
+    /// Its parts, in the order of the plan.
+    pub parts: Vec<Part<'a>>,
+    /// What it relies on: pairs of JSON pointer and name for people.
+    pub facts: Vec<(&'static str, &'static str)>,
+    /// The rights that its writes need.
+    pub access: Vec<Access>,
+    /// The equivalent command.
+    pub command: String,
+    /// What is taken away for the duration, exactly as it was.
+    pub hold: Option<Value>,
+}
+
+/// Plans a request: reads the objects, asks the checks concurrently, and sends a draft after every answer.
+///
+/// Always ends with a plan; what cannot be read or is not permitted is a line that stops it. Drafts that find
+/// the channel full are dropped, because each holds all that was known before.
+pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Sender<Plan>) -> Plan {
+    let now = desk.clock.now();
+    let mut plan = Plan {
+        id: format!("{:x}-{:08x}", now.as_millisecond(), fastrand::u32(..)),
+        title: title(desk, &request),
+        lines: vec![Line::new(Mark::Pending, "reading what it is done to")],
+        confirmation: confirmation(desk, &request),
+        command: String::new(),
+        basis: Vec::new(),
+        holds: Vec::new(),
+        made: now,
+        expires: now.saturating_add(LIFE).unwrap_or(now),
+        request,
+    };
+    let _ = drafts.try_send(plan.clone());
+
+    let targets = plan.request.targets.clone();
+    let several = targets.len() > 1;
+    let looks = targets.iter().map(|target| look(desk, &target.object));
+    let documents = futures::future::join_all(looks).await;
+
+    let request = plan.request.clone();
+    let mut slots: Vec<Vec<Line>> = Vec::new();
+    let mut commands = Vec::new();
+    if let Some(reason) = &desk.rules.readonly {
+        let text = format!("{} is read-only: {reason}", desk.rules.context);
+        slots.push(vec![Line::new(Mark::Stop, text)]);
+    }
+    if targets.is_empty() {
+        slots.push(vec![Line::new(Mark::Stop, "nothing is selected")]);
+    }
+    let mut found = Vec::new();
+    for (target, document) in targets.iter().zip(documents) {
+        match document {
+            Ok(document) => found.push((target, document)),
+            Err(line) => slots.push(vec![line]),
+        }
+    }
+    let mut asked: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
+    for (target, document) in &found {
+        let prefix = several.then(|| format!("{}: ", target.object.name));
+        if let Some(line) = replaced(target, document) {
+            slots.push(vec![prefixed(prefix.as_deref(), line)]);
+            continue;
+        }
+        let draft = verbs::draft(desk, &request, &target.object, document);
+        for part in draft.parts {
+            match part {
+                Part::Known(line) => slots.push(vec![prefixed(prefix.as_deref(), line)]),
+                Part::Asked(check) => {
+                    let slot = slots.len();
+                    let line = Line::new(Mark::Pending, check.pending.clone());
+                    slots.push(vec![prefixed(prefix.as_deref(), line)]);
+                    let prefix = prefix.clone();
+                    asked.push(Box::pin(async move {
+                        let lines = tokio::time::timeout(PATIENCE, check.ask).await;
+                        let lines = lines.unwrap_or_else(|_| {
+                            let text = format!("no answer in {} s: {}", PATIENCE.as_secs(), check.pending);
+                            vec![Line::new(Mark::Stop, text)]
+                        });
+                        (slot, lines.into_iter().map(|line| prefixed(prefix.as_deref(), line)).collect())
+                    }));
+                }
+            }
+        }
+        for access in &draft.access {
+            let slot = slots.len();
+            slots.push(vec![Line::new(Mark::Pending, format!("may you {access}?"))]);
+            let (access, prefix) = (access.clone(), prefix.clone());
+            asked.push(Box::pin(async move {
+                let line = match tokio::time::timeout(PATIENCE, desk.remote.may(&access)).await {
+                    Ok(answer) => permission(&access, answer),
+                    Err(_) => Line::new(Mark::Stop, format!("no answer to: may you {access}?")),
+                };
+                (slot, vec![prefixed(prefix.as_deref(), line)])
+            }));
+        }
+        commands.push(draft.command);
+        if let Some(automated) = draft.hold {
+            plan.holds.push(Held { object: target.object.clone(), automated });
+        }
+        let target = Target {
+            object: target.object.clone(),
+            uid: text(document, "/metadata/uid").into(),
+            resource_version: text(document, "/metadata/resourceVersion").into(),
+        };
+        plan.basis.push(Basis::new(target, document, &draft.facts, draft.access));
+    }
+    slots.push(vec![Line::new(Mark::Pending, "can the audit be written?")]);
+    let audit = slots.len() - 1;
+    asked.push(Box::pin(async move {
+        let line = match desk.audit.writable().await {
+            Ok(()) => Line::new(Mark::Ok, "the audit can be written"),
+            Err(error) => Line::new(Mark::Stop, error.to_string()),
+        };
+        (audit, vec![line])
+    }));
+    commands.dedup();
+    plan.command = commands.join("; ");
+    plan.lines = slots.concat();
+    let _ = drafts.try_send(plan.clone());
+    while let Some((slot, lines)) = asked.next().await {
+        slots[slot] = lines;
+        plan.lines = slots.concat();
+        plan.made = desk.clock.now();
+        let _ = drafts.try_send(plan.clone());
+    }
+    plan.expires = plan.made.saturating_add(LIFE).unwrap_or(plan.made);
+    plan
+}
+
+/// Finds an object by name, for a command line that knows no more than that.
+pub async fn resolve<R: Remote>(desk: &Desk<R>, object: &ObjectRef) -> Result<Target, String> {
+    let document = look(desk, object).await.map_err(|line| line.text)?;
+    Ok(Target {
+        object: object.clone(),
+        uid: text(&document, "/metadata/uid").into(),
+        resource_version: text(&document, "/metadata/resourceVersion").into(),
+    })
+}
+
+async fn look<R: Remote>(desk: &Desk<R>, object: &ObjectRef) -> Result<Value, Line> {
+    let stop = |text: String| Err(Line::new(Mark::Stop, text));
+    match tokio::time::timeout(PATIENCE, desk.remote.look(object)).await {
+        Ok(Ok(Some(document))) => Ok(document),
+        Ok(Ok(None)) => stop(format!("{object} does not exist")),
+        Ok(Err(error)) => stop(format!("{object} cannot be read: {error}")),
+        Err(_) => stop(format!("{object} cannot be read: no answer in {} s", PATIENCE.as_secs())),
+    }
+}
+
+/// Says that the object is another one than was selected; an empty UID means that it was named, not selected.
+fn replaced(target: &Target, document: &Value) -> Option<Line> {
+    let uid = text(document, "/metadata/uid");
+    let other = !target.uid.is_empty() && *target.uid != *uid;
+    other.then(|| {
+        let text = format!("{} was replaced since you selected it: select it again", target.object);
+        Line::new(Mark::Stop, text)
+    })
+}
+
+fn permission(access: &Access, answer: Result<Result<(), String>, String>) -> Line {
+    match answer {
+        Ok(Ok(())) => Line::new(Mark::Ok, format!("you may {access}")),
+        Ok(Err(reason)) if reason.is_empty() => Line::new(Mark::Stop, format!("you may not {access}")),
+        Ok(Err(reason)) => Line::new(Mark::Stop, format!("you may not {access}: {reason}")),
+        Err(error) => Line::new(Mark::Stop, format!("whether you may {access} cannot be checked: {error}")),
+    }
+}
+
+fn prefixed(prefix: Option<&str>, line: Line) -> Line {
+    match prefix {
+        Some(prefix) => Line::new(line.mark, format!("{prefix}{}", line.text)),
+        None => line,
+    }
+}
+
+fn title<R>(desk: &Desk<R>, request: &Request) -> String {
+    let what = match request.targets.as_slice() {
+        [one] => match (&request.tenant, &one.object.namespace) {
+            (Some(tenant), _) => format!("{}, {tenant}", one.object.name),
+            (None, Some(namespace)) => format!("{namespace}/{}", one.object.name),
+            (None, None) => one.object.name.to_string(),
+        },
+        several => format!("{} objects", several.len()),
+    };
+    let rules = &desk.rules;
+    let environment =
+        if rules.protected { rules.environment.to_uppercase() } else { rules.environment.clone() };
+    let verb = match (request.verb, request.options.dry_run) {
+        (Verb::Sync, true) => "Sync (dry run)",
+        (verb, _) => verb.phrase(),
+    };
+    if environment.is_empty() {
+        format!("{verb} {what} in {}", rules.context)
+    } else {
+        format!("{verb} {what} in {} ({environment})", rules.context)
+    }
+}
+
+/// A protected environment takes the tenant's name, or the object's where no tenant is known.
+fn confirmation<R>(desk: &Desk<R>, request: &Request) -> Confirmation {
+    let name = || match (&request.tenant, request.targets.as_slice()) {
+        (Some(tenant), _) => tenant.clone(),
+        (None, [one]) => one.object.name.to_string(),
+        // Several objects without one tenant: the context says what is at stake.
+        (None, _) => desk.rules.context.to_string(),
+    };
+    if desk.rules.protected { Confirmation::Type(name()) } else { Confirmation::Yes }
+}
+
+/// Reads text from a document; empty where there is none.
+pub(super) fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
+    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}

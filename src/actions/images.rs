@@ -1,0 +1,296 @@
+//! What a rollback changes in the pods: the pod templates of then and of now, side by side.
+//!
+//! The history keeps no manifests. What ran then is known from the ReplicaSets that are still there; what is
+//! not known is said to be so. Names of settings are told, never their values: an environment variable may
+//! hold a secret.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use super::application::{App, Entry, kind_name, list};
+use super::autosync::listed;
+use super::desk::{Desk, Remote};
+use super::draft::text;
+use super::rollback::summary;
+use super::{Line, Mark};
+use crate::identity::{ObjectRef, Resource};
+
+/// How long after the end of an operation its ReplicaSet may still be created.
+const GRACE: SignedDuration = SignedDuration::from_secs(30);
+/// Annotations of a pod template that say when, and not what.
+const MARKS: [&str; 1] = ["kubectl.kubernetes.io/restartedAt"];
+
+/// Says to and from, with images, and what changes.
+pub(super) async fn lines<R: Remote>(
+    desk: &Desk<R>,
+    object: &ObjectRef,
+    app: App<'_>,
+    entry: Entry<'_>,
+) -> Vec<Line> {
+    let now = desk.clock.now();
+    let newest = app.history().last().copied();
+    let mut then_images = Vec::new();
+    let mut now_images = Vec::new();
+    let mut changes = Vec::new();
+    let mut unknown = Vec::new();
+    let workloads = if app.in_cluster() { app.workloads(object) } else { Vec::new() };
+    for workload in &workloads {
+        if &*workload.resource.plural != "deployments" {
+            unknown.push(format!("{} {}", workload.resource.plural, workload.name));
+            continue;
+        }
+        match templates(desk, workload, deployed(app, entry)).await {
+            Ok((then, now)) => {
+                add_tags(&mut then_images, &then);
+                add_tags(&mut now_images, &now);
+                let differing = difference(&then, &now);
+                if !differing.is_empty() {
+                    let text = format!("Deployment/{} {}", workload.name, differing.join(", "));
+                    changes.push(Line::new(Mark::Change, text));
+                }
+            }
+            Err(why) => unknown.push(format!("Deployment/{} ({why})", workload.name)),
+        }
+    }
+    let mut lines = vec![Line::new(Mark::To, summary(entry, now, &then_images.join(" ")))];
+    if let Some(newest) = newest {
+        lines.push(Line::new(Mark::From, summary(newest, now, &now_images.join(" "))));
+    }
+    let same = changes.is_empty() && unknown.is_empty() && !workloads.is_empty();
+    lines.append(&mut changes);
+    if same {
+        lines.push(Line::new(Mark::Note, "the pods were the same then: no pod template differs"));
+    }
+    if !unknown.is_empty() {
+        let text = format!("what ran then is not known of {}", listed(&unknown));
+        lines.push(Line::new(Mark::Note, text));
+    }
+    let touched = touched(app);
+    if !touched.is_empty() {
+        let text = format!(
+            "the last sync also changed {}: they go back too, their difference is not known here",
+            listed(&touched)
+        );
+        lines.push(Line::new(Mark::Change, text));
+    }
+    lines
+}
+
+/// When what an entry deployed came to be: a rollback reuses the ReplicaSet of the first time.
+fn deployed(app: App<'_>, entry: Entry<'_>) -> Option<Timestamp> {
+    let revision = entry.revision();
+    app.history()
+        .into_iter()
+        .find(|other| other.revision() == revision && other.sources() == entry.sources())
+        .unwrap_or(entry)
+        .deployed_at()
+}
+
+/// Reads the pod templates of then and of now of a Deployment.
+async fn templates<R: Remote>(
+    desk: &Desk<R>,
+    workload: &ObjectRef,
+    at: Option<Timestamp>,
+) -> Result<(Value, Value), String> {
+    let at = at.ok_or("the entry has no time")?;
+    let deployment = desk.remote.look(workload).await?.ok_or("it does not exist")?;
+    let uid = text(&deployment, "/metadata/uid");
+    let resource = Resource::new("apps", "replicasets");
+    let sets = desk
+        .remote
+        .list(&resource, workload.namespace.as_deref(), "", "")
+        .await
+        .map_err(|error| error.to_string())?;
+    let latest = at.saturating_add(GRACE).unwrap_or(at);
+    let then = sets
+        .iter()
+        .filter(|set| list(set, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/uid") == uid))
+        .filter_map(|set| {
+            let created: Timestamp = text(set, "/metadata/creationTimestamp").parse().ok()?;
+            (created <= latest).then_some((created, set))
+        })
+        .max_by_key(|(created, _)| *created)
+        .ok_or("its ReplicaSet of then is gone")?;
+    let template = |document: &Value| document.pointer("/spec/template").cloned().unwrap_or_default();
+    Ok((template(then.1), template(&deployment)))
+}
+
+/// Says what differs between two pod templates: images with their tags, the rest by name.
+fn difference(then: &Value, now: &Value) -> Vec<String> {
+    let mut differing = Vec::new();
+    let containers = |template: &Value| -> Vec<Value> {
+        ["/spec/initContainers", "/spec/containers"]
+            .iter()
+            .flat_map(|pointer| list(template, pointer))
+            .cloned()
+            .collect()
+    };
+    let (old, new) = (containers(then), containers(now));
+    let several = new.len() > 1;
+    for container in &new {
+        let name = text(container, "/name");
+        let of = if several { format!("{name} ") } else { String::new() };
+        let Some(before) = old.iter().find(|other| text(other, "/name") == name) else {
+            differing.push(format!("container {name} goes away"));
+            continue;
+        };
+        let (image, image_then) = (text(container, "/image"), text(before, "/image"));
+        if image != image_then {
+            differing.push(format!("{of}image {}", arrow(image, image_then)));
+        }
+        differing.extend(settings(&of, before, container));
+    }
+    for container in &old {
+        let name = text(container, "/name");
+        if !new.iter().any(|other| text(other, "/name") == name) {
+            differing.push(format!("container {name} comes back"));
+        }
+    }
+    let rest = |template: &Value| {
+        let mut spec = template.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
+        spec.remove("containers");
+        spec.remove("initContainers");
+        let mut annotations =
+            template.pointer("/metadata/annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+        annotations.retain(|key, _| !MARKS.contains(&key.as_str()));
+        (spec, annotations)
+    };
+    let ((old_spec, old_notes), (new_spec, new_notes)) = (rest(then), rest(now));
+    differing.extend(keys(&old_spec, &new_spec));
+    if old_notes != new_notes {
+        differing.push("annotations of the pods".to_owned());
+    }
+    differing
+}
+
+fn settings(of: &str, before: &Value, after: &Value) -> Vec<String> {
+    let mut differing = Vec::new();
+    let variables = |container: &Value| -> Map<String, Value> {
+        list(container, "/env")
+            .iter()
+            .map(|variable| (text(variable, "/name").to_owned(), variable.clone()))
+            .collect()
+    };
+    let names = keys(&variables(before), &variables(after));
+    if !names.is_empty() {
+        differing.push(format!("{of}env {}", names.join(" ")));
+    }
+    let rest = |container: &Value| {
+        let mut fields = container.as_object().cloned().unwrap_or_default();
+        fields.remove("image");
+        fields.remove("env");
+        fields
+    };
+    differing.extend(keys(&rest(before), &rest(after)).iter().map(|key| format!("{of}{key}")));
+    differing
+}
+
+/// Names the members in which two objects differ.
+fn keys(one: &Map<String, Value>, other: &Map<String, Value>) -> Vec<String> {
+    let mut names: Vec<String> =
+        one.keys().chain(other.keys()).filter(|key| one.get(*key) != other.get(*key)).cloned().collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Writes `1.8.0 -> 1.7.4`, with the repositories where they differ.
+fn arrow(from: &str, to: &str) -> String {
+    let ((repository, tag), (repository_to, tag_to)) = (split(from), split(to));
+    if repository == repository_to && !tag.is_empty() && !tag_to.is_empty() {
+        format!("{tag} -> {tag_to}")
+    } else {
+        format!("{from} -> {to}")
+    }
+}
+
+/// Splits an image into its repository and its tag or digest; a port is no tag.
+fn split(image: &str) -> (&str, &str) {
+    if let Some((repository, digest)) = image.split_once('@') {
+        return (repository, digest);
+    }
+    match image.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (image, ""),
+    }
+}
+
+/// Adds the tags of a template's containers, once each.
+fn add_tags(tags: &mut Vec<String>, template: &Value) {
+    for container in list(template, "/spec/containers") {
+        let tag = split(text(container, "/image")).1;
+        if !tag.is_empty() && !tags.iter().any(|known| known == tag) {
+            tags.push(tag.to_owned());
+        }
+    }
+}
+
+/// Names what the last sync changed beside workloads.
+fn touched(app: App<'_>) -> Vec<String> {
+    list(app.0, "/status/operationState/syncResult/resources")
+        .iter()
+        .filter(|resource| {
+            text(resource, "/hookType").is_empty()
+                && text(resource, "/group") != "apps"
+                // The messages are kubectl's: "configured", "created", "unchanged".
+                && [" configured", " created"].iter().any(|end| text(resource, "/message").ends_with(end))
+        })
+        .map(kind_name)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn template(image: &str, env: Value) -> Value {
+        json!({ "spec": { "containers": [{ "name": "app", "image": image, "env": env }] } })
+    }
+
+    #[test]
+    fn an_image_is_told_by_its_tags_where_the_repository_is_the_same() {
+        let now = template("r.example:5000/shop/checkout:1.8.0", json!([]));
+        let then = template("r.example:5000/shop/checkout:1.7.4", json!([]));
+        assert_eq!(difference(&then, &now), ["image 1.8.0 -> 1.7.4"]);
+        let moved = template("other/checkout:1.7.4", json!([]));
+        assert_eq!(
+            difference(&moved, &now),
+            ["image r.example:5000/shop/checkout:1.8.0 -> other/checkout:1.7.4"]
+        );
+    }
+
+    #[test]
+    fn settings_are_told_by_name_and_their_values_never() {
+        let now = template(
+            "a:1",
+            json!([{ "name": "TOKEN", "value": "canary-7c1" }, { "name": "SAME", "value": "x" }]),
+        );
+        let then = template(
+            "a:1",
+            json!([{ "name": "TOKEN", "value": "canary-0f3" }, { "name": "SAME", "value": "x" }]),
+        );
+        let said = difference(&then, &now).join(" ");
+        assert_eq!(said, "env TOKEN");
+    }
+
+    #[test]
+    fn a_restart_is_no_difference() {
+        let now = json!({ "metadata": { "annotations": { "kubectl.kubernetes.io/restartedAt": "t" } }, "spec": {} });
+        assert!(difference(&json!({ "spec": {} }), &now).is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_was_a_rollback_is_dated_by_the_first_deployment_of_its_revision() {
+        let entry = |id: i64, revision: &str, at: &str| json!({ "id": id, "revision": revision, "deployedAt": at, "source": { "repoURL": "r" } });
+        let document = json!({ "status": { "history": [
+            entry(1, "aaa", "2026-01-01T10:00:00Z"),
+            entry(2, "bbb", "2026-01-01T11:00:00Z"),
+            entry(3, "aaa", "2026-01-01T12:00:00Z"),
+        ] } });
+        let app = App(&document);
+        let at = deployed(app, app.entry(3).unwrap()).unwrap();
+        assert_eq!(at.to_string(), "2026-01-01T10:00:00Z");
+    }
+}

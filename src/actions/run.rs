@@ -1,0 +1,475 @@
+//! How a confirmed plan is carried out: record, look again, write, follow, record.
+//!
+//! A write is sent once. It is sent again only where the version in it makes a second application
+//! impossible, and only after the object was read and found without it.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::desk::{Desk, Remote};
+use super::draft::text;
+use super::{Answer, Confirmed, Outcome, Plan, Progress, Standing, Step, verbs};
+use crate::audit::{After, Begun, Check, Ending, Intent, Who};
+use crate::gate::{Admission, Permit, Refusal};
+use crate::human;
+use crate::identity::ObjectRef;
+use crate::sources::SourceError;
+use crate::sources::objects::Written;
+use crate::text::one_line;
+
+/// How often a write is tried: an Application's status is written by its controller all the time.
+const ATTEMPTS: usize = 6;
+/// How often an object is read to find out what became of a write whose answer was lost.
+const READS: u32 = 5;
+/// The longest wait that a server may ask for before a write is given up, in seconds.
+const LONGEST_WAIT: i64 = 10;
+
+/// Whether an action is followed to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follow {
+    /// Until it is verified or has failed.
+    ToTheEnd,
+    /// Only until it is written.
+    No,
+}
+
+/// Carries out a confirmed plan, once.
+///
+/// Streams the steps, and writes one audit record before the first write and one at the end. Without the
+/// first nothing is written to the cluster. `stop` ends the following, never a write that is under way. The
+/// first object that fails ends the action: the objects after it are not touched.
+pub async fn carry_out<R: Remote>(
+    desk: &Desk<R>,
+    confirmed: Confirmed,
+    follow: Follow,
+    progress: &mpsc::Sender<Progress>,
+    stop: &CancellationToken,
+) -> Outcome {
+    let Confirmed { plan, answer, mut admission } = confirmed;
+    let who = match desk.remote.who().await {
+        Ok(server) => Who { server, local: desk.local_user.clone() },
+        Err(error) => {
+            return Outcome::Refused(format!("the record needs to know who acts: {error}"));
+        }
+    };
+    let begun_at = desk.clock.now();
+    let intent = intent(desk, &plan, &answer, &admission, &who);
+    let begun = match desk.audit.begin(&plan.id, intent, begun_at).await {
+        Ok(begun) => begun,
+        Err(error) => return Outcome::Refused(error.to_string()),
+    };
+    let objects: Vec<ObjectRef> = admission.basis().iter().map(|basis| basis.target.object.clone()).collect();
+    let mut done = Vec::new();
+    let mut steps = Vec::new();
+    for object in &objects {
+        let mut work = Work {
+            desk,
+            plan: &plan,
+            object,
+            who: &who,
+            admission: &mut admission,
+            begun: &begun,
+            progress,
+            steps: Vec::new(),
+            written: false,
+        };
+        let outcome = work.one(follow, stop).await;
+        steps.extend(work.steps.iter().map(|step| Check {
+            mark: json!(step.standing).as_str().unwrap_or_default().to_owned(),
+            text: match step.detail.as_str() {
+                "" => step.name.clone(),
+                detail => format!("{}: {detail}", step.name),
+            },
+        }));
+        let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Refused(_));
+        done.push(outcome);
+        if failed {
+            break;
+        }
+    }
+    let outcome = sum_up(&objects, done);
+    let ended_at = desk.clock.now();
+    let ending = Ending {
+        outcome: outcome.word().to_owned(),
+        detail: outcome.detail().to_owned(),
+        steps,
+        after: afterwards(desk, &objects).await,
+        duration_ms: ended_at.as_millisecond() - begun_at.as_millisecond(),
+    };
+    match desk.audit.end(begun, ending, ended_at).await {
+        Ok(()) => outcome,
+        Err(error) => unrecorded(outcome, &error.to_string()),
+    }
+}
+
+fn intent<R: Remote>(
+    desk: &Desk<R>,
+    plan: &Plan,
+    answer: &Answer,
+    admission: &Admission,
+    who: &Who,
+) -> Intent {
+    Intent {
+        context: desk.rules.context.clone(),
+        environment: desk.rules.environment.clone(),
+        protected: desk.rules.protected,
+        verb: plan.request.verb.word().to_owned(),
+        targets: admission.basis().iter().map(|basis| basis.target.clone()).collect(),
+        title: plan.title.clone(),
+        options: json!(plan.request.options),
+        who: who.clone(),
+        reason: plan.request.reason.clone(),
+        confirmation: match answer {
+            Answer::Yes => "yes".to_owned(),
+            Answer::Typed(name) => format!("typed {name}"),
+        },
+        checks: plan
+            .lines
+            .iter()
+            .map(|line| Check { mark: line.mark.word().to_owned(), text: line.text.clone() })
+            .collect(),
+        command: plan.command.clone(),
+        holds: plan.holds.clone(),
+    }
+}
+
+/// Reads the objects once more for the record; what cannot be read is left open.
+async fn afterwards<R: Remote>(desk: &Desk<R>, objects: &[ObjectRef]) -> Vec<After> {
+    let mut after = Vec::new();
+    for object in objects {
+        let document = desk.remote.look(object).await.ok().flatten();
+        let field = |pointer: &str| document.as_ref().map(|document| text(document, pointer).to_owned());
+        after.push(After {
+            object: object.clone(),
+            uid: field("/metadata/uid"),
+            resource_version: field("/metadata/resourceVersion"),
+        });
+    }
+    after
+}
+
+/// Makes one outcome of several: the worst, with the count of those that were done.
+fn sum_up(objects: &[ObjectRef], mut done: Vec<Outcome>) -> Outcome {
+    if objects.len() == 1 {
+        return done.pop().unwrap_or_else(|| Outcome::Refused("nothing was selected".to_owned()));
+    }
+    let total = objects.len();
+    let good =
+        done.iter().filter(|outcome| matches!(outcome, Outcome::Verified(_) | Outcome::Accepted(_))).count();
+    if good == total {
+        let accepted = done.iter().any(|outcome| matches!(outcome, Outcome::Accepted(_)));
+        let detail = format!("all {total}: {}", done.last().map_or("", |last| last.detail()));
+        return if accepted { Outcome::Accepted(detail) } else { Outcome::Verified(detail) };
+    }
+    let (at, bad) = done
+        .iter()
+        .enumerate()
+        .rfind(|(_, outcome)| !matches!(outcome, Outcome::Verified(_) | Outcome::Accepted(_)))
+        .map_or((0, ""), |(at, outcome)| (at, outcome.detail()));
+    let name = objects.get(at).map_or("", |object| &*object.name);
+    let untouched = total - done.len();
+    let rest = if untouched == 0 { String::new() } else { format!("; {untouched} not touched") };
+    let detail = format!("{good} of {total} done; {name}: {bad}{rest}");
+    match done.last() {
+        Some(Outcome::Refused(_)) if good == 0 && done.len() == 1 => Outcome::Refused(detail),
+        Some(Outcome::Failed(_) | Outcome::Refused(_)) => Outcome::Failed(detail),
+        _ => Outcome::NotVerified(detail),
+    }
+}
+
+fn unrecorded(outcome: Outcome, error: &str) -> Outcome {
+    let add = |detail: String| format!("{detail}. The end could not be recorded: {error}");
+    match outcome {
+        Outcome::Verified(detail) => Outcome::Verified(add(detail)),
+        Outcome::Accepted(detail) => Outcome::Accepted(add(detail)),
+        Outcome::NotVerified(detail) => Outcome::NotVerified(add(detail)),
+        Outcome::Failed(detail) => Outcome::Failed(add(detail)),
+        Outcome::Refused(detail) => Outcome::Refused(add(detail)),
+    }
+}
+
+/// Why a write did not come about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The gate, or the state of the object, said no.
+    Refused(String),
+    /// The server said no, or nobody knows.
+    Failed(String),
+}
+
+impl From<Refusal> for Trouble {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.to_string())
+    }
+}
+
+/// One action at work on one object.
+pub(super) struct Work<'a, R> {
+    /// The desk.
+    pub desk: &'a Desk<R>,
+    /// The confirmed plan.
+    pub plan: &'a Plan,
+    /// The object.
+    pub object: &'a ObjectRef,
+    /// Who acts.
+    pub who: &'a Who,
+    admission: &'a mut Admission,
+    begun: &'a Begun,
+    progress: &'a mpsc::Sender<Progress>,
+    steps: Vec<Step>,
+    written: bool,
+}
+
+impl<R: Remote> Work<'_, R> {
+    async fn one(&mut self, follow: Follow, stop: &CancellationToken) -> Outcome {
+        self.steps = verbs::steps(self.plan)
+            .into_iter()
+            .map(|name| Step { name, standing: Standing::Waiting, detail: String::new() })
+            .collect();
+        self.tell();
+        let stored = match verbs::write(self).await {
+            Ok(stored) => stored,
+            Err(trouble) => {
+                let (Trouble::Refused(text) | Trouble::Failed(text)) = &trouble;
+                self.fail(text.clone());
+                return match trouble {
+                    Trouble::Refused(text) if !self.written => Outcome::Refused(text),
+                    Trouble::Refused(text) | Trouble::Failed(text) => Outcome::Failed(text),
+                };
+            }
+        };
+        if follow == Follow::No {
+            self.skip_rest();
+            return Outcome::Accepted("written and accepted; not followed".to_owned());
+        }
+        let limit = self.desk.pace.limit;
+        let ended = tokio::select! {
+            biased;
+            outcome = verbs::follow(self, &stored) => Ok(outcome),
+            () = stop.cancelled() => Err("no longer followed".to_owned()),
+            () = tokio::time::sleep(limit) => {
+                Err(format!("not verified within {}", human::span(limit.as_secs().cast_signed())))
+            }
+        };
+        match ended {
+            Ok(outcome) => {
+                match &outcome {
+                    Outcome::Failed(detail) => self.fail(detail.clone()),
+                    _ => self.skip_rest(),
+                }
+                outcome
+            }
+            Err(why) => {
+                let seen = self.steps.iter().rfind(|step| !step.detail.is_empty());
+                let seen =
+                    seen.map_or(String::new(), |step| format!("; last seen: {}: {}", step.name, step.detail));
+                self.skip_rest();
+                let next = verbs::next(self.plan.request.verb);
+                Outcome::NotVerified(format!("{why}{seen}. {next}"))
+            }
+        }
+    }
+
+    /// Returns when the action began.
+    pub fn begun(&self) -> Timestamp {
+        self.begun.at()
+    }
+
+    /// Returns how long it has taken so far, for sentences.
+    pub fn taken(&self) -> String {
+        human::span(self.desk.clock.now().as_second() - self.begun.at().as_second())
+    }
+
+    /// Returns the action's id.
+    pub fn id(&self) -> &str {
+        self.begun.id()
+    }
+
+    /// Begins a step, or says what was seen in it last.
+    pub fn running(&mut self, step: usize, detail: impl Into<String>) {
+        self.set(step, Standing::Running, detail.into());
+    }
+
+    /// Ends a step well.
+    pub fn done(&mut self, step: usize, detail: impl Into<String>) {
+        self.set(step, Standing::Done, detail.into());
+    }
+
+    /// Passes over a step that is not needed.
+    pub fn skipped(&mut self, step: usize, detail: impl Into<String>) {
+        self.set(step, Standing::Skipped, detail.into());
+    }
+
+    fn set(&mut self, step: usize, standing: Standing, detail: String) {
+        let Some(step) = self.steps.get_mut(step) else { return };
+        let detail = one_line(&detail).into_owned();
+        if step.standing != standing || step.detail != detail {
+            (step.standing, step.detail) = (standing, detail);
+            self.tell();
+        }
+    }
+
+    /// Marks the step that goes on as failed, and passes over the rest.
+    fn fail(&mut self, detail: String) {
+        let at =
+            self.steps.iter().position(|step| matches!(step.standing, Standing::Running | Standing::Waiting));
+        if let Some(at) = at {
+            self.set(at, Standing::Failed, detail);
+        }
+        self.skip_rest();
+    }
+
+    fn skip_rest(&mut self) {
+        for step in &mut self.steps {
+            if matches!(step.standing, Standing::Running | Standing::Waiting) {
+                step.standing = Standing::Skipped;
+            }
+        }
+        self.tell();
+    }
+
+    /// Sends how far it has come; each message holds everything, so a full channel costs nothing.
+    fn tell(&self) {
+        let _ = self.progress.try_send(Progress {
+            id: self.begun.id().to_owned(),
+            object: self.object.clone(),
+            steps: self.steps.clone(),
+            begun: self.begun.at(),
+            at: self.desk.clock.now(),
+            target: self.begun.at().saturating_add(self.desk.pace.target).ok(),
+        });
+    }
+
+    /// Waits for the time between two looks.
+    pub async fn pause(&self) {
+        tokio::time::sleep(self.desk.pace.look).await;
+    }
+
+    /// Looks at the object of the action; an error is a sentence to show while going on.
+    pub async fn look(&self) -> Result<Option<Value>, String> {
+        self.desk.remote.look(self.object).await
+    }
+
+    /// Asks the gate for a permit, looking at the object again.
+    pub async fn permit(&self) -> Result<(Permit, Value), Refusal> {
+        self.admission.permit(self.object, self.begun, &self.desk.remote).await
+    }
+
+    /// Patches the object on the version that the gate looked at.
+    ///
+    /// `build` makes the patch from the fresh object and may refuse; it must carry the object's version.
+    /// `landed` tells whether an object shows this write: it is asked before the write is tried again.
+    pub async fn write(
+        &mut self,
+        build: impl Fn(&Value) -> Result<Value, String>,
+        landed: impl Fn(&Value) -> bool,
+    ) -> Result<Written, Trouble> {
+        let mut last = String::new();
+        let mut unsure: Option<Permit> = None;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(self.desk.pace.retry).await;
+            }
+            if let Some(permit) = unsure.take()
+                && let Some(object) = self.find(&landed).await?
+            {
+                self.written = true;
+                self.admission.wrote(permit, &object);
+                return Ok(Written { object, warnings: Vec::new() });
+            }
+            let (permit, object) = self.permit().await?;
+            let patch = build(&object).map_err(Trouble::Refused)?;
+            match self.desk.remote.patch(&permit, self.object, &patch).await {
+                Ok(stored) => {
+                    self.written = true;
+                    self.admission.wrote(permit, &stored.object);
+                    return Ok(stored);
+                }
+                // Somebody wrote between the look and the write: nothing was applied, look again.
+                Err(error @ SourceError::Conflict { .. }) => last = error.to_string(),
+                Err(SourceError::Throttled { what, until, reason }) => {
+                    let now = self.desk.clock.now();
+                    let wait = until.map_or(1, |until| until.as_second() - now.as_second());
+                    last = format!("{what} asks to wait: {reason}");
+                    if wait > LONGEST_WAIT {
+                        return Err(Trouble::Failed(last));
+                    }
+                    let wait = u64::try_from(wait).unwrap_or(0);
+                    tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+                }
+                // The answer was lost, or came from something in between: it may have been applied.
+                Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
+                    last = error.to_string();
+                    unsure = Some(permit);
+                }
+                Err(error) => return Err(Trouble::Failed(error.to_string())),
+            }
+        }
+        if let Some(permit) = unsure
+            && let Some(object) = self.find(&landed).await?
+        {
+            self.written = true;
+            self.admission.wrote(permit, &object);
+            return Ok(Written { object, warnings: Vec::new() });
+        }
+        Err(Trouble::Failed(format!("not written after {ATTEMPTS} attempts: {last}")))
+    }
+
+    /// Finds out whether a write has landed; reads a few times, because what lost the answer may last.
+    async fn find(&self, landed: impl Fn(&Value) -> bool) -> Result<Option<Value>, Trouble> {
+        let mut error = String::new();
+        for _ in 0..READS {
+            match self.look().await {
+                Ok(Some(object)) => return Ok(landed(&object).then_some(object)),
+                Ok(None) => return Ok(None),
+                Err(reason) => error = reason,
+            }
+            self.pause().await;
+        }
+        let text = format!(
+            "whether it was written is not known: the answer was lost, and {} cannot be read ({error}); look at it before you try again",
+            self.object
+        );
+        Err(Trouble::Failed(text))
+    }
+
+    /// Deletes the object; the UID in the options makes sure that it is this one.
+    pub async fn delete(&mut self, options: impl Fn(&Permit) -> Value) -> Result<(), Trouble> {
+        let (permit, _) = self.permit().await?;
+        let options = options(&permit);
+        match self.desk.remote.delete(&permit, self.object, &options).await {
+            // Gone is what was wanted, whoever did it.
+            Ok(()) | Err(SourceError::Missing { .. }) => {
+                self.written = true;
+                Ok(())
+            }
+            Err(error @ SourceError::Conflict { .. }) => Err(Trouble::Refused(error.to_string())),
+            Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
+                let uid = permit.uid();
+                let going = |object: &Value| {
+                    text(object, "/metadata/uid") != uid
+                        || !text(object, "/metadata/deletionTimestamp").is_empty()
+                };
+                for _ in 0..READS {
+                    self.pause().await;
+                    match self.look().await {
+                        Ok(None) => {
+                            self.written = true;
+                            return Ok(());
+                        }
+                        Ok(Some(object)) if going(&object) => {
+                            self.written = true;
+                            return Ok(());
+                        }
+                        Ok(Some(_)) => break,
+                        Err(_) => {}
+                    }
+                }
+                Err(Trouble::Failed(format!("{error}; not repeated, look at it first")))
+            }
+            Err(error) => Err(Trouble::Failed(error.to_string())),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Which file describes which verb: its draft, its steps, its writes, its following.
+
+use serde_json::Value;
+
+use super::desk::{Desk, Remote};
+use super::draft::Draft;
+use super::run::{Trouble, Work};
+use super::{Outcome, Plan, Request, Verb, autosync, node, pod, refresh, restart, rollback, sync, terminate};
+use crate::identity::ObjectRef;
+use crate::sources::objects::Written;
+
+/// Says what a verb would do to an object, and what there is to ask.
+pub(super) fn draft<'a, R: Remote>(
+    desk: &'a Desk<R>,
+    request: &'a Request,
+    object: &'a ObjectRef,
+    document: &'a Value,
+) -> Draft<'a> {
+    match request.verb {
+        Verb::Refresh | Verb::HardRefresh => refresh::draft(request, object, document),
+        Verb::Sync => sync::draft(desk, request, object, document),
+        Verb::Rollback => rollback::draft(desk, request, object, document),
+        Verb::Terminate => terminate::draft(object, document),
+        Verb::HoldAutosync => autosync::draft_hold(desk, request, object, document),
+        Verb::ReleaseAutosync => autosync::draft_release(desk, object, document),
+        Verb::DeletePod => pod::draft(desk, object, document),
+        Verb::Restart => restart::draft(object, document),
+        Verb::Cordon => node::draft(desk, object, document, true),
+        Verb::Uncordon => node::draft(desk, object, document, false),
+    }
+}
+
+/// Names the steps of an action, in order.
+pub(super) fn steps(plan: &Plan) -> Vec<String> {
+    let names: &[&str] = match plan.request.verb {
+        Verb::Refresh | Verb::HardRefresh => &refresh::STEPS,
+        Verb::Sync => &sync::STEPS,
+        Verb::Rollback => &rollback::STEPS,
+        Verb::Terminate => &terminate::STEPS,
+        Verb::HoldAutosync => &autosync::HOLD_STEPS,
+        Verb::ReleaseAutosync => &autosync::RELEASE_STEPS,
+        Verb::DeletePod => &pod::STEPS,
+        Verb::Restart => &restart::STEPS,
+        Verb::Cordon | Verb::Uncordon => &node::STEPS,
+    };
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// Makes the writes of an action.
+pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, Trouble> {
+    match work.plan.request.verb {
+        Verb::Refresh => refresh::write(work, "normal").await,
+        Verb::HardRefresh => refresh::write(work, "hard").await,
+        Verb::Sync => sync::write(work).await,
+        Verb::Rollback => rollback::write(work).await,
+        Verb::Terminate => terminate::write(work).await,
+        Verb::HoldAutosync => autosync::write_hold(work).await,
+        Verb::ReleaseAutosync => autosync::write_release(work).await,
+        Verb::DeletePod => pod::write(work).await,
+        Verb::Restart => restart::write(work).await,
+        Verb::Cordon => node::write(work, true).await,
+        Verb::Uncordon => node::write(work, false).await,
+    }
+}
+
+/// Follows an action to a verdict; the caller bounds the time.
+pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) -> Outcome {
+    match work.plan.request.verb {
+        Verb::Refresh | Verb::HardRefresh => refresh::follow(work, stored).await,
+        Verb::Sync => sync::follow(work).await,
+        Verb::Rollback => rollback::follow(work).await,
+        Verb::Terminate => terminate::follow(work).await,
+        Verb::HoldAutosync => autosync::follow_hold(work).await,
+        Verb::ReleaseAutosync => autosync::follow_release(work).await,
+        Verb::DeletePod => pod::follow(work, stored).await,
+        Verb::Restart => restart::follow(work, stored).await,
+        Verb::Cordon | Verb::Uncordon => node::follow(work, stored),
+    }
+}
+
+/// Says what to do next when an action was not verified in time.
+pub(super) fn next(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Refresh | Verb::HardRefresh => {
+            "Look whether the application controller is running and not overloaded"
+        }
+        Verb::Sync => "Look at the operation and the pods; terminate the operation if it hangs",
+        Verb::Rollback => {
+            "Look at the operation and the pods; terminate the operation if it hangs, and choose another entry"
+        }
+        Verb::Terminate => "Look whether the application controller is running",
+        Verb::HoldAutosync | Verb::ReleaseAutosync => "Look at the Application's sync policy",
+        Verb::DeletePod => "Look at the pod's finalizers, its node, and the events of its owner",
+        Verb::Restart => "Look at the new pods' events and logs; kubectl rollout undo goes back",
+        Verb::Cordon | Verb::Uncordon => "Look at the node",
+    }
+}
