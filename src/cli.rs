@@ -5,6 +5,7 @@
 //! else; a closed pipe is not an error.
 
 mod audit;
+mod doctor;
 mod manual;
 mod report;
 mod settings;
@@ -164,6 +165,7 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         Command::Keys(args) => settings::keys(&mut desk, args.output),
         Command::Completions { shell } => manual::completions(&mut desk, shell),
         Command::Man => manual::man(&mut desk),
+        Command::Doctor(args) => doctor::run(&mut desk, &args).await,
         _ => Err(eyre!("not yet")).wrap_err("dispatch"),
     }
 }
