@@ -6,6 +6,8 @@
 
 mod audit;
 mod doctor;
+mod gather;
+mod get;
 mod manual;
 mod report;
 mod settings;
@@ -165,6 +167,7 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         Command::Keys(args) => settings::keys(&mut desk, args.output),
         Command::Completions { shell } => manual::completions(&mut desk, shell),
         Command::Man => manual::man(&mut desk),
+        Command::Get(args) => get::run(&mut desk, &args).await,
         Command::Doctor(args) => doctor::run(&mut desk, &args).await,
         _ => Err(eyre!("not yet")).wrap_err("dispatch"),
     }

@@ -73,7 +73,8 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
                     standing: Standing::Ok,
                     detail: format!("{} ({}), {may}{typed}", entry.context, standing.environment.word()),
                 });
-                match Connection::open(contexts, entry, desk.clock.clone()).await {
+                let namespaces = standing.namespaces.iter().map(|name| Text::from(name.as_str())).collect();
+                match Connection::open(contexts, entry, namespaces, desk.clock.clone()).await {
                     Ok(connection) => cluster(&connection, scope.namespace.as_deref(), &mut findings).await,
                     Err(error) => findings.push(broken("credential", &error.to_string())),
                 }

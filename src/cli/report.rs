@@ -16,11 +16,6 @@ impl Head {
     pub fn left(title: &str) -> Self {
         Self { title: title.to_owned(), right: false }
     }
-
-    /// A column of numbers.
-    pub fn right(title: &str) -> Self {
-        Self { title: title.to_owned(), right: true }
-    }
 }
 
 /// Writes a table; a last column of text is not padded.
@@ -60,7 +55,7 @@ mod tests {
 
     #[test]
     fn columns_line_up_by_what_is_seen_and_lines_do_not_end_in_blanks() {
-        let heads = [Head::left("NAME"), Head::right("AGE"), Head::left("WHY")];
+        let heads = [Head::left("NAME"), Head { title: "AGE".into(), right: true }, Head::left("WHY")];
         let rows = [
             vec!["a-long-name".into(), "3d".into(), String::new()],
             vec!["ü".into(), "12d".into(), "x".into()],
