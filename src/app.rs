@@ -12,13 +12,20 @@
 
 pub mod action;
 pub mod application;
+pub mod asking;
 pub mod command;
 pub mod detail;
 pub mod effect;
+pub mod focus;
+pub mod going;
+pub mod hearing;
 pub mod history;
+pub mod input;
 pub mod line;
 pub mod logs;
 pub mod message;
+pub mod moving;
+pub mod needs;
 pub mod overview;
 pub mod palette;
 pub mod question;
@@ -27,4 +34,7 @@ pub mod session;
 pub mod spot;
 pub mod state;
 pub mod table;
+pub mod typing;
+pub mod update;
+pub mod verbs;
 pub mod viewport;

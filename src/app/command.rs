@@ -52,6 +52,24 @@ impl Place {
         Self::Always,
     ];
 
+    /// Returns the heading in help.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Always => "Always",
+            Self::Global => "Everywhere",
+            Self::List => "Moving",
+            Self::Table => "Table",
+            Self::Object => "What is selected",
+            Self::Verb => "Changes (each asks first)",
+            Self::Application => "Application",
+            Self::Text => "Text",
+            Self::Logs => "Logs",
+            Self::Plan => "Question",
+            Self::Columns => "Columns",
+            Self::Input => "Typing",
+        }
+    }
+
     /// Returns the name of its section in keymap files.
     pub const fn name(self) -> &'static str {
         match self {

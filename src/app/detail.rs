@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::app::line::Line;
 use crate::app::viewport::Viewport;
 use crate::identity::ObjectRef;
-use crate::kinds::Cell;
+use crate::kinds::{Cell, Leads};
 use crate::sources::SourceError;
 
 /// What of the object is shown.
@@ -46,12 +47,12 @@ pub enum Entry {
         /// Its value.
         value: Cell,
     },
-    /// A related object that `enter` opens.
+    /// A related object, or a table of them, that `enter` opens.
     Related {
         /// How it is related, such as `owner` or `selects`.
         how: String,
-        /// The object.
-        to: ObjectRef,
+        /// Where it leads.
+        to: Leads,
         /// What else is known about it, such as its health.
         value: Cell,
     },
@@ -59,6 +60,24 @@ pub enum Entry {
     Words(String),
     /// An empty line.
     Gap,
+}
+
+impl Entry {
+    /// Returns the line as text, for search and copy.
+    pub fn text(&self, now: Timestamp) -> String {
+        match self {
+            Self::Heading(text) | Self::Words(text) => text.clone(),
+            Self::Field { name, value } => format!("{name}: {}", value.text(now)),
+            Self::Related { how, to, value } => {
+                let to = match to {
+                    Leads::One(object) => object.to_string(),
+                    Leads::Many { resource, filter, .. } => format!("{resource} {filter}"),
+                };
+                format!("{how}: {to} {}", value.text(now)).trim_end().to_owned()
+            }
+            Self::Gap => String::new(),
+        }
+    }
 }
 
 /// A search in text.
@@ -118,5 +137,43 @@ impl Detail {
             yaml: Vec::new(),
             page: Page::default(),
         }
+    }
+
+    /// Takes the whole object, and makes its YAML.
+    pub fn take(&mut self, document: Document) {
+        if let Document::Ready(value) = &document {
+            let text = serde_saphyr::to_string(value).unwrap_or_else(|error| error.to_string());
+            self.yaml = text.lines().map(|line| crate::text::one_line(line).into_owned()).collect();
+        }
+        self.document = document;
+    }
+
+    /// Returns the text of the tab that is shown.
+    pub fn page(&self) -> &Page {
+        match self.tab {
+            Tab::Describe => &self.describe,
+            Tab::Yaml => &self.page,
+        }
+    }
+
+    /// Returns the text of the tab that is shown, to be changed.
+    pub fn page_mut(&mut self) -> &mut Page {
+        match self.tab {
+            Tab::Describe => &mut self.describe,
+            Tab::Yaml => &mut self.page,
+        }
+    }
+
+    /// Returns how many lines the tab that is shown has.
+    pub fn len(&self) -> usize {
+        match self.tab {
+            Tab::Describe => self.entries.len(),
+            Tab::Yaml => self.yaml.len(),
+        }
+    }
+
+    /// Tells whether there is nothing to show yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }

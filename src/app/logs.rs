@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use jiff::Timestamp;
 
 use crate::app::detail::Page;
+use crate::app::effect::LogsOf;
 use crate::identity::{ObjectRef, Text};
 use crate::sources::SourceError;
 
@@ -75,5 +76,32 @@ impl Logs {
             failures: Vec::new(),
             page: Page::default(),
         }
+    }
+
+    /// Returns which logs these are, as the runner knows them.
+    pub fn of(&self) -> LogsOf {
+        LogsOf {
+            object: self.object.clone(),
+            container: self.container.clone(),
+            previous: self.previous,
+            since: self.since,
+        }
+    }
+
+    /// Takes lines, and drops the oldest where there are more than `bound`.
+    pub fn take(&mut self, lines: Vec<LogLine>, dropped: u64, bound: usize) {
+        for line in lines {
+            if !self.containers.contains(&line.container) {
+                self.containers.push(line.container.clone());
+            }
+            self.lines.push_back(line);
+        }
+        self.dropped += dropped;
+        let over = self.lines.len().saturating_sub(bound);
+        self.lines.drain(..over);
+        self.dropped += over as u64;
+        // What one looks at stays under one's eyes while older lines go.
+        self.page.view.top = self.page.view.top.saturating_sub(over);
+        self.page.view.cursor = self.page.view.cursor.saturating_sub(over);
     }
 }

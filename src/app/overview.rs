@@ -4,7 +4,7 @@
 
 use crate::app::table::Filter;
 use crate::app::viewport::Viewport;
-use crate::identity::Text;
+use crate::identity::{ObjectRef, Text};
 
 /// A panel of the overview; its number is its place in [`crate::app::spot::Spot::Panel`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,4 +29,15 @@ pub struct Overview {
     pub changes: Viewport,
     /// A filter over the tenants' names.
     pub filter: Filter,
+    /// The names of the tenants that are shown, worst first.
+    pub ranking: Vec<Text>,
+    /// The objects of the changes that are shown, newest first.
+    pub changed: Vec<Option<ObjectRef>>,
+}
+
+impl Overview {
+    /// Returns the object of the change that is selected.
+    pub fn change_object(&self) -> Option<ObjectRef> {
+        self.changed.get(self.changes.cursor)?.clone()
+    }
 }

@@ -13,7 +13,7 @@ use crate::app::running::Running;
 use crate::app::session::{Environment, Link, Scope, Session};
 use crate::app::spot::{Spot, Spots};
 use crate::config::Config;
-use crate::identity::Context;
+use crate::identity::{Context, Text};
 use crate::keymap::Keymap;
 use crate::kinds::{Health, Kinds, Lens, Tenancy};
 use crate::store::Store;
@@ -60,6 +60,8 @@ pub struct State {
     pub kinds: Arc<Kinds>,
     /// Who belongs to whom in the open context; a conclusion from the store, brought up to date by `settle`.
     pub tenancy: Tenancy,
+    /// The names of the tenants, in alphabetical order: what the number keys mean.
+    pub tenants: Vec<Text>,
     /// Where the console is connected.
     pub session: Session,
     /// What part of the cluster is shown.
@@ -108,6 +110,7 @@ impl State {
                 requests: (0, 0),
             },
             tenancy: Tenancy::default(),
+            tenants: Vec::new(),
             scope: Scope::default(),
             views: Views::default(),
             overlay: None,

@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use crate::app::line::Line;
 use crate::app::viewport::Viewport;
-use crate::identity::{ObjectRef, Resource, Text};
+use crate::identity::{Context, ObjectRef, Resource, Text};
+use crate::kinds::{Kind, Shape};
+use crate::store::Query;
 
 /// The order of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,22 @@ pub struct Filter {
     pub editing: Option<Line>,
     /// What is wrong with it; the last good one stays in force.
     pub error: Option<String>,
+}
+
+impl Filter {
+    /// Puts a filter in force, or says what is wrong with it.
+    pub fn set(&mut self, text: &str) -> Result<(), String> {
+        text.clone_into(&mut self.text);
+        self.error = None;
+        Ok(())
+    }
+
+    /// Puts the line that is being typed in force where it is whole; else the last good one stays.
+    pub fn try_line(&mut self) {
+        let Some(line) = &self.editing else { return };
+        let text = line.text().to_owned();
+        self.error = self.set(&text).err();
+    }
 }
 
 /// The columns as the person chose them.
@@ -67,6 +85,8 @@ pub struct Table {
     pub marks: BTreeSet<ObjectRef>,
     /// Where a range of marks begins.
     pub anchor: Option<ObjectRef>,
+    /// The rows in their order.
+    pub rows: Vec<ObjectRef>,
 }
 
 impl Table {
@@ -86,6 +106,73 @@ impl Table {
             selected: None,
             marks: BTreeSet::new(),
             anchor: None,
+            rows: Vec::new(),
         }
     }
+
+    /// Returns the list that the table shows.
+    pub fn query(&self, context: &Context) -> Query {
+        Query {
+            labels: self.labels.clone(),
+            fields: self.fields.clone(),
+            ..Query::all(context, &self.resource)
+        }
+    }
+
+    /// Returns how many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Tells whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the object of a row.
+    pub fn object(&self, row: usize) -> Option<ObjectRef> {
+        self.rows.get(row).cloned()
+    }
+
+    /// Selects a row.
+    pub fn select(&mut self, row: usize) {
+        self.view.select(row, self.len());
+        self.selected = self.object(self.view.cursor);
+    }
+
+    /// Moves the selection by some rows.
+    pub fn step(&mut self, by: isize) {
+        self.view.step(by, self.len());
+        self.selected = self.object(self.view.cursor);
+    }
+
+    /// Marks the selected row, or takes its mark away; the next range begins here.
+    pub fn mark(&mut self) {
+        let Some(object) = self.selected.clone() else { return };
+        if !self.marks.remove(&object) {
+            self.marks.insert(object.clone());
+        }
+        self.anchor = Some(object);
+    }
+
+    /// Marks the rows from where the range begins to the selected one.
+    pub fn mark_range(&mut self) {
+        let Some(from) = self.anchor.as_ref().and_then(|anchor| self.row_of(anchor)) else { return };
+        let to = self.view.cursor;
+        for row in from.min(to)..=from.max(to) {
+            if let Some(object) = self.object(row) {
+                self.marks.insert(object);
+            }
+        }
+    }
+
+    /// Returns the row of an object.
+    pub fn row_of(&self, object: &ObjectRef) -> Option<usize> {
+        self.rows.iter().position(|row| row == object)
+    }
+}
+
+/// Returns the column that says how a thing of this kind is.
+pub fn status_column(kind: &Kind) -> Option<usize> {
+    kind.column("status").or_else(|| kind.columns.iter().position(|column| column.shape == Shape::Status))
 }

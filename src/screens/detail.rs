@@ -9,6 +9,7 @@ use super::cells;
 use super::feed;
 use crate::app::detail::{Detail, Document, Entry, Page, Search, Tab};
 use crate::app::spot::{Spot, Spots};
+use crate::kinds::Leads;
 use crate::store::{Query, Stage};
 use crate::theme::{Role, Theme};
 use crate::widgets::glyphs::Glyphs;
@@ -179,9 +180,12 @@ fn entry(
         Entry::Related { how, to, value } => {
             searched(&mut pen, how, style(Role::Dim), theme, find);
             pen.to(names);
-            let kind = scene.singular(&to.resource);
+            let (kind, where_to) = match to {
+                Leads::One(object) => (scene.singular(&object.resource), place(object)),
+                Leads::Many { resource, filter, .. } => (scene.plural(resource), filter.clone()),
+            };
             pen.put(&kind, style(Role::Dim)).gap(1);
-            searched(&mut pen, &place(to), style(Role::Key), theme, find);
+            searched(&mut pen, &where_to, style(Role::Key), theme, find);
             let painted = cells::painted(value, scene.state.now);
             pen.gap(2);
             if painted.mark {

@@ -1,0 +1,143 @@
+//! Asking before a change: a command opens the question, the plan fills in, an answer leads to the gate.
+//!
+//! The only way from here to a write is [`Effect::Carry`], and it takes an answer: a `y` that was pressed while
+//! the plan allowed it, or a name that was typed whole. Enter alone, a paste, or the key that opened the question
+//! never answer it.
+
+use crate::actions::{Answer, Request, Verb};
+use crate::app::application::Pane;
+use crate::app::command::Command;
+use crate::app::effect::Effect;
+use crate::app::history::View;
+use crate::app::question::{Field, Question};
+use crate::app::running::Running;
+use crate::app::state::{Overlay, State};
+use crate::app::viewport::Viewport;
+use crate::kinds::Health;
+use crate::store::Store;
+
+/// How many ended actions are remembered; the audit has them all.
+const REMEMBERED: usize = 100;
+
+/// Opens the question of a verb about what is selected or marked.
+pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
+    let Some(verb) = command.verb() else { return Vec::new() };
+    let targets = state.targets(store, command);
+    let Some(first) = targets.first() else {
+        state.say(Health::Idle, format!("nothing is selected here to {}", command.label()));
+        return Vec::new();
+    };
+    let tenant = store
+        .object(&first.object)
+        .and_then(|object| state.tenancy.of(&first.object.resource, object))
+        .map(ToString::to_string);
+    let mut options = crate::actions::Options::default();
+    if matches!(verb, Verb::Rollback | Verb::HoldAutosync) {
+        options.hold_minutes = Some(state.config.hold_minutes);
+    }
+    if let (Verb::Rollback, Some(View::Application(app))) = (verb, state.view())
+        && app.pane == Pane::History
+    {
+        options.history_id = app.history_id();
+    }
+    begin(state, Request { verb, targets, options, tenant, reason: String::new() })
+}
+
+fn begin(state: &mut State, request: Request) -> Vec<Effect> {
+    state.asked += 1;
+    let number = state.asked;
+    state.overlay = Some(Overlay::Question(Box::new(Question::new(number, request.clone()))));
+    vec![Effect::Plan { number, request }]
+}
+
+/// Carries out a command of the question.
+pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
+    let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
+    match command {
+        Command::Confirm => return answer(state, Answer::Yes),
+        Command::PlanCancel => cancel(state),
+        Command::NextField => {
+            question.field = match question.field {
+                Field::Answer => Field::Reason,
+                Field::Reason => Field::Answer,
+            };
+        }
+        Command::PlanUp => question.top = question.top.saturating_sub(1),
+        Command::PlanDown => question.top += 1,
+        _ => return toggle(state, command),
+    }
+    Vec::new()
+}
+
+/// Changes an option: that is another question, so the plan is made anew.
+fn toggle(state: &mut State, command: Command) -> Vec<Effect> {
+    let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
+    let options = &mut question.request.options;
+    let flag = match command {
+        Command::TogglePrune => &mut options.prune,
+        Command::ToggleDryRun => &mut options.dry_run,
+        Command::ToggleForce => &mut options.force,
+        Command::ToggleApplyOnly => &mut options.apply_only,
+        _ => return Vec::new(),
+    };
+    *flag = !*flag;
+    state.asked += 1;
+    question.number = state.asked;
+    question.plan = None;
+    question.failed = None;
+    question.note = None;
+    vec![Effect::Plan { number: question.number, request: question.request.clone() }]
+}
+
+/// Takes Enter: it ends the reason, and behind a name that was typed whole it is the answer.
+pub fn submit(state: &mut State) -> Vec<Effect> {
+    let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
+    if question.field == Field::Reason {
+        question.field = Field::Answer;
+        return Vec::new();
+    }
+    let Some(name) = question.must_type().map(ToOwned::to_owned) else { return Vec::new() };
+    let typed = question.typed.text().to_owned();
+    if typed != name {
+        question.note = Some(if typed.is_empty() {
+            format!("type {name} to answer")
+        } else {
+            format!("{typed:?} is not {name}")
+        });
+        return Vec::new();
+    }
+    answer(state, Answer::Typed(typed))
+}
+
+fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
+    let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
+    let Some(plan) = question.plan.clone() else {
+        question.note = Some("the plan is still being made".to_owned());
+        return Vec::new();
+    };
+    if !plan.can_run() {
+        question.note = Some("the plan cannot be run as it stands".to_owned());
+        return Vec::new();
+    }
+    let mut plan = plan;
+    plan.request.reason = question.reason.text().trim().to_owned();
+    state.overlay = None;
+    state.say(Health::Progressing, format!("{} …", plan.title));
+    state.running.push(Running { plan: plan.clone(), started: state.now, progress: Vec::new(), ended: None });
+    while state.running.len() > REMEMBERED {
+        let Some(ended) = state.running.iter().position(|running| running.ended.is_some()) else { break };
+        state.running.remove(ended);
+    }
+    let last = state.running.len() - 1;
+    match state.views.last_mut() {
+        Some(View::Actions(view)) => view.cursor = last,
+        _ => state.views.open(View::Actions(Viewport { cursor: last, top: 0 })),
+    }
+    vec![Effect::Carry { plan: Box::new(plan), answer }]
+}
+
+/// Puts the question away.
+pub fn cancel(state: &mut State) {
+    state.overlay = None;
+    state.say(Health::Idle, "put away; nothing was changed");
+}

@@ -1,0 +1,365 @@
+//! What has the keys: where on the screen one is, what is selected, and which commands apply there now.
+//!
+//! Keys, footer, help and palette ask the same two questions, [`State::places`] and [`State::applies`], so that
+//! none of them promises what another refuses.
+
+use crate::app::application::Pane;
+use crate::app::command::{Command, Place};
+use crate::app::detail::{Entry, Search, Tab};
+use crate::app::history::View;
+use crate::app::line::Line;
+use crate::app::overview::Panel;
+use crate::app::question::Field;
+use crate::app::state::{Overlay, State};
+use crate::identity::{ObjectRef, Resource, Target, Text};
+use crate::keymap::Chord;
+use crate::store::Store;
+
+impl State {
+    /// Returns the view that is shown.
+    pub fn view(&self) -> Option<&View> {
+        self.views.last()
+    }
+
+    /// Returns where keys are looked up, the nearest place first.
+    pub fn places(&self) -> &'static [Place] {
+        use Place::{
+            Always, Application, Columns, Global, Input, List, Logs, Object, Plan, Table, Text, Verb,
+        };
+        match &self.overlay {
+            Some(Overlay::Palette(_)) => return &[Input, Always],
+            Some(Overlay::Question(_)) if self.is_typing() => return &[Plan, Input, Always],
+            Some(Overlay::Question(_)) => return &[Plan, Always],
+            Some(Overlay::Help(_)) if !self.is_typing() => return &[Text, List, Global, Always],
+            Some(Overlay::Help(_)) | None => {}
+        }
+        if self.is_typing() {
+            return &[Input, Always];
+        }
+        match self.view() {
+            Some(View::Overview(_)) => &[Table, Object, List, Global, Always],
+            Some(View::Table(table)) if table.chooser.is_some() => &[Columns, List, Global, Always],
+            Some(View::Table(_)) => &[Verb, Object, Table, List, Global, Always],
+            Some(View::Detail(_)) => &[Verb, Text, Object, List, Global, Always],
+            Some(View::Application(_)) => &[Application, Verb, Object, List, Global, Always],
+            Some(View::Logs(_)) => &[Logs, Text, List, Global, Always],
+            Some(View::Actions(_) | View::Info(_)) | None => &[List, Global, Always],
+        }
+    }
+
+    /// Tells whether letters go into a line.
+    pub fn is_typing(&self) -> bool {
+        self.line().is_some()
+    }
+
+    /// Returns the line that is being typed.
+    pub fn line(&self) -> Option<&Line> {
+        match &self.overlay {
+            Some(Overlay::Palette(palette)) => return Some(&palette.line),
+            Some(Overlay::Question(question)) => {
+                return match question.field {
+                    Field::Reason => Some(&question.reason),
+                    Field::Answer => question.must_type().map(|_| &question.typed),
+                };
+            }
+            Some(Overlay::Help(page)) => return page.search.editing.as_ref(),
+            None => {}
+        }
+        match self.view()? {
+            View::Overview(overview) => overview.filter.editing.as_ref(),
+            View::Table(table) => table.filter.editing.as_ref(),
+            view => search_of(view)?.editing.as_ref(),
+        }
+    }
+
+    /// Returns the line that is being typed, to be changed.
+    pub fn line_mut(&mut self) -> Option<&mut Line> {
+        match &mut self.overlay {
+            Some(Overlay::Palette(palette)) => return Some(&mut palette.line),
+            Some(Overlay::Question(question)) => {
+                return match question.field {
+                    Field::Reason => Some(&mut question.reason),
+                    Field::Answer => question.must_type().is_some().then_some(&mut question.typed),
+                };
+            }
+            Some(Overlay::Help(page)) => return page.search.editing.as_mut(),
+            None => {}
+        }
+        match self.views.last_mut()? {
+            View::Overview(overview) => overview.filter.editing.as_mut(),
+            View::Table(table) => table.filter.editing.as_mut(),
+            view => search_of_mut(view)?.editing.as_mut(),
+        }
+    }
+
+    /// Returns what a key means here and now.
+    pub fn meaning(&self, store: &Store, chord: Chord) -> Option<Command> {
+        self.keymap.command(chord, self.places(), |command| self.applies(store, command))
+    }
+
+    /// Returns the commands that apply here and now and have a key, the most particular first.
+    pub fn hints(&self, store: &Store) -> Vec<Command> {
+        // What everybody knows needs no place in the footer; help has it.
+        let known = |command: Command| {
+            matches!(command.place(), Place::Always)
+                || command.tenant().is_some()
+                || (command.place() == Place::List && command != Command::Open)
+                || (command.place() == Place::Input
+                    && !matches!(command, Command::Submit | Command::Cancel | Command::Complete))
+                || matches!(
+                    command,
+                    Command::HistoryBack
+                        | Command::HistoryForward
+                        | Command::PreviousPanel
+                        | Command::LastView
+                )
+        };
+        self.available(store).into_iter().filter(|command| !known(*command)).collect()
+    }
+
+    /// Returns every command that applies here and now and has a key that means it, in the order of the places.
+    pub fn available(&self, store: &Store) -> Vec<Command> {
+        let mut found = Vec::new();
+        for place in self.places() {
+            for command in Command::ALL.iter().filter(|command| command.place() == *place) {
+                // A key may be taken by something nearer; then the footer must not promise it.
+                let reached =
+                    self.keymap.keys(*command).iter().any(|key| self.meaning(store, *key) == Some(*command));
+                if reached {
+                    found.push(*command);
+                }
+            }
+        }
+        found
+    }
+
+    /// Returns the lines of help: what can be done here and with which keys; a heading has no keys.
+    pub fn help(&self, store: &Store) -> Vec<(String, String)> {
+        let mut lines = Vec::new();
+        let available = self.available(store);
+        for place in self.places() {
+            let mut here = available.iter().filter(|command| command.place() == *place).peekable();
+            if here.peek().is_some() {
+                lines.push((String::new(), place.title().to_owned()));
+            }
+            for command in here {
+                let keys = self.keymap.keys(*command).iter().map(ToString::to_string);
+                lines.push((keys.collect::<Vec<_>>().join(" "), command.doc().to_owned()));
+            }
+        }
+        lines
+    }
+
+    /// Tells whether a command would do anything here and now.
+    pub fn applies(&self, store: &Store, command: Command) -> bool {
+        if command.verb().is_some() {
+            return !self.targets(store, command).is_empty();
+        }
+        match command.place() {
+            Place::Always | Place::Input => return true,
+            Place::Plan => return self.applies_to_question(command),
+            Place::Global => return self.applies_anywhere(command),
+            Place::Object => return self.applies_to_object(store, command),
+            _ => {}
+        }
+        let Some(view) = self.view() else { return false };
+        let helping = matches!(self.overlay, Some(Overlay::Help(_)));
+        match command {
+            Command::Open => !helping && self.opens(store),
+            Command::Left | Command::Right => {
+                matches!(view, View::Table(_) | View::Detail(_) | View::Logs(_)) && !helping
+            }
+            Command::Fold | Command::Unfold => {
+                matches!(view, View::Application(app) if app.pane == Pane::Resources)
+            }
+            Command::Filter => matches!(view, View::Table(_) | View::Overview(_)),
+            Command::NextMatch | Command::PreviousMatch => {
+                self.search().is_some_and(|search| !search.matches.is_empty())
+            }
+            Command::ClearMarks => matches!(view, View::Table(table) if !table.marks.is_empty()),
+            Command::MarkRange => matches!(view, View::Table(table) if table.anchor.is_some()),
+            Command::SortNamespace => {
+                matches!(view, View::Table(table) if self.kinds.get(&table.resource).is_some_and(|kind| kind.namespaced))
+            }
+            Command::SortStatus => matches!(
+                view,
+                View::Table(table) if self.kinds.get(&table.resource).is_some_and(|kind| super::table::status_column(kind).is_some())
+            ),
+            Command::Wrap | Command::CopyText => !helping,
+            Command::NextContainer => matches!(view, View::Logs(logs) if logs.containers.len() > 1),
+            _ if command.place() == Place::Table => matches!(view, View::Table(_)),
+            _ => true,
+        }
+    }
+
+    fn applies_to_question(&self, command: Command) -> bool {
+        let Some(Overlay::Question(question)) = &self.overlay else { return false };
+        let verb = question.request.verb;
+        use crate::actions::Verb::{Rollback, Sync};
+        match command {
+            // A name is typed and then taken with Enter; a reason is not an answer.
+            Command::Confirm => {
+                question.field == Field::Answer
+                    && question.must_type().is_none()
+                    && question.plan.as_ref().is_some_and(crate::actions::Plan::can_run)
+            }
+            Command::TogglePrune => matches!(verb, Sync | Rollback),
+            Command::ToggleDryRun | Command::ToggleForce | Command::ToggleApplyOnly => verb == Sync,
+            _ => true,
+        }
+    }
+
+    fn applies_anywhere(&self, command: Command) -> bool {
+        match command {
+            Command::NextPanel | Command::PreviousPanel => {
+                self.overlay.is_none()
+                    && matches!(self.view(), Some(View::Overview(_) | View::Application(_) | View::Detail(_)))
+            }
+            Command::Help => self.overlay.is_none(),
+            _ => match command.tenant() {
+                Some(0) => !self.scope.is_everything(),
+                Some(number) => self.tenant_of_key(number).is_some(),
+                None => true,
+            },
+        }
+    }
+
+    fn applies_to_object(&self, store: &Store, command: Command) -> bool {
+        let Some(object) = self.selected() else { return false };
+        let resource = &object.resource;
+        match command {
+            Command::Logs | Command::PreviousLogs => has_logs(resource),
+            Command::CopyNamespace => object.namespace.is_some(),
+            Command::Owner => self.related(store, &object, "owner").is_some(),
+            Command::Node => self.related(store, &object, "node").is_some(),
+            Command::Describe => {
+                !matches!(self.view(), Some(View::Detail(detail)) if detail.tab == Tab::Describe)
+            }
+            Command::Yaml => !matches!(self.view(), Some(View::Detail(detail)) if detail.tab == Tab::Yaml),
+            _ => true,
+        }
+    }
+
+    /// Returns the object that is related in a way, such as the owner.
+    pub fn related(&self, store: &Store, object: &ObjectRef, relation: &str) -> Option<ObjectRef> {
+        let kind = self.kinds.get(&object.resource)?;
+        let found = store.object(object)?;
+        let lens = self.lens(store, &object.context);
+        kind.links(found, &lens).into_iter().find_map(|link| match link.to {
+            crate::kinds::Leads::One(to) if link.relation == relation => Some(to),
+            _ => None,
+        })
+    }
+
+    /// Returns the object that is selected, or the one that is shown.
+    pub fn selected(&self) -> Option<ObjectRef> {
+        match self.view()? {
+            View::Table(table) => table.selected.clone(),
+            View::Detail(detail) => Some(detail.object.clone()),
+            View::Application(app) => Some(app.selected().unwrap_or_else(|| app.object.clone())),
+            View::Logs(logs) => Some(logs.object.clone()),
+            View::Overview(overview) if overview.panel == Panel::Changes => overview.change_object(),
+            View::Overview(_) | View::Actions(_) | View::Info(_) => None,
+        }
+    }
+
+    /// Tells whether `enter` leads somewhere.
+    fn opens(&self, store: &Store) -> bool {
+        match self.view() {
+            Some(View::Detail(detail)) => {
+                matches!(detail.entries.get(detail.describe.view.cursor), Some(Entry::Related { .. }))
+                    && detail.tab == Tab::Describe
+            }
+            Some(View::Application(app)) => match app.pane {
+                Pane::Resources => app.selected().is_some(),
+                Pane::History => !self.targets(store, Command::Rollback).is_empty(),
+                Pane::Operation | Pane::Conditions => false,
+            },
+            Some(View::Overview(overview)) => match overview.panel {
+                Panel::Tenants => overview.selected.is_some(),
+                Panel::Changes => overview.change_object().is_some(),
+            },
+            Some(View::Table(table)) => table.selected.is_some(),
+            Some(View::Logs(_) | View::Actions(_) | View::Info(_)) | None => false,
+        }
+    }
+
+    /// Returns what a verb would be done to: the marked rows, else what is selected, else the Application that
+    /// is shown; empty where the verb does not apply. Each is captured by identity here and now.
+    pub fn targets(&self, store: &Store, command: Command) -> Vec<Target> {
+        let objects: Vec<ObjectRef> = match self.view() {
+            Some(View::Table(table)) if !table.marks.is_empty() => table.marks.iter().cloned().collect(),
+            Some(View::Application(app)) => {
+                let selected = app.selected();
+                let own = selected.filter(|object| self.verb_fits(store, command, object));
+                vec![own.unwrap_or_else(|| app.object.clone())]
+            }
+            Some(View::Table(_) | View::Detail(_)) => self.selected().into_iter().collect(),
+            _ => Vec::new(),
+        };
+        if !objects.iter().all(|object| self.verb_fits(store, command, object)) {
+            return Vec::new();
+        }
+        objects.into_iter().filter_map(|object| target(store, object)).collect()
+    }
+
+    /// Tells whether a verb is for objects of this type, and would change anything about this one.
+    fn verb_fits(&self, store: &Store, command: Command, object: &ObjectRef) -> bool {
+        let Some(verb) = command.verb() else { return false };
+        let Some(kind) = self.kinds.get(&object.resource) else { return false };
+        kind.verbs.contains(&verb.word())
+            && store.object(object).is_some_and(|found| super::verbs::would_change(verb, found))
+    }
+
+    /// Returns the search of what is shown.
+    pub fn search(&self) -> Option<&Search> {
+        if let Some(Overlay::Help(page)) = &self.overlay {
+            return Some(&page.search);
+        }
+        search_of(self.view()?)
+    }
+
+    /// Returns the search of what is shown, to be changed.
+    pub fn search_mut(&mut self) -> Option<&mut Search> {
+        if let Some(Overlay::Help(page)) = &mut self.overlay {
+            return Some(&mut page.search);
+        }
+        search_of_mut(self.views.last_mut()?)
+    }
+
+    /// Returns the tenant of a number key: the tenants in alphabetical order, counted from 1.
+    pub fn tenant_of_key(&self, number: usize) -> Option<&Text> {
+        self.tenants.get(number.checked_sub(1)?)
+    }
+}
+
+fn target(store: &Store, object: ObjectRef) -> Option<Target> {
+    let meta = &store.object(&object)?.meta;
+    Some(Target { uid: meta.uid.clone(), resource_version: meta.resource_version.clone(), object })
+}
+
+fn search_of(view: &View) -> Option<&Search> {
+    match view {
+        View::Detail(detail) => Some(&detail.page().search),
+        View::Logs(logs) => Some(&logs.page.search),
+        _ => None,
+    }
+}
+
+fn search_of_mut(view: &mut View) -> Option<&mut Search> {
+    match view {
+        View::Detail(detail) => Some(&mut detail.page_mut().search),
+        View::Logs(logs) => Some(&mut logs.page.search),
+        _ => None,
+    }
+}
+
+/// Tells whether things of a type have logs: pods, and what makes pods.
+fn has_logs(resource: &Resource) -> bool {
+    matches!(
+        (&*resource.group, &*resource.plural),
+        ("", "pods")
+            | ("apps", "deployments" | "statefulsets" | "daemonsets" | "replicasets")
+            | ("batch", "jobs")
+    )
+}

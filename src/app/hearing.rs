@@ -1,0 +1,121 @@
+//! What tasks say: connection, documents, plans, progress, logs.
+
+use crate::app::detail::Document;
+use crate::app::effect::{Effect, LogsOf};
+use crate::app::history::View;
+use crate::app::logs::Logs;
+use crate::app::message::Message;
+use crate::app::session::Link;
+use crate::app::state::{Overlay, State};
+use crate::app::typing;
+use crate::kinds::Health;
+use crate::store::Store;
+
+/// Takes what a task said. Answers to questions that nobody asks any more are passed over.
+pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Contexts(contexts) => state.session.contexts = contexts,
+        Message::Link { context, link, namespace } => {
+            if state.session.context.as_ref() == Some(&context) {
+                tell_link(state, &link);
+                state.session.link = link;
+                state.session.namespace = namespace;
+            }
+        }
+        Message::Document { object, result } => {
+            let Some(view) = state.views.last_mut() else { return Vec::new() };
+            let document = match result {
+                Ok(value) => Document::Ready(value),
+                Err(error) => Document::Failed(error),
+            };
+            match view {
+                View::Detail(detail) if detail.object == object => {
+                    detail.take(document);
+                    typing::search(state, store);
+                }
+                View::Application(app) if app.object == object => app.document = document,
+                _ => {}
+            }
+        }
+        Message::Planned { number, result } => {
+            let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
+            if question.number != number {
+                return Vec::new();
+            }
+            match result {
+                Ok(plan) => {
+                    question.plan = Some(*plan);
+                    question.failed = None;
+                }
+                Err(why) => question.failed = Some(why),
+            }
+        }
+        Message::Refused { id, why } => {
+            let now = state.now;
+            if let Some(running) = state.running.iter_mut().find(|running| running.plan.id == id) {
+                running.ended = Some((crate::actions::Outcome::Refused(why.clone()), now));
+            }
+            state.say(Health::Degraded, format!("refused, nothing was changed: {why}"));
+        }
+        Message::Progress(progress) => {
+            let Some(running) = state.running.iter_mut().find(|running| running.plan.id == progress.id)
+            else {
+                return Vec::new();
+            };
+            match running.progress.iter_mut().find(|one| one.object == progress.object) {
+                Some(one) => *one = progress,
+                None => running.progress.push(progress),
+            }
+        }
+        Message::Ended { id, outcome } => {
+            use crate::actions::Outcome::{Accepted, Failed, NotVerified, Refused, Verified};
+            let now = state.now;
+            let Some(running) = state.running.iter_mut().find(|running| running.plan.id == id) else {
+                return Vec::new();
+            };
+            let title = running.plan.title.clone();
+            let health = match &outcome {
+                Verified(_) | Accepted(_) => Health::Healthy,
+                NotVerified(_) => Health::Warning,
+                Failed(_) | Refused(_) => Health::Degraded,
+            };
+            let text = format!("{title}: {}: {}", outcome.word(), outcome.detail());
+            running.ended = Some((outcome, now));
+            state.say(health, text);
+        }
+        Message::Logged { of, lines, dropped } => {
+            let bound = state.config.log_lines;
+            if let Some(logs) = logs_of(state, &of) {
+                logs.take(lines, dropped, bound);
+                if !logs.page.search.text.is_empty() {
+                    typing::search_again(state, store);
+                }
+            }
+        }
+        Message::LogFailed { of, stream, error } => {
+            if let Some(logs) = logs_of(state, &of) {
+                logs.failures.retain(|(other, _)| *other != stream);
+                logs.failures.push((stream, error));
+            }
+        }
+        Message::Requests { total, minute } => state.session.requests = (total, minute),
+        Message::Trouble(text) => state.say(Health::Warning, text),
+    }
+    Vec::new()
+}
+
+fn tell_link(state: &mut State, link: &Link) {
+    let was_lost = matches!(state.session.link, Link::Failed { .. });
+    match link {
+        Link::Failed { error, .. } if !was_lost => state.say(Health::Degraded, error.to_string()),
+        Link::Live { .. } if was_lost => state.say(Health::Healthy, "connected again"),
+        _ => {}
+    }
+}
+
+fn logs_of<'a>(state: &'a mut State, of: &LogsOf) -> Option<&'a mut Logs> {
+    match state.views.last_mut()? {
+        View::Logs(logs) if logs.of() == *of => Some(logs),
+        _ => None,
+    }
+}

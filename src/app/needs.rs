@@ -1,0 +1,84 @@
+//! What the state needs to be kept: the lists and logs of the view that is shown, and those of the header.
+
+use crate::app::effect::Need;
+use crate::app::history::View;
+use crate::app::state::State;
+use crate::identity::Resource;
+use crate::store::Query;
+
+/// What tenants, header and overview are concluded from; kept as long as a context is open.
+const ALWAYS: &[(&str, &str)] = &[
+    ("", "namespaces"),
+    ("argoproj.io", "applications"),
+    ("argoproj.io", "appprojects"),
+    ("", "pods"),
+    ("", "nodes"),
+];
+
+/// What the overview is concluded from besides.
+const OVERVIEW: &[(&str, &str)] = &[
+    ("", "events"),
+    ("", "resourcequotas"),
+    ("apps", "deployments"),
+    ("apps", "replicasets"),
+    ("karpenter.sh", "nodeclaims"),
+];
+
+/// What the tree of an Application is put together from besides.
+const APPLICATION: &[(&str, &str)] = &[
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("apps", "replicasets"),
+    ("batch", "jobs"),
+    ("argoproj.io", "applicationsets"),
+];
+
+impl State {
+    /// Returns what must be kept for what is on screen; the runner starts and stops tasks so that it is so.
+    pub fn needs(&self) -> Vec<Need> {
+        let Some(context) = &self.session.context else { return Vec::new() };
+        let mut needs: Vec<Need> = Vec::new();
+        let mut need = |query: Query| {
+            let need = Need::List(query);
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        };
+        let all = |(group, plural): &(&str, &str)| Query::all(context, &Resource::new(group, plural));
+        ALWAYS.iter().map(all).for_each(&mut need);
+        let mut logs = None;
+        let mut of_kind = |resource: &Resource, need: &mut dyn FnMut(Query)| {
+            for other in self.kinds.get(resource).map_or(&[][..], |kind| &kind.needs) {
+                need(Query::all(context, other));
+            }
+        };
+        match self.view() {
+            Some(View::Overview(_)) => OVERVIEW.iter().map(all).for_each(&mut need),
+            Some(View::Table(table)) => {
+                need(table.query(context));
+                of_kind(&table.resource, &mut need);
+            }
+            Some(View::Detail(detail)) => {
+                need(Query::all(context, &detail.object.resource));
+                need(Query::all(context, &Resource::new("", "events")));
+                of_kind(&detail.object.resource, &mut need);
+            }
+            Some(View::Application(_)) => APPLICATION.iter().map(all).for_each(&mut need),
+            Some(View::Logs(view)) => {
+                need(Query::all(context, &view.object.resource));
+                logs = Some(Need::Logs(view.of()));
+            }
+            Some(View::Actions(_)) => {
+                for running in &self.running {
+                    for target in &running.plan.request.targets {
+                        need(Query::all(context, &target.object.resource));
+                    }
+                }
+            }
+            Some(View::Info(_)) | None => {}
+        }
+        needs.extend(logs);
+        needs
+    }
+}

@@ -1,0 +1,203 @@
+//! Typing: filter, search, palette, reason and name; what each key changes, and what Enter takes.
+
+use regex::RegexBuilder;
+
+use crate::app::command::Command;
+use crate::app::effect::Effect;
+use crate::app::history::View;
+use crate::app::question::Field;
+use crate::app::state::{Overlay, State};
+use crate::app::{asking, going, moving, palette};
+use crate::kinds::Health;
+use crate::store::Store;
+
+/// Carries out a command of typing.
+pub fn command(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
+    match command {
+        Command::Submit => return submit(state, store),
+        Command::Cancel => cancel(state),
+        Command::Complete => complete(state, store),
+        Command::SuggestionNext => suggestion(state, 1),
+        Command::SuggestionPrevious => suggestion(state, -1),
+        _ => {
+            if let Some(line) = state.line_mut()
+                && line.edit(command)
+            {
+                changed(state, store);
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Takes text that was pasted. It is data: it never confirms, and a name is not pasted but typed.
+pub fn paste(state: &mut State, store: &Store, text: &str) {
+    if let Some(Overlay::Question(question)) = &mut state.overlay
+        && question.field == Field::Answer
+    {
+        question.note = Some("a name is typed, not pasted".to_owned());
+        return;
+    }
+    if let Some(line) = state.line_mut() {
+        line.insert(text);
+    }
+    changed(state, store);
+}
+
+/// Puts what was typed in force: filters and searches follow every key.
+pub fn changed(state: &mut State, store: &Store) {
+    match &mut state.overlay {
+        Some(Overlay::Palette(_)) => {
+            palette::suggest(state, store);
+            return;
+        }
+        Some(Overlay::Question(question)) => {
+            question.note = None;
+            return;
+        }
+        Some(Overlay::Help(_)) | None => {}
+    }
+    match state.views.last_mut() {
+        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.try_line(),
+        Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.try_line(),
+        _ => search(state, store),
+    }
+}
+
+/// Finds what is searched, and stands at the first match from where one is.
+pub fn search(state: &mut State, store: &Store) {
+    let page = moving::page(state);
+    let from = moving::page_mut(state).map_or(0, |page| page.view.top);
+    let Some(search) = state.search_mut() else { return };
+    if let Some(line) = &search.editing {
+        search.text = line.text().to_owned();
+    }
+    let text = search.text.clone();
+    let matches = if text.is_empty() { Vec::new() } else { find(&moving::lines(state, store), &text) };
+    let Some(search) = state.search_mut() else { return };
+    search.at = matches.iter().position(|line| *line >= from).unwrap_or(0);
+    let first = matches.get(search.at).copied();
+    search.matches = matches;
+    if let Some(line) = first
+        && let Some(text) = moving::page_mut(state)
+    {
+        moving::show_line(&mut text.view, line, page);
+    }
+}
+
+/// Finds the matches again after the text has grown or moved, and stays at the match where one is.
+pub fn search_again(state: &mut State, store: &Store) {
+    let Some(text) = state.search().map(|search| search.text.clone()) else { return };
+    let matches = if text.is_empty() { Vec::new() } else { find(&moving::lines(state, store), &text) };
+    if let Some(search) = state.search_mut() {
+        search.at = search.at.min(matches.len().saturating_sub(1));
+        search.matches = matches;
+    }
+}
+
+/// Returns the lines in which a text occurs: without regard to case unless it has capitals; a regular expression
+/// between slashes.
+pub fn find(lines: &[String], text: &str) -> Vec<usize> {
+    let pattern = match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+        Some(expression) => expression.to_owned(),
+        None => regex::escape(text),
+    };
+    let sensitive = text.chars().any(char::is_uppercase);
+    let Ok(expression) = RegexBuilder::new(&pattern).case_insensitive(!sensitive).build() else {
+        return Vec::new();
+    };
+    lines.iter().enumerate().filter(|(_, line)| expression.is_match(line)).map(|(number, _)| number).collect()
+}
+
+fn submit(state: &mut State, store: &Store) -> Vec<Effect> {
+    match &state.overlay {
+        Some(Overlay::Palette(_)) => return going::take_line(state, store),
+        Some(Overlay::Question(_)) => return asking::submit(state),
+        Some(Overlay::Help(_)) | None => {}
+    }
+    match state.views.last_mut() {
+        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.editing = None,
+        Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.editing = None,
+        _ => {
+            let Some(search) = state.search_mut() else { return Vec::new() };
+            search.editing = None;
+            let nothing = search.matches.is_empty() && !search.text.is_empty();
+            let text = search.text.clone();
+            if nothing {
+                state.say(Health::Idle, format!("{text:?} does not occur"));
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn cancel(state: &mut State) {
+    match &mut state.overlay {
+        Some(Overlay::Palette(_)) => {
+            state.overlay = None;
+            return;
+        }
+        Some(Overlay::Question(_)) => {
+            asking::cancel(state);
+            return;
+        }
+        Some(Overlay::Help(_)) | None => {}
+    }
+    match state.views.last_mut() {
+        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter = Default::default(),
+        Some(View::Overview(overview)) if overview.filter.editing.is_some() => {
+            overview.filter = Default::default();
+        }
+        _ => {
+            if let Some(search) = state.search_mut() {
+                *search = Default::default();
+            }
+        }
+    }
+}
+
+fn complete(state: &mut State, store: &Store) {
+    let Some(Overlay::Palette(palette)) = &mut state.overlay else { return };
+    let Some(suggestion) = palette.suggestions.get(palette.selected.unwrap_or(0)) else { return };
+    let line = suggestion.line.clone();
+    palette.line.set(&format!("{line} "));
+    palette::suggest(state, store);
+}
+
+fn suggestion(state: &mut State, by: isize) {
+    let Some(Overlay::Palette(palette)) = &mut state.overlay else { return };
+    let count = palette.suggestions.len();
+    if count == 0 {
+        recall(state, by);
+        return;
+    }
+    palette.selected = match (palette.selected, by > 0) {
+        (None, true) => Some(0),
+        (Some(0), false) => None,
+        (Some(at), _) => Some(at.saturating_add_signed(by).min(count - 1)),
+        (None, false) => {
+            recall(state, by);
+            return;
+        }
+    };
+}
+
+/// Brings an earlier line back.
+fn recall(state: &mut State, by: isize) {
+    let Some(Overlay::Palette(palette)) = &mut state.overlay else { return };
+    let count = state.said.len();
+    let at = state.said.iter().rposition(|line| line == palette.line.text()).unwrap_or(count);
+    let to = at.saturating_add_signed(by);
+    match state.said.get(to) {
+        Some(line) => palette.line.set(line),
+        None if to >= count => palette.line.set(""),
+        None => {}
+    }
+}
+
+/// Takes a suggestion that was clicked.
+pub fn take_suggestion(state: &mut State, store: &Store, index: usize) -> Vec<Effect> {
+    let Some(Overlay::Palette(palette)) = &mut state.overlay else { return Vec::new() };
+    palette.selected = Some(index);
+    going::take_line(state, store)
+}
