@@ -6,10 +6,17 @@
 
 pub mod access;
 pub mod admission;
+pub mod argo;
+pub mod argo_auto;
+pub mod argo_compare;
 pub mod argo_diff;
 pub mod argo_health;
 pub mod argo_manifests;
+pub mod argo_operation;
 pub mod argo_render;
+pub mod argo_seed;
+pub mod argo_sets;
+pub mod argo_sync;
 pub mod argo_window;
 pub mod cells;
 pub mod columns;
@@ -64,3 +71,6 @@ pub mod world;
 pub mod write;
 
 pub use platform::Platform;
+
+#[cfg(test)]
+mod argo_tests;

@@ -259,10 +259,10 @@ pub fn chart(application: &str, app: &App, values: &Values) -> Vec<Value> {
     all
 }
 
-/// Returns what a service's Application has deployed once it is in sync: the chart without its hooks, with tracking.
-/// A seed that creates exactly these (and lets defaults and status be added) starts in sync.
-pub fn deployed(app: &App) -> Vec<Value> {
-    let mut all = chart(&app.full_name(), app, &Values::of(app, app.version()));
+/// Returns what the Application of an app has deployed once it is in sync with a version: the chart without its hooks,
+/// with tracking. A seed that creates exactly these (and lets defaults and status be added) starts in sync.
+pub fn deployed(app: &App, version: &str) -> Vec<Value> {
+    let mut all = chart(&app.full_name(), app, &Values::of(app, version));
     all.retain(|manifest| marked(manifest, "annotations", HOOK).is_empty());
     all
 }
@@ -370,7 +370,7 @@ mod tests {
         for (tenant, app) in estate.apps() {
             let mut rendered = render(&mut server, &application(app, tenant.team), "");
             rendered.retain(|manifest| marked(manifest, "annotations", HOOK).is_empty());
-            assert_eq!(rendered, deployed(app), "{}", app.full_name());
+            assert_eq!(rendered, deployed(app, app.version()), "{}", app.full_name());
             multi += usize::from(multi_source(app));
         }
         assert!(multi > 0, "several sources are covered");

@@ -7,12 +7,12 @@ use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::argo_render::deployed as deployed_by_argo;
 use super::components::{self, COMPONENTS, Component};
 use super::daemonsets;
 use super::deployments::{REVISION, replica_set};
 use super::estate::{App, Stage, Tenant, Workload, ago};
 use super::kubelet::pod_address;
-use super::manifests::{Values, manifests};
 use super::nodes::{self, INSTANCES, Instance, Machine};
 use super::objects::{Key, seconds};
 use super::pods;
@@ -350,24 +350,20 @@ impl Seeder<'_, '_> {
     fn app(&mut self, tenant: &Tenant, app: &App) {
         let first = app.releases.first().map_or(tenant.since, |release| release.at);
         let deployed = app.releases.last().map_or(first, |release| release.at);
-        let values = Values::of(app, app.version());
-        for mut manifest in manifests(app, &values) {
+        for mut manifest in deployed_by_argo(app, app.version()) {
             let Some(kind) = Type::by_kind(text(&manifest, "/apiVersion"), text(&manifest, "/kind")) else {
                 continue;
             };
-            track(app, &mut manifest);
             match kind {
                 Type::Deployment => {
                     let revisions = app
                         .releases
                         .iter()
                         .map(|release| {
-                            let workload = manifests(app, &Values::of(app, &release.version))
+                            let mut workload = deployed_by_argo(app, &release.version)
                                 .into_iter()
                                 .find(|other| other["kind"] == "Deployment")
                                 .unwrap_or_default();
-                            let mut workload = workload;
-                            track(app, &mut workload);
                             let cause = format!("{} {}: {}", app.name, release.version, release.message);
                             mark(&mut workload, "annotations", "kubernetes.io/change-cause", &cause);
                             if workload["spec"]["replicas"].is_null() {
@@ -402,7 +398,14 @@ impl Seeder<'_, '_> {
                         self.create(Type::Secret, secret, first);
                     }
                 }
-                Type::CronJob => {
+                Type::HorizontalPodAutoscaler => {
+                    for (kind, reason) in
+                        [("AbleToScale", "ReadyForNewScale"), ("ScalingActive", "ValidMetricFound")]
+                    {
+                        set_condition(&mut manifest, kind, "True", reason, "", &seconds(later(first, 30.0)));
+                    }
+                    put(&mut manifest, &["status", "currentReplicas"], app.replicas);
+                    put(&mut manifest, &["status", "desiredReplicas"], app.replicas);
                     self.create(kind, manifest, first);
                 }
                 _ => {
@@ -527,19 +530,6 @@ fn counted(replicas: i64) -> Value {
 fn cluster_address(number: u32) -> String {
     let number = number + 10;
     format!("172.20.{}.{}", (number >> 8) & 0xff, number & 0xff)
-}
-
-/// Adds the annotation by which Argo CD knows an object as its own.
-fn track(app: &App, manifest: &mut Value) {
-    let group = text(manifest, "/apiVersion").split_once('/').map_or("", |(group, _)| group).to_owned();
-    let id = format!(
-        "{}:{group}/{}:{}/{}",
-        app.full_name(),
-        text(manifest, "/kind"),
-        app.namespace,
-        text(manifest, "/metadata/name")
-    );
-    mark(manifest, "annotations", "argocd.argoproj.io/tracking-id", &id);
 }
 
 /// Returns the key of an app's deployment, for stories and tests.
