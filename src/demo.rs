@@ -44,6 +44,7 @@ pub mod paging;
 pub mod patch;
 pub mod platform;
 pub mod pod_cells;
+pub mod podlog;
 pub mod pods;
 pub mod quota;
 pub mod read;

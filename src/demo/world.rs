@@ -340,7 +340,7 @@ impl World {
             objects,
             view: View::default(),
             images: Images::default(),
-            load: Load::default(),
+            load: Load { moving: options.alive, ..Load::default() },
             estate: Estate::new(options, now),
             options: options.clone(),
             now,
