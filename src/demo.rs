@@ -18,6 +18,7 @@ pub mod argo_seed;
 pub mod argo_sets;
 pub mod argo_sync;
 pub mod argo_window;
+pub mod budgets;
 pub mod cells;
 pub mod columns;
 pub mod components;

@@ -16,6 +16,7 @@ use tokio::time::sleep;
 
 use super::objects::text;
 use super::platform::Handle;
+use super::podlog::{Line, Log};
 use super::request::{Query, Target};
 use super::server::{Response, bytes, stream as streamed};
 use super::status::{Cause, Reason, Status};
@@ -27,15 +28,6 @@ const PLAIN: &str = "text/plain";
 const WAITING: usize = 64;
 /// How often a followed log looks for more.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// One line of a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// When it was written.
-    pub at: Timestamp,
-    /// The line, without its end.
-    pub text: String,
-}
 
 /// What of a log is wanted.
 #[derive(Debug, Clone)]
@@ -76,8 +68,8 @@ pub async fn answer(handle: &Handle, target: &Target, query: &Query) -> Result<R
     };
     started(&pod, &wish)?;
     let first = wish.clone();
-    let mut lines: VecDeque<LogLine> =
-        handle.call(move |world, now| read(world, &first, since, now)).await?.into();
+    let mut lines: VecDeque<Line> =
+        handle.call(move |world, now| read(world, &first, since, tail, now)).await?.into();
     if let Some(tail) = tail {
         while lines.len() > tail {
             lines.pop_front();
@@ -133,7 +125,7 @@ async fn run_on(
                 .find(Type::Pod, &asked.namespace, &asked.pod)
                 .filter(|pod| pod.uid.as_ref() == asked.uid)
                 .is_some_and(|pod| runs(&pod.value(), &asked.container));
-            (read(world, &asked, Some(after), now), running, now)
+            (read(world, &asked, Some(after), None, now), running, now)
         });
         let Ok((lines, running, now)) = more.await else { return };
         let mut body = Vec::new();
@@ -154,16 +146,28 @@ async fn run_on(
     }
 }
 
-fn read(world: &mut World, wish: &Wish, since: Option<Timestamp>, now: Timestamp) -> Vec<LogLine> {
-    let _ = (world, wish, since, now);
-    Vec::new()
+fn read(
+    world: &mut World,
+    wish: &Wish,
+    since: Option<Timestamp>,
+    tail: Option<usize>,
+    now: Timestamp,
+) -> Vec<Line> {
+    let Some(pod) = world.objects.find(Type::Pod, &wish.namespace, &wish.pod) else { return Vec::new() };
+    // What is refused was refused before; a container that has not started yet has written nothing.
+    let log = Log::of(&world.images, &pod.value(), &wish.container, wish.previous);
+    match (log, since, tail) {
+        (Err(_), ..) => Vec::new(),
+        (Ok(log), None, Some(tail)) => log.tail(tail, now),
+        (Ok(log), since, _) => log.lines(since.unwrap_or(Timestamp::MIN), now).collect(),
+    }
 }
 
-fn spell(body: &mut Vec<u8>, line: &LogLine, timestamps: bool) {
+fn spell(body: &mut Vec<u8>, line: &Line, timestamps: bool) {
     if timestamps {
         body.extend_from_slice(line.at.strftime("%Y-%m-%dT%H:%M:%S.%9fZ ").to_string().as_bytes());
     }
-    body.extend_from_slice(line.text.as_bytes());
+    body.extend_from_slice(&line.text);
     body.push(b'\n');
 }
 

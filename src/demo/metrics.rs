@@ -12,6 +12,7 @@ use super::request::{Query, Shape, Target};
 use super::server::{Response, json as answer_json};
 use super::status::{Reason, Status};
 use super::types::Type;
+use super::usage::{Usage, WINDOW};
 use super::world::World;
 
 /// Tells whether a path of the group is served.
@@ -74,6 +75,27 @@ fn missing(kind: Type, namespace: &str, name: &str) -> Status {
 
 /// Returns what an object uses; `None` where nothing was measured yet.
 fn measure(world: &mut World, object: &Object, now: Timestamp) -> Option<Value> {
-    let _ = (world, object, seconds(now));
-    None
+    let usage = |usage: Usage| json!({"cpu": format!("{}n", usage.nanocores), "memory": format!("{}Ki", usage.bytes / 1024)});
+    let mut metadata = json!({"name": object.key.name.as_ref(), "creationTimestamp": seconds(now)});
+    let labels: serde_json::Map<String, Value> =
+        object.labels.iter().map(|(key, value)| (key.to_string(), json!(value.as_ref()))).collect();
+    metadata["labels"] = Value::Object(labels);
+    let (timestamp, window) = (seconds(now), format!("{WINDOW}s"));
+    if object.key.kind == Type::Node {
+        let used = world.node_usage(&object.key.name)?;
+        return Some(json!({
+            "kind": "NodeMetrics", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": metadata,
+            "timestamp": timestamp, "window": window, "usage": usage(used),
+        }));
+    }
+    metadata["namespace"] = json!(object.key.namespace.as_ref());
+    let containers: Vec<Value> = world
+        .pod_usage(&object.key)?
+        .into_iter()
+        .map(|(name, used)| json!({"name": name, "usage": usage(used)}))
+        .collect();
+    Some(json!({
+        "kind": "PodMetrics", "apiVersion": "metrics.k8s.io/v1beta1", "metadata": metadata,
+        "timestamp": timestamp, "window": window, "containers": containers,
+    }))
 }
