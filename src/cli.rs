@@ -4,7 +4,9 @@
 //! gate, mutations through the audited runner. What it prints goes to the handles it is given and nowhere
 //! else; a closed pipe is not an error.
 
+mod act;
 mod audit;
+pub mod demo;
 mod doctor;
 mod gather;
 mod get;
@@ -14,6 +16,7 @@ mod settings;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use color_eyre::eyre::{Report, Result, WrapErr as _, eyre};
 
@@ -135,6 +138,28 @@ pub fn configure(look: &Look, paths: &Paths) -> Result<Config> {
     Config::load(source, variable, &look.overrides()).map_err(|error| Usage::report(error.to_string()))
 }
 
+/// Runs what the command line asks for, to its end.
+pub fn main(mut cli: Cli) -> Exit {
+    let paths = Paths::find(|name| std::env::var(name).ok());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "opsdeck: the runtime does not start: {error}");
+            return Exit::Failed;
+        }
+    };
+    let command = cli.command.take();
+    let exit = runtime.block_on(async {
+        match command {
+            Some(command) => run(cli, command, paths).await,
+            None => Exit::Usage,
+        }
+    });
+    // A blocked read of a closed terminal must not hold the end up.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    exit
+}
+
 /// Runs a command to its end; an error that is only a closed pipe is none.
 pub async fn run(cli: Cli, command: Command, paths: Paths) -> Exit {
     let mut err = io::stderr();
@@ -169,7 +194,17 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         Command::Man => manual::man(&mut desk),
         Command::Get(args) => get::run(&mut desk, &args).await,
         Command::Doctor(args) => doctor::run(&mut desk, &args).await,
-        _ => Err(eyre!("not yet")).wrap_err("dispatch"),
+        Command::Demo(args) => demo::headless(&mut desk, &args).await,
+        Command::Logs(_) => Err(eyre!("not yet")).wrap_err("dispatch"),
+        command @ (Command::Refresh(_)
+        | Command::Sync(_)
+        | Command::Rollback(_)
+        | Command::Terminate(_)
+        | Command::Autosync(_)
+        | Command::Restart(_)
+        | Command::Delete(_)
+        | Command::Cordon(_)
+        | Command::Uncordon(_)) => act::run(&mut desk, command).await,
     }
 }
 

@@ -1,0 +1,447 @@
+//! The commands that change the platform: each prints its plan, asks, and follows what it started.
+//!
+//! They take the way of the console: plan, gate, audit, write, follow, audit. Nothing is written without
+//! `--yes` (or `--confirm NAME` where a name must be typed), or somebody at the terminal who says so.
+
+use std::io::Write as _;
+
+use color_eyre::eyre::Result;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::gather::connect;
+use super::{Desk, Exit, Usage};
+use crate::actions::{
+    self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
+    Step, SyncResource, Verb,
+};
+use crate::args::{self, Acting, AutosyncTo, Command, Format};
+use crate::audit::Audit;
+use crate::gate::{Gate, Refusal, Rules};
+use crate::identity::{Context, ObjectRef, Resource, Target, Text};
+use crate::kinds::Kinds;
+use crate::sources::kubernetes::Connection;
+
+/// How many pieces of progress may wait to be printed; each holds all that was known before.
+const WAITING: usize = 16;
+
+type Actions = actions::Desk<Connection>;
+
+/// What a command asks for, before its objects were looked up.
+struct Asked {
+    verb: Verb,
+    options: Options,
+    objects: Objects,
+}
+
+/// How the objects of a command are named.
+enum Objects {
+    /// `NAME` or `NAMESPACE/NAME` of an Application, looked for in all namespaces.
+    Application(String),
+    /// Names of a type, in the namespace of the scope where the type has one.
+    Named { resource: Resource, namespaced: bool, names: Vec<String> },
+}
+
+/// Runs one command that changes the platform.
+pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
+    let (asked, mut acting) = asked(command)?;
+    acting.scope = acting.scope.or(&desk.scope);
+    let connection = connect(desk, &acting.scope).await?;
+    let standing = desk.config.standing(connection.context().as_str());
+    let rules = Rules {
+        context: connection.context().clone(),
+        environment: standing.environment.word().to_owned(),
+        protected: standing.protected,
+        readonly: if acting.readonly { Some("--readonly".to_owned()) } else { standing.readonly },
+    };
+    let actions = Actions {
+        remote: connection,
+        rules,
+        clock: desk.clock.clone(),
+        audit: Audit::at(desk.paths.audit_file()),
+        local_user: actions::local_user(|name| std::env::var(name).ok()),
+        pace: Pace::default(),
+    };
+    let targets = match targets(&actions, &asked.objects, &acting).await? {
+        Ok(targets) => targets,
+        Err(sentence) => {
+            desk.err.line(&format!("opsdeck: {sentence}"))?;
+            return Ok(Exit::Failed);
+        }
+    };
+    let request = Request {
+        verb: asked.verb,
+        targets,
+        options: asked.options,
+        reason: acting.reason.clone().unwrap_or_default(),
+        tenant: None,
+    };
+    let (drafts, _) = mpsc::channel(1);
+    let plan = actions::plan(&actions, request, &drafts).await;
+    if acting.output == Format::Text {
+        print_plan(desk, &plan)?;
+    }
+    if acting.plan {
+        if acting.output == Format::Json {
+            desk.out.json(&json!({ "plan": plan, "can_run": plan.can_run() }))?;
+        }
+        return Ok(if plan.can_run() { Exit::Done } else { Exit::Refused });
+    }
+    let outcome = match answer(desk, &plan, &acting).await? {
+        Ok(answer) => carry_out(desk, &actions, plan.clone(), answer, &acting).await?,
+        Err(refusal) => Outcome::Refused(refusal),
+    };
+    print_outcome(desk, &plan, &outcome, acting.output)?;
+    Ok(match outcome {
+        Outcome::Verified(_) | Outcome::Accepted(_) => Exit::Done,
+        Outcome::NotVerified(_) => Exit::NotVerified,
+        Outcome::Failed(_) => Exit::Failed,
+        Outcome::Refused(_) => Exit::Refused,
+    })
+}
+
+/// Turns a command line into what is asked for.
+fn asked(command: Command) -> Result<(Asked, Acting)> {
+    let application = |verb, options, name| Asked { verb, options, objects: Objects::Application(name) };
+    let plain = Options::default();
+    Ok(match command {
+        Command::Refresh(args) => {
+            let verb = if args.hard { Verb::HardRefresh } else { Verb::Refresh };
+            (application(verb, plain, args.application), args.acting)
+        }
+        Command::Sync(args) => {
+            let options = Options {
+                revision: args.revision,
+                prune: args.prune,
+                dry_run: args.dry_run,
+                force: args.force,
+                apply_only: args.apply_only,
+                resources: args.resources.iter().map(|text| sync_resource(text)).collect::<Result<_>>()?,
+                ..plain
+            };
+            (application(Verb::Sync, options, args.application), args.acting)
+        }
+        Command::Rollback(args) => {
+            let options =
+                Options { history_id: args.id, prune: args.prune, hold_minutes: args.hold_minutes, ..plain };
+            (application(Verb::Rollback, options, args.application), args.acting)
+        }
+        Command::Terminate(args) => (application(Verb::Terminate, plain, args.application), args.acting),
+        Command::Autosync(args) => {
+            let verb = match args.to {
+                AutosyncTo::Off => Verb::HoldAutosync,
+                AutosyncTo::On => Verb::ReleaseAutosync,
+            };
+            let options = Options { hold_minutes: args.hold_minutes, ..plain };
+            (application(verb, options, args.application), args.acting)
+        }
+        Command::Restart(args) => {
+            let objects = workload(&args.workload)?;
+            (Asked { verb: Verb::Restart, options: plain, objects }, args.acting)
+        }
+        Command::Delete(args) => {
+            let objects = pods(&args.pods)?;
+            (Asked { verb: Verb::DeletePod, options: plain, objects }, args.acting)
+        }
+        Command::Cordon(args) => (nodes(Verb::Cordon, args.nodes), args.acting),
+        Command::Uncordon(args) => (nodes(Verb::Uncordon, args.nodes), args.acting),
+        other => return Err(Usage::report(format!("{other:?} changes nothing"))),
+    })
+}
+
+fn nodes(verb: Verb, names: Vec<String>) -> Asked {
+    let resource = Resource::new("", "nodes");
+    let names = names.into_iter().map(|name| name.trim_start_matches("node/").to_owned()).collect();
+    let objects = Objects::Named { resource, namespaced: false, names };
+    Asked { verb, options: Options::default(), objects }
+}
+
+/// Reads `KIND/NAME` or `KIND NAME` of something that can be restarted.
+fn workload(words: &[String]) -> Result<Objects> {
+    let (kind, name) = match words {
+        [one] => one.split_once('/'),
+        [kind, name] => Some((kind.as_str(), name.as_str())),
+        _ => None,
+    }
+    .ok_or_else(|| Usage::report("name a workload as KIND/NAME, such as deployment/checkout"))?;
+    let kinds = Kinds::new();
+    let kind = kinds
+        .find(kind)
+        .filter(|kind| matches!(&*kind.resource.plural, "deployments" | "statefulsets" | "daemonsets"))
+        .ok_or_else(|| {
+            Usage::report(format!("{kind} cannot be restarted; deployments, statefulsets and daemonsets can"))
+        })?;
+    Ok(Objects::Named { resource: kind.resource.clone(), namespaced: true, names: vec![name.to_owned()] })
+}
+
+/// Reads `pod NAME...` or `pod/NAME...`.
+fn pods(words: &[String]) -> Result<Objects> {
+    let is_pod = |word: &str| matches!(word, "pod" | "pods" | "po");
+    let names: Vec<String> = match words.split_first() {
+        Some((kind, names)) if is_pod(kind) => names.to_vec(),
+        _ => words
+            .iter()
+            .map(|word| match word.split_once('/') {
+                Some((kind, name)) if is_pod(kind) => Ok(name.to_owned()),
+                _ => Err(Usage::report(format!("{word}: only pods are deleted; write pod/NAME"))),
+            })
+            .collect::<Result<_>>()?,
+    };
+    if names.is_empty() {
+        return Err(Usage::report("name the pods to delete: opsdeck delete pod NAME..."));
+    }
+    Ok(Objects::Named { resource: Resource::new("", "pods"), namespaced: true, names })
+}
+
+/// Reads `GROUP:KIND:NAME` or `GROUP:KIND:NAMESPACE/NAME`, as `argocd app sync --resource` takes it.
+fn sync_resource(text: &str) -> Result<SyncResource> {
+    let wrong =
+        || Usage::report(format!("--resource {text}: write GROUP:KIND:NAME or GROUP:KIND:NAMESPACE/NAME"));
+    let mut parts = text.splitn(3, ':');
+    let (Some(group), Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong());
+    };
+    let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+    if kind.is_empty() || name.is_empty() {
+        return Err(wrong());
+    }
+    Ok(SyncResource {
+        group: group.to_owned(),
+        kind: kind.to_owned(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
+}
+
+/// Looks the objects up; the inner error is a sentence for the person.
+async fn targets(
+    actions: &Actions,
+    objects: &Objects,
+    acting: &Acting,
+) -> Result<std::result::Result<Vec<Target>, String>> {
+    let context = actions.remote.context().clone();
+    let references = match objects {
+        Objects::Application(name) => match application(actions, &context, name, &acting.scope).await? {
+            Ok(reference) => vec![reference],
+            Err(sentence) => return Ok(Err(sentence)),
+        },
+        Objects::Named { resource, namespaced, names } => {
+            let own = actions.remote.entry().namespace.as_deref();
+            let namespace = acting.scope.namespace.as_deref().or(own).unwrap_or("default");
+            let reference = |name: &String| ObjectRef {
+                context: context.clone(),
+                resource: resource.clone(),
+                namespace: namespaced.then(|| Text::from(namespace)),
+                name: Text::from(name.as_str()),
+            };
+            names.iter().map(reference).collect()
+        }
+    };
+    let mut targets = Vec::new();
+    for reference in references {
+        match actions::resolve(actions, &reference).await {
+            Ok(target) => targets.push(target),
+            Err(sentence) => return Ok(Err(sentence)),
+        }
+    }
+    Ok(Ok(targets))
+}
+
+/// Finds an Application by its name; names the candidates where several have it.
+async fn application(
+    actions: &Actions,
+    context: &Context,
+    name: &str,
+    scope: &args::Scope,
+) -> Result<std::result::Result<ObjectRef, String>> {
+    let resource = actions::application::applications();
+    let (namespace, name) = match name.split_once('/') {
+        Some((namespace, name)) => (Some(namespace), name),
+        None => (scope.namespace.as_deref(), name),
+    };
+    let reference = |namespace: &str| ObjectRef {
+        context: context.clone(),
+        resource: resource.clone(),
+        namespace: Some(Text::from(namespace)),
+        name: Text::from(name),
+    };
+    if let Some(namespace) = namespace {
+        return Ok(Ok(reference(namespace)));
+    }
+    let fields = format!("metadata.name={name}");
+    let found = actions.remote.documents(&resource, None, "", &fields).await?;
+    let namespaces: Vec<&str> = found
+        .iter()
+        .filter(|found| found.pointer("/metadata/name").and_then(serde_json::Value::as_str) == Some(name))
+        .filter_map(|found| found.pointer("/metadata/namespace")?.as_str())
+        .collect();
+    Ok(match namespaces.as_slice() {
+        [one] => Ok(reference(one)),
+        [] => Err(format!("there is no Application {name} in {context}")),
+        several => {
+            let names: Vec<String> = several.iter().map(|namespace| format!("{namespace}/{name}")).collect();
+            Err(format!("{name} is ambiguous: {}", names.join(", ")))
+        }
+    })
+}
+
+/// Takes the answer from the flags, or asks whoever is there; the inner error says why there is none.
+async fn answer(
+    desk: &mut Desk<'_>,
+    plan: &Plan,
+    acting: &Acting,
+) -> Result<std::result::Result<Answer, String>> {
+    if !plan.can_run() {
+        let stops: Vec<&str> = plan.stops().map(|line| line.text.as_str()).collect();
+        return Ok(Err(stops.join("; ")));
+    }
+    let given = match (&plan.confirmation, acting.yes, &acting.confirm) {
+        (_, _, Some(name)) => Some(Answer::Typed(name.clone())),
+        (Confirmation::Yes, true, None) => Some(Answer::Yes),
+        _ => None,
+    };
+    if let Some(answer) = given {
+        return Ok(Ok(answer));
+    }
+    let must = match &plan.confirmation {
+        Confirmation::Yes => "--yes".to_owned(),
+        Confirmation::Type(name) => format!("--confirm {name}"),
+    };
+    if !desk.attended {
+        return Ok(Err(format!("nobody is here to say yes: {must} says it")));
+    }
+    match &plan.confirmation {
+        Confirmation::Yes => write!(desk.err, "Do it? Type y: ")?,
+        Confirmation::Type(name) => write!(desk.err, "Type {name} to do it: ")?,
+    }
+    desk.err.flush()?;
+    let typed = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    })
+    .await??;
+    Ok(match (&plan.confirmation, typed.trim()) {
+        (_, "") => Err("nothing was typed".to_owned()),
+        (Confirmation::Yes, "y" | "Y" | "yes") => Ok(Answer::Yes),
+        (Confirmation::Yes, other) => Err(format!("{other} is not y")),
+        (Confirmation::Type(_), name) => Ok(Answer::Typed(name.to_owned())),
+    })
+}
+
+async fn carry_out(
+    desk: &mut Desk<'_>,
+    actions: &Actions,
+    plan: Plan,
+    answer: Answer,
+    acting: &Acting,
+) -> Result<Outcome> {
+    let mut gate = Gate::new(actions.rules.clone());
+    let confirmed = match actions::confirm(&mut gate, plan, answer, actions.clock.now()) {
+        Ok(confirmed) => confirmed,
+        Err(refusal @ Refusal::NotConfirmed(_)) => return Ok(Outcome::Refused(refusal.to_string())),
+        Err(refusal) => return Ok(Outcome::Refused(refusal.to_string())),
+    };
+    let follow = if acting.wait { Follow::ToTheEnd } else { Follow::No };
+    let (sender, mut progress) = mpsc::channel(WAITING);
+    let stop = CancellationToken::new();
+    let work = actions::carry_out(actions, confirmed, follow, &sender, &stop);
+    tokio::pin!(work);
+    let mut shown: Vec<Step> = Vec::new();
+    let mut interrupts = 0;
+    loop {
+        tokio::select! {
+            // Progress before the end, so that the last steps are printed.
+            biased;
+            Some(seen) = progress.recv() => {
+                if acting.output == Format::Text {
+                    print_progress(desk, &mut shown, &seen)?;
+                }
+            }
+            outcome = &mut work => return Ok(outcome),
+            Ok(()) = tokio::signal::ctrl_c(), if interrupts == 0 => {
+                interrupts += 1;
+                // What was written stays written; only the following ends, and the record says so.
+                desk.err.line("following ends; what was started goes on")?;
+                stop.cancel();
+            }
+        }
+    }
+}
+
+/// Prints the steps that changed since the last look.
+fn print_progress(desk: &mut Desk<'_>, shown: &mut Vec<Step>, seen: &Progress) -> Result<()> {
+    let seconds = seen.at.as_second() - seen.begun.as_second();
+    for (at, step) in seen.steps.iter().enumerate() {
+        if shown.get(at) == Some(step) || step.standing == Standing::Waiting {
+            continue;
+        }
+        let mark = match step.standing {
+            Standing::Waiting => " ",
+            Standing::Running => "..",
+            Standing::Done => "ok",
+            Standing::Failed => "!!",
+            Standing::Skipped => "--",
+        };
+        let gap = if step.detail.is_empty() { "" } else { ": " };
+        desk.err.line(&format!("{seconds:>4} s  {mark:<2}  {}{gap}{}", step.name, step.detail))?;
+    }
+    shown.clone_from(&seen.steps);
+    Ok(())
+}
+
+fn print_plan(desk: &mut Desk<'_>, plan: &Plan) -> Result<()> {
+    writeln!(desk.err, "{}", plan.title)?;
+    for line in plan.lines.iter().filter(|line| line.mark != Mark::Pending) {
+        writeln!(desk.err, "  {:<7} {}", line.mark.word(), line.text)?;
+    }
+    if !plan.command.is_empty() {
+        writeln!(desk.err, "  same as {}", plan.command)?;
+    }
+    desk.err.flush()?;
+    Ok(())
+}
+
+fn print_outcome(desk: &mut Desk<'_>, plan: &Plan, outcome: &Outcome, format: Format) -> Result<()> {
+    match format {
+        Format::Json => desk.out.json(&json!({
+            "plan": plan,
+            "outcome": outcome.word(),
+            "detail": outcome.detail(),
+        }))?,
+        Format::Text => desk.out.line(&format!("{}: {}", outcome.word(), outcome.detail()))?,
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn pods_are_named_after_the_word_or_one_by_one_and_nothing_else_is_deleted() {
+        for line in ["pod a b", "po/a pods/b"] {
+            let Ok(Objects::Named { names, .. }) = pods(&words(line)) else { panic!("{line}") };
+            assert_eq!(names, ["a", "b"], "{line}");
+        }
+        for line in ["pod", "deployment/a", "a"] {
+            assert!(pods(&words(line)).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_resource_of_a_sync_is_written_as_argocd_takes_it() {
+        let one = sync_resource("apps:Deployment:shop/api").unwrap();
+        assert_eq!(
+            (&*one.group, &*one.kind, &*one.namespace, &*one.name),
+            ("apps", "Deployment", "shop", "api")
+        );
+        let core = sync_resource(":Service:api").unwrap();
+        assert_eq!((&*core.group, &*core.kind, &*core.name), ("", "Service", "api"));
+        assert!(sync_resource("Deployment").is_err() && sync_resource("::").is_err());
+    }
+}

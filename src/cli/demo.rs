@@ -1,0 +1,81 @@
+//! `opsdeck demo`: starts the embedded platform; without the console it serves until it is interrupted.
+
+use std::future::Future;
+use std::io;
+
+use color_eyre::eyre::{Result, WrapErr as _};
+use serde_json::json;
+
+use super::{Desk, Exit, Usage};
+use crate::args::Demo as Args;
+use crate::clock::Clock;
+use crate::demo::platform::{Options, Running, StartError};
+use crate::demo::{Platform, world};
+
+/// The story that is played unless another one is named: the incident of the README.
+const STORY: &str = "bad-deploy";
+
+/// Starts the platform that the arguments describe.
+pub async fn start(args: &Args, clock: Clock) -> Result<Running> {
+    let given = |number: Option<u32>, default: usize| number.map_or(default, |number| number as usize);
+    let usual = world::Options::default();
+    let world = world::Options {
+        tenants: given(args.tenants, usual.tenants),
+        pods_per_tenant: given(args.pods_per_tenant, usual.pods_per_tenant),
+        nodes: given(args.nodes, usual.nodes),
+        seed: args.seed.unwrap_or(usual.seed),
+        story: args.story.clone().unwrap_or_else(|| STORY.to_owned()),
+        ..usual
+    };
+    let options = Options {
+        world,
+        port: args.port.unwrap_or(0),
+        kubeconfig: args.kubeconfig.clone(),
+        clock,
+        ..Options::default()
+    };
+    Platform::start(options).await.map_err(|error| match error {
+        // What a person can change on the command line.
+        StartError::Port { .. } | StartError::Kubeconfig { .. } | StartError::Foreign(_) => {
+            Usage::report(error.to_string())
+        }
+        error => error.into(),
+    })
+}
+
+/// Serves until SIGINT or SIGTERM; the first line of the output says where.
+pub async fn headless(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
+    // Listened for before the line is printed: whoever reads it may send the signal at once.
+    let interrupted = interrupted().wrap_err("signals cannot be received")?;
+    let running = start(args, desk.clock.clone()).await?;
+    desk.out.json_line(&json!({
+        "kubeconfig": running.kubeconfig,
+        "kubernetes": running.url,
+    }))?;
+    interrupted.await;
+    drop(running);
+    Ok(Exit::Done)
+}
+
+/// Returns a wait for SIGINT or SIGTERM.
+#[cfg(unix)]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Returns a wait for Ctrl-C.
+#[cfg(not(unix))]
+fn interrupted() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        // Without a handler there is nothing to wait for.
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
