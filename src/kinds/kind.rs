@@ -217,6 +217,8 @@ pub struct Kind {
     pub about: Text,
     /// The columns, in their order.
     pub columns: Vec<Column>,
+    /// The column that its table is sorted by at first, and whether the greatest comes first; `None` for the name.
+    pub order: Option<(usize, bool)>,
     /// The types that must be listed too, so that columns, health and links can be worked out.
     pub needs: Vec<Resource>,
     /// What may be done with it: the words of `actions::Verb`.
@@ -244,6 +246,7 @@ impl Kind {
             namespaced: false,
             about: Text::from(""),
             columns: Vec::new(),
+            order: None,
             needs: Vec::new(),
             verbs: &[],
             decoder: Decoder::of::<T>(),
@@ -338,6 +341,12 @@ impl<T: Slim> Describe<T> {
 
     pub(super) fn needs(mut self, resources: &[(&str, &str)]) -> Self {
         self.kind.needs = resources.iter().map(|(group, plural)| Resource::new(group, plural)).collect();
+        self
+    }
+
+    /// Sorts its table by the column that was described last.
+    pub(super) fn sorted(mut self, descending: bool) -> Self {
+        self.kind.order = self.kind.columns.len().checked_sub(1).map(|column| (column, descending));
         self
     }
 
