@@ -17,6 +17,8 @@ mod registry;
 mod tenancy;
 mod wire;
 
+pub mod applications;
+pub mod argo;
 pub mod batch;
 pub mod pods;
 pub mod rollout;

@@ -1,0 +1,827 @@
+//! Argo CD Applications: what is deployed from Git, how far it is, and who deployed what when.
+//!
+//! The slim type also keeps what overview, timeline and resource tree need: a summary of the history, the last
+//! operation, the conditions and the managed resources. Manifests, parameters and results of single resources
+//! are read from the whole document when an Application is opened.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::decode::Slim;
+use super::kind::Row;
+use super::wire::{Opt, Str, WireMeta, as_str, own, share, time};
+use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape};
+use crate::identity::{Resource, Text};
+
+/// The annotation in which the console remembers that it holds auto-sync.
+const HELD: &str = "opsdeck.dev/autosync-held";
+
+/// The annotation by which Argo CD marks what it manages.
+const TRACKING: &str = "argocd.argoproj.io/tracking-id";
+
+/// Seconds after which a comparison is called old: Argo CD compares every two to three minutes.
+const OLD: i64 = 900;
+
+/// What is kept of an Application.
+#[derive(Debug)]
+pub struct Application {
+    /// Its AppProject.
+    pub project: Text,
+    /// Where its manifests come from.
+    pub sources: Box<[Source]>,
+    /// The cluster that it deploys to, by URL or by name.
+    pub cluster: Option<Text>,
+    /// The namespace that it deploys to.
+    pub namespace: Option<Text>,
+    /// `Synced`, `OutOfSync`, `Unknown`, or what a later version says.
+    pub sync: Text,
+    /// What it was compared with: one revision a source.
+    pub revisions: Box<[Text]>,
+    /// `Healthy`, `Progressing`, `Degraded`, `Suspended`, `Missing`, `Unknown`, or what a later version says.
+    pub health: Text,
+    /// Why it is not healthy.
+    pub health_message: Option<Text>,
+    /// Since when its health is what it is.
+    pub health_since: Option<Timestamp>,
+    /// Whether it is synced without being asked.
+    pub auto_sync: AutoSync,
+    /// Whether the console holds auto-sync.
+    pub held: bool,
+    /// The operation that runs or ran last.
+    pub operation: Option<Operation>,
+    /// Whether an operation is asked for that the controller has not picked up.
+    pub requested: bool,
+    /// Whether a refresh is asked for: `normal` or `hard`.
+    pub refreshing: Option<Text>,
+    /// Whether the controller is told to leave it alone.
+    pub skipped: bool,
+    /// When it was last compared in full.
+    pub compared: Option<Timestamp>,
+    /// What was deployed, oldest first.
+    pub history: Box<[Deploy]>,
+    /// The images that it runs.
+    pub images: Box<[Text]>,
+    /// What is wrong with it, as the controller says.
+    pub conditions: Box<[Condition]>,
+    /// What it manages.
+    pub resources: Box<[Managed]>,
+    /// The Application that manages this one: namespace, where the mark names one, and name.
+    pub parent: Option<(Option<Text>, Text)>,
+    /// Where its control plane is, where that is another namespace than its own.
+    pub controller: Option<Text>,
+}
+
+/// A source of manifests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The repository.
+    pub repository: Text,
+    /// The folder, or the chart.
+    pub path: Text,
+    /// The branch, tag, commit or version that is followed.
+    pub target: Text,
+}
+
+/// Whether an Application is synced without being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AutoSync {
+    /// Never was, or was taken away.
+    Off,
+    /// Configured, and switched off.
+    Disabled,
+    /// On: `automated: {}` is on.
+    On {
+        /// Whether it deletes what is no longer in Git.
+        prune: bool,
+        /// Whether it undoes changes by hand.
+        self_heal: bool,
+    },
+}
+
+impl AutoSync {
+    /// Tells whether it is on.
+    pub fn is_on(self) -> bool {
+        matches!(self, Self::On { .. })
+    }
+}
+
+/// An operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// `Running`, `Terminating`, `Succeeded`, `Failed` or `Error`.
+    pub phase: Text,
+    /// What the controller says of it.
+    pub message: Option<Text>,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// When it, or its last attempt, ended.
+    pub finished: Option<Timestamp>,
+    /// The revision that it is to bring.
+    pub revision: Option<Text>,
+    /// Who asked for it; absent where the controller did.
+    pub by: Option<Text>,
+    /// Whether auto-sync began it.
+    pub automated: bool,
+}
+
+impl Operation {
+    /// Tells whether it is going on: a failed attempt with attempts left is.
+    pub fn is_running(&self) -> bool {
+        matches!(&*self.phase, "Running" | "Terminating")
+    }
+
+    /// Tells whether it ended badly.
+    pub fn has_failed(&self) -> bool {
+        matches!(&*self.phase, "Failed" | "Error")
+    }
+}
+
+/// An entry of the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deploy {
+    /// Its id, which a rollback names; not its place in the list.
+    pub id: i64,
+    /// The revision; of several sources the first.
+    pub revision: Text,
+    /// When it was done.
+    pub at: Option<Timestamp>,
+    /// Who asked for it.
+    pub by: Option<Text>,
+    /// Whether auto-sync did it.
+    pub automated: bool,
+}
+
+/// A condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// Its type, such as `ComparisonError`.
+    pub name: Text,
+    /// What it says.
+    pub message: Text,
+    /// Since when.
+    pub at: Option<Timestamp>,
+}
+
+impl Condition {
+    /// Tells whether it is an error, by the ending of its type.
+    pub fn is_error(&self) -> bool {
+        self.name.ends_with("Error")
+    }
+}
+
+/// A resource that an Application manages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Managed {
+    /// API group.
+    pub group: Text,
+    /// Kind name.
+    pub kind: Text,
+    /// Namespace; `None` for cluster-scoped resources.
+    pub namespace: Option<Text>,
+    /// Name.
+    pub name: Text,
+    /// `Synced`, `OutOfSync` or `Unknown`; hooks have none.
+    pub sync: Option<Text>,
+    /// Its health, where the controller writes it.
+    pub health: Option<Text>,
+    /// Whether it runs beside a sync instead of being deployed by it.
+    pub hook: bool,
+    /// Whether it is no longer in Git.
+    pub prunable: bool,
+}
+
+impl Application {
+    /// Tells whether an operation is asked for or going on.
+    pub fn is_busy(&self) -> bool {
+        self.requested || self.operation.as_ref().is_some_and(Operation::is_running)
+    }
+
+    /// Returns the newest entry of the history.
+    pub fn last_deploy(&self) -> Option<&Deploy> {
+        self.history.iter().max_by_key(|deploy| deploy.id)
+    }
+
+    /// Tells how its sync status is to be taken.
+    pub fn sync_health(&self) -> Health {
+        match &*self.sync {
+            "Synced" => Health::Healthy,
+            "OutOfSync" if self.is_busy() => Health::Progressing,
+            "OutOfSync" => Health::Warning,
+            _ => Health::Unknown,
+        }
+    }
+
+    /// Tells how its health status is to be taken.
+    pub fn health(&self) -> Health {
+        health_of(&self.health)
+    }
+
+    /// Says how it is, and why: the worst of health, errors, operation and sync.
+    pub fn verdict(&self, meta: &Meta, now: Timestamp) -> (Health, Text) {
+        if meta.deleted.is_some() {
+            return (Health::Progressing, Text::from("being deleted"));
+        }
+        let health = self.health();
+        if health == Health::Degraded {
+            let why = self.health_message.clone().or_else(|| self.failed_operation());
+            return (health, why.unwrap_or_else(|| Text::from(self.health.to_lowercase())));
+        }
+        if let Some(error) = self.conditions.iter().find(|condition| condition.is_error()) {
+            return (Health::Degraded, error.message.clone());
+        }
+        if !self.is_busy()
+            && &*self.sync != "Synced"
+            && let Some(why) = self.failed_operation()
+        {
+            return (Health::Degraded, why);
+        }
+        if self.is_busy() {
+            return (Health::Progressing, self.doing());
+        }
+        if health == Health::Progressing {
+            let why = self.health_message.clone().unwrap_or_else(|| Text::from("progressing"));
+            return (health, why);
+        }
+        if self.sync_health() == Health::Warning {
+            return (Health::Warning, Text::from("out of sync"));
+        }
+        if self.compared.is_some_and(|at| now.as_second() - at.as_second() > OLD) {
+            let since = self.compared.map_or_else(String::new, |at| crate::human::age(now, at));
+            return (Health::Warning, Text::from(format!("last compared {since} ago")));
+        }
+        if health == Health::Unknown || self.sync_health() == Health::Unknown {
+            return (Health::Unknown, Text::from("its state is not known"));
+        }
+        if health == Health::Idle {
+            return (health, Text::from("suspended"));
+        }
+        match self.conditions.first() {
+            Some(warning) => (Health::Warning, warning.message.clone()),
+            None => (Health::Healthy, Text::from("")),
+        }
+    }
+
+    fn failed_operation(&self) -> Option<Text> {
+        let operation = self.operation.as_ref().filter(|operation| operation.has_failed())?;
+        let said = operation.message.as_deref().unwrap_or("no reason given");
+        Some(Text::from(format!("last sync {}: {said}", operation.phase.to_lowercase())))
+    }
+
+    fn doing(&self) -> Text {
+        match self.operation.as_ref().filter(|operation| operation.is_running()) {
+            Some(Operation { message: Some(message), .. }) => message.clone(),
+            Some(operation) => Text::from(operation.phase.to_lowercase()),
+            None => Text::from("an operation is asked for"),
+        }
+    }
+
+    /// Returns the word for the operation column; nothing where the last one ended well.
+    fn operation_word(&self) -> Option<(&str, Health)> {
+        let operation = self.operation.as_ref();
+        // A request that waits hides the result of the one before.
+        if self.requested && operation.is_none_or(|operation| !operation.is_running()) {
+            return Some(("Requested", Health::Progressing));
+        }
+        let operation = operation?;
+        match &*operation.phase {
+            "Running" if operation.finished.is_some() => Some(("Retrying", Health::Warning)),
+            "Running" => Some(("Running", Health::Progressing)),
+            "Terminating" => Some(("Terminating", Health::Progressing)),
+            "Succeeded" => None,
+            phase if operation.has_failed() => Some((phase, Health::Degraded)),
+            phase => Some((phase, Health::Unknown)),
+        }
+    }
+
+    /// Returns the revision for people: a commit in seven characters, anything else as it is.
+    pub fn short_revision(&self) -> Text {
+        let short: Vec<&str> = self.revisions.iter().map(|revision| short_revision(revision)).collect();
+        Text::from(short.join(" "))
+    }
+}
+
+/// Tells how a health word of Argo CD is to be taken.
+pub fn health_of(word: &str) -> Health {
+    match word {
+        "Healthy" => Health::Healthy,
+        "Suspended" => Health::Idle,
+        "Progressing" => Health::Progressing,
+        "Degraded" | "Missing" => Health::Degraded,
+        _ => Health::Unknown,
+    }
+}
+
+/// Shortens a commit to seven characters; a version stays as it is.
+pub fn short_revision(revision: &str) -> &str {
+    let is_commit = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_commit { revision.get(..7).unwrap_or(revision) } else { revision }
+}
+
+/// Reads a tracking mark: `app:group/kind:namespace/name`, where `app` is `namespace_name` for an Application
+/// outside the control plane's namespace.
+fn tracked_by(mark: &str) -> Option<(Option<Text>, Text)> {
+    let (app, _) = mark.split_once(':')?;
+    // Names of objects hold no underscore.
+    match app.split_once('_') {
+        Some((namespace, name)) => Some((Some(Text::from(namespace)), Text::from(name))),
+        None if app.is_empty() => None,
+        None => Some((None, Text::from(app))),
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct WireApplication<'a> {
+    #[serde(borrow)]
+    metadata: WireMeta<'a>,
+    #[serde(borrow)]
+    spec: Option<WireSpec<'a>>,
+    #[serde(borrow)]
+    status: Option<WireStatus<'a>>,
+    operation: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireSpec<'a> {
+    #[serde(borrow)]
+    project: Opt<'a>,
+    #[serde(borrow)]
+    source: Option<WireSource<'a>>,
+    #[serde(borrow)]
+    sources: Option<Vec<WireSource<'a>>>,
+    #[serde(borrow)]
+    source_hydrator: Option<WireHydrator<'a>>,
+    #[serde(borrow)]
+    destination: Option<WireDestination<'a>>,
+    sync_policy: Option<WirePolicy>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireSource<'a> {
+    #[serde(borrow, rename = "repoURL")]
+    repo_url: Opt<'a>,
+    #[serde(borrow)]
+    path: Opt<'a>,
+    #[serde(borrow)]
+    chart: Opt<'a>,
+    #[serde(borrow)]
+    target_revision: Opt<'a>,
+}
+
+impl WireSource<'_> {
+    fn keep(&self, pool: &mut Pool) -> Source {
+        let path = if as_str(&self.chart).is_empty() { as_str(&self.path) } else { as_str(&self.chart) };
+        Source {
+            repository: pool.share(as_str(&self.repo_url)),
+            path: pool.share(path),
+            target: pool.share(as_str(&self.target_revision)),
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireHydrator<'a> {
+    #[serde(borrow)]
+    dry_source: Option<WireSource<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WireDestination<'a> {
+    #[serde(borrow)]
+    server: Opt<'a>,
+    #[serde(borrow)]
+    name: Opt<'a>,
+    #[serde(borrow)]
+    namespace: Opt<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WirePolicy {
+    automated: Option<WireAutomated>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAutomated {
+    enabled: Option<bool>,
+    prune: Option<bool>,
+    self_heal: Option<bool>,
+}
+
+impl WireAutomated {
+    fn keep(&self) -> AutoSync {
+        if self.enabled.unwrap_or(true) {
+            AutoSync::On {
+                prune: self.prune.unwrap_or_default(),
+                self_heal: self.self_heal.unwrap_or_default(),
+            }
+        } else {
+            AutoSync::Disabled
+        }
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireStatus<'a> {
+    #[serde(borrow)]
+    sync: Option<WireSync<'a>>,
+    #[serde(borrow)]
+    health: Option<WireHealth<'a>>,
+    #[serde(borrow)]
+    history: Option<Vec<WireDeploy<'a>>>,
+    #[serde(borrow)]
+    operation_state: Option<WireOperation<'a>>,
+    #[serde(borrow)]
+    conditions: Option<Vec<WireAppCondition<'a>>>,
+    #[serde(borrow)]
+    reconciled_at: Opt<'a>,
+    #[serde(borrow)]
+    resources: Option<Vec<WireManaged<'a>>>,
+    #[serde(borrow)]
+    summary: Option<WireSummary<'a>>,
+    #[serde(borrow)]
+    controller_namespace: Opt<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WireSync<'a> {
+    #[serde(borrow)]
+    status: Opt<'a>,
+    #[serde(borrow)]
+    revision: Opt<'a>,
+    #[serde(borrow)]
+    revisions: Option<Vec<Str<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireHealth<'a> {
+    #[serde(borrow)]
+    status: Opt<'a>,
+    #[serde(borrow)]
+    message: Opt<'a>,
+    #[serde(borrow)]
+    last_transition_time: Opt<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireDeploy<'a> {
+    id: Option<i64>,
+    #[serde(borrow)]
+    revision: Opt<'a>,
+    #[serde(borrow)]
+    revisions: Option<Vec<Str<'a>>>,
+    #[serde(borrow)]
+    deployed_at: Opt<'a>,
+    #[serde(borrow)]
+    initiated_by: Option<WireInitiator<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WireInitiator<'a> {
+    #[serde(borrow)]
+    username: Opt<'a>,
+    automated: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireOperation<'a> {
+    #[serde(borrow)]
+    phase: Opt<'a>,
+    #[serde(borrow)]
+    message: Opt<'a>,
+    #[serde(borrow)]
+    started_at: Opt<'a>,
+    #[serde(borrow)]
+    finished_at: Opt<'a>,
+    #[serde(borrow)]
+    operation: Option<WireRequest<'a>>,
+    #[serde(borrow)]
+    sync_result: Option<WireSyncResult<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRequest<'a> {
+    #[serde(borrow)]
+    initiated_by: Option<WireInitiator<'a>>,
+    #[serde(borrow)]
+    sync: Option<WireSyncResult<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WireSyncResult<'a> {
+    #[serde(borrow)]
+    revision: Opt<'a>,
+    #[serde(borrow)]
+    revisions: Option<Vec<Str<'a>>>,
+}
+
+impl WireSyncResult<'_> {
+    fn keep(&self, pool: &mut Pool) -> Option<Text> {
+        first_revision(&self.revision, self.revisions.as_deref(), pool)
+    }
+}
+
+fn first_revision(one: &Opt<'_>, several: Option<&[Str<'_>]>, pool: &mut Pool) -> Option<Text> {
+    // Of several sources the single field is empty.
+    share(one, pool).or_else(|| several.and_then(<[_]>::first).map(|revision| pool.share(revision.as_str())))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAppCondition<'a> {
+    #[serde(borrow, rename = "type")]
+    name: Opt<'a>,
+    #[serde(borrow)]
+    message: Opt<'a>,
+    #[serde(borrow)]
+    last_transition_time: Opt<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireManaged<'a> {
+    #[serde(borrow)]
+    group: Opt<'a>,
+    #[serde(borrow)]
+    kind: Opt<'a>,
+    #[serde(borrow)]
+    namespace: Opt<'a>,
+    #[serde(borrow)]
+    name: Opt<'a>,
+    #[serde(borrow)]
+    status: Opt<'a>,
+    #[serde(borrow)]
+    health: Option<WireHealth<'a>>,
+    hook: Option<bool>,
+    requires_pruning: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct WireSummary<'a> {
+    #[serde(borrow)]
+    images: Option<Vec<Str<'a>>>,
+}
+
+impl WireManaged<'_> {
+    fn keep(&self, pool: &mut Pool) -> Managed {
+        Managed {
+            group: pool.share(as_str(&self.group)),
+            kind: pool.share(as_str(&self.kind)),
+            namespace: share(&self.namespace, pool),
+            name: pool.share(as_str(&self.name)),
+            sync: share(&self.status, pool),
+            health: self.health.as_ref().and_then(|health| share(&health.status, pool)),
+            hook: self.hook.unwrap_or_default(),
+            prunable: self.requires_pruning.unwrap_or_default(),
+        }
+    }
+}
+
+impl WireOperation<'_> {
+    fn keep(&self, pool: &mut Pool) -> Operation {
+        let request = self.operation.as_ref();
+        let by = request.and_then(|request| request.initiated_by.as_ref());
+        let asked = request.and_then(|request| request.sync.as_ref());
+        Operation {
+            phase: pool.share(as_str(&self.phase)),
+            message: share(&self.message, pool),
+            started: time(&self.started_at),
+            finished: time(&self.finished_at),
+            revision: asked
+                .and_then(|sync| sync.keep(pool))
+                .or_else(|| self.sync_result.as_ref().and_then(|sync| sync.keep(pool))),
+            by: by.and_then(|by| share(&by.username, pool)),
+            automated: by.and_then(|by| by.automated).unwrap_or_default(),
+        }
+    }
+}
+
+impl WireDeploy<'_> {
+    fn keep(&self, pool: &mut Pool) -> Deploy {
+        let by = self.initiated_by.as_ref();
+        Deploy {
+            id: self.id.unwrap_or_default(),
+            revision: first_revision(&self.revision, self.revisions.as_deref(), pool)
+                .unwrap_or_else(|| pool.share("")),
+            at: time(&self.deployed_at),
+            by: by.and_then(|by| share(&by.username, pool)),
+            automated: by.and_then(|by| by.automated).unwrap_or_default(),
+        }
+    }
+}
+
+impl Slim for Application {
+    type Wire<'a> = WireApplication<'a>;
+
+    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+        let spec = wire.spec.unwrap_or_default();
+        let status = wire.status.unwrap_or_default();
+        let annotations = wire.metadata.annotations();
+        // Sources go before source; a hydrator's dry source goes before both.
+        let hydrated = spec.source_hydrator.and_then(|hydrator| hydrator.dry_source);
+        let sources = match (hydrated, spec.sources.filter(|sources| !sources.is_empty())) {
+            (Some(dry), _) => vec![dry],
+            (None, Some(several)) => several,
+            (None, None) => spec.source.into_iter().collect(),
+        };
+        let destination = spec.destination.unwrap_or_default();
+        let sync = status.sync.unwrap_or_default();
+        let health = status.health.unwrap_or_default();
+        let revisions = match sync.revisions.filter(|revisions| !revisions.is_empty()) {
+            Some(several) => several.iter().map(|revision| pool.share(revision.as_str())).collect(),
+            None => share(&sync.revision, pool).into_iter().collect(),
+        };
+        let or_unknown =
+            |word: &Opt<'_>, pool: &mut Pool| share(word, pool).unwrap_or_else(|| pool.share("Unknown"));
+        let images = status.summary.unwrap_or_default().images.unwrap_or_default();
+        let slim = Self {
+            project: pool.share(as_str(&spec.project)),
+            sources: sources.iter().map(|source| source.keep(pool)).collect(),
+            cluster: share(&destination.server, pool).or_else(|| share(&destination.name, pool)),
+            namespace: share(&destination.namespace, pool),
+            sync: or_unknown(&sync.status, pool),
+            revisions,
+            health: or_unknown(&health.status, pool),
+            health_message: own(&health.message),
+            health_since: time(&health.last_transition_time),
+            auto_sync: spec
+                .sync_policy
+                .and_then(|policy| policy.automated)
+                .map_or(AutoSync::Off, |automated| automated.keep()),
+            held: annotations.get(HELD).is_some(),
+            operation: status.operation_state.as_ref().map(|operation| operation.keep(pool)),
+            requested: wire.operation.is_some(),
+            refreshing: annotations.get("argocd.argoproj.io/refresh").map(|kind| pool.share(kind)),
+            skipped: annotations.get("argocd.argoproj.io/skip-reconcile") == Some("true"),
+            compared: time(&status.reconciled_at),
+            history: status.history.iter().flatten().map(|deploy| deploy.keep(pool)).collect(),
+            images: images.iter().map(|image| pool.share(image.as_str())).collect(),
+            conditions: status
+                .conditions
+                .iter()
+                .flatten()
+                .map(|condition| Condition {
+                    name: pool.share(as_str(&condition.name)),
+                    message: pool.share(as_str(&condition.message)),
+                    at: time(&condition.last_transition_time),
+                })
+                .collect(),
+            resources: status.resources.iter().flatten().map(|resource| resource.keep(pool)).collect(),
+            parent: annotations.get(TRACKING).and_then(tracked_by),
+            controller: share(&status.controller_namespace, pool),
+        };
+        (wire.metadata.keep(pool), slim)
+    }
+}
+
+/// The resource type of Applications.
+pub fn applications() -> Resource {
+    Resource::new("argoproj.io", "applications")
+}
+
+pub(super) fn kind() -> Kind {
+    Kind::describe::<Application>("argoproj.io", "v1alpha1", "applications", "Application")
+        .about("what Argo CD deploys from Git")
+        .shorts(&["app", "apps"])
+        .namespaced()
+        .name()
+        .column(Column::new(Shape::Link, "project", "its AppProject").priority(3), |row| Cell::Link {
+            text: row.body.project.clone(),
+            to: row.project(),
+        })
+        .column(
+            Column::new(Shape::Status, "sync", "whether the cluster is what Git says").priority(1),
+            |row| Cell::Status { text: row.body.sync.clone(), health: row.body.sync_health() },
+        )
+        .column(Column::new(Shape::Status, "health", "how what it deploys is").priority(1), |row| {
+            Cell::Status { text: row.body.health.clone(), health: row.body.health() }
+        })
+        .column(Column::new(Shape::Text, "revision", "what it was compared with").priority(2), |row| {
+            Cell::Text(row.body.short_revision())
+        })
+        .column(
+            Column::new(
+                Shape::Status,
+                "operation",
+                "the operation in progress, or the last one if it failed",
+            )
+            .priority(2),
+            |row| match row.body.operation_word() {
+                Some((word, health)) => Cell::Status { text: Text::from(word), health },
+                None => Cell::Empty,
+            },
+        )
+        .column(
+            Column::new(Shape::Status, "auto", "auto-sync: on, with prune and self-heal, off, or held")
+                .priority(3),
+            |row| {
+                let (word, health) = match row.body.auto_sync {
+                    _ if row.body.skipped => ("skipped", Health::Warning),
+                    AutoSync::On { prune: true, self_heal: true } => ("on prune heal", Health::Healthy),
+                    AutoSync::On { prune: true, self_heal: false } => ("on prune", Health::Healthy),
+                    AutoSync::On { prune: false, self_heal: true } => ("on heal", Health::Healthy),
+                    AutoSync::On { prune: false, self_heal: false } => ("on", Health::Healthy),
+                    _ if row.body.held => ("held", Health::Warning),
+                    AutoSync::Disabled => ("disabled", Health::Idle),
+                    AutoSync::Off => ("off", Health::Idle),
+                };
+                Cell::Status { text: Text::from(word), health }
+            },
+        )
+        .column(Column::new(Shape::Age, "deployed", "time since it was last deployed").priority(2), |row| {
+            row.body.last_deploy().and_then(|deploy| deploy.at).map_or(Cell::Empty, Cell::Age)
+        })
+        .column(
+            Column::new(Shape::Age, "compared", "time since it was last compared with Git").priority(4),
+            |row| row.body.compared.map_or(Cell::Unknown, Cell::Age),
+        )
+        .column(
+            Column::new(Shape::Text, "why", "what is wrong, in the platform's words").priority(4),
+            |row| {
+                let (health, why) = row.verdict();
+                if health <= Health::Idle || why.is_empty() { Cell::Empty } else { Cell::Text(why) }
+            },
+        )
+        .column(Column::new(Shape::Text, "destination", "the namespace that it deploys to").wide(), |row| {
+            row.body.namespace.clone().map_or(Cell::Empty, Cell::Text)
+        })
+        .column(
+            Column::new(Shape::Text, "source", "the folder or chart that it is made from").wide(),
+            |row| {
+                let source = row.body.sources.first();
+                source.map_or(Cell::Empty, |source| {
+                    let target = if source.target.is_empty() { "HEAD" } else { &source.target };
+                    Cell::Text(Text::from(format!("{}@{target}", source.path)))
+                })
+            },
+        )
+        .column(Column::new(Shape::Text, "image", "the images that it runs").wide(), |row| {
+            let images: Vec<&str> =
+                row.body.images.iter().map(|image| super::pods::short_image(image)).collect();
+            if images.is_empty() { Cell::Empty } else { Cell::Text(Text::from(images.join(" "))) }
+        })
+        .column(Column::new(Shape::Text, "by", "who deployed it last").wide(), |row| {
+            match row.body.last_deploy() {
+                Some(Deploy { by: Some(by), .. }) => Cell::Text(by.clone()),
+                Some(Deploy { automated: true, .. }) => Cell::Text(Text::from("auto-sync")),
+                _ => Cell::Empty,
+            }
+        })
+        .verbs(&[
+            "refresh",
+            "hard-refresh",
+            "sync",
+            "rollback",
+            "terminate",
+            "hold-autosync",
+            "release-autosync",
+        ])
+        .health(|row| row.verdict())
+        .links(|row| row.links())
+        .done()
+}
+
+impl Row<'_, Application> {
+    fn verdict(&self) -> (Health, Text) {
+        self.body.verdict(self.meta(), self.lens.now)
+    }
+
+    fn project(&self) -> crate::identity::ObjectRef {
+        // Projects live beside the controller.
+        let namespace = self.body.controller.as_ref().or(self.meta().namespace.as_ref());
+        self.lens.object(&Resource::new("argoproj.io", "appprojects"), namespace, &self.body.project)
+    }
+
+    fn links(&self) -> Vec<Link> {
+        let mut links = vec![Link::one("project", self.project())];
+        if let Some((namespace, name)) = &self.body.parent {
+            let home = self.body.controller.as_ref().or(self.meta().namespace.as_ref());
+            links.push(Link::one(
+                "parent",
+                self.lens.object(&applications(), namespace.as_ref().or(home), name),
+            ));
+        }
+        if let Some(namespace) = &self.body.namespace {
+            links.push(Link::one(
+                "destination",
+                self.lens.object(&Resource::new("", "namespaces"), None, namespace),
+            ));
+        }
+        for managed in &self.body.resources {
+            let Some(kind) = self.lens.kinds.by_kind(&managed.group, &managed.kind) else { continue };
+            let to = self.lens.object(&kind.resource, managed.namespace.as_ref(), &managed.name);
+            let words: Vec<&str> =
+                [managed.sync.as_deref(), managed.health.as_deref()].into_iter().flatten().collect();
+            links.push(Link { note: Text::from(words.join(", ")), ..Link::one("manages", to) });
+        }
+        links
+    }
+}
