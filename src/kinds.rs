@@ -118,7 +118,7 @@ pub enum Cell {
 }
 
 /// The part of `metadata` that the console uses.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Namespace; `None` for cluster-scoped objects.
     pub namespace: Option<Text>,

@@ -16,9 +16,11 @@ pub mod kubernetes;
 pub mod objects;
 pub mod parts;
 mod reader;
+mod waits;
 
 pub use kubeconfig::{ConnectError, Contexts, Entry, Places};
-pub use kubernetes::{Connection, Standing, Traffic};
+pub use kubernetes::{Connection, Setup, Standing, Traffic};
+pub use waits::Waits;
 
 /// Why a source could not answer: the few cases a screen can act on, each a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -26,6 +26,9 @@ mod feed;
 mod links;
 mod shelf;
 
+#[cfg(test)]
+mod tests;
+
 pub use feed::{Feed, Hidden, Stage};
 pub use shelf::{Shelf, Slot};
 

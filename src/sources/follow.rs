@@ -28,23 +28,13 @@ use super::backoff::Backoff;
 use super::kubernetes::Connection;
 use super::objects::{collection, query as query_string, scoped};
 use super::reader::Reader;
+use super::waits::Waits;
 use crate::identity::Text;
 use crate::kinds::{Frame, Garbled, Page};
 use crate::store::{Change, Envelope, Query, Update};
 
 /// How many objects a page holds: what kubectl and client-go ask for.
 const PAGE: u32 = 500;
-
-/// After how many seconds the server is asked to end a watch; servers refuse much more, and a watch that ends
-/// by itself is opened again at no cost.
-const WATCH: u32 = 290;
-
-/// How long a watch may say nothing, not even its end: then the connection is dead.
-const SILENCE: Duration = Duration::from_secs(WATCH as u64 + 15);
-
-/// How long a server may take to open a watch; it sends nothing before the first event, not even the head, if it
-/// has nothing to say and a proxy stands in between.
-const OPENING: Duration = Duration::from_secs(30);
 
 /// How long changes are gathered into one piece of mail: a burst of thousands costs the console a handful.
 const GATHERING: Duration = Duration::from_millis(10);
@@ -54,13 +44,6 @@ const BATCH: usize = 512;
 
 /// The longest line of a watch: etcd takes objects of 1.5 MiB, and a server may add to them.
 const LINE: usize = 8 * 1024 * 1024;
-
-/// The first wait after a failure, and the longest.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
-/// How long to wait for what only a person can change: a right that is missing, a CRD that is not installed.
-const PATIENT_WAIT: Duration = Duration::from_secs(60);
 
 /// A watch that ends sooner than this did not serve: it is not opened again at once.
 const SHORT: SignedDuration = SignedDuration::from_secs(1);
@@ -160,7 +143,8 @@ impl<D: Decode> Follower<D> {
         let namespace = post.part.as_deref().or(post.query.namespace.as_deref());
         let path = collection(&post.query.resource, version, namespace);
         let what = scoped(&post.query.resource, namespace);
-        let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let waits = *post.connection.waits();
+        let backoff = Backoff::new(waits.first, waits.longest);
         Self { post, decoder, path, what, backoff }
     }
 
@@ -206,7 +190,7 @@ impl<D: Decode> Follower<D> {
                             | SourceError::Missing { .. }
                             | SourceError::Invalid { .. }),
                         ) => {
-                            self.post.rest(error, PATIENT_WAIT).await?;
+                            self.post.rest(error, self.waits().patient).await?;
                             State::List
                         }
                         Err(error) => {
@@ -235,11 +219,11 @@ impl<D: Decode> Follower<D> {
     async fn fail(&mut self, error: SourceError) -> Result<(), Unwanted> {
         let grown = self.backoff.next_wait();
         let wait = match &error {
-            SourceError::Denied { .. } | SourceError::Missing { .. } => PATIENT_WAIT,
+            SourceError::Denied { .. } | SourceError::Missing { .. } => self.waits().patient,
             SourceError::Throttled { until: Some(until), .. } => {
                 let asked = until.duration_since(self.post.connection.now());
                 // A server may ask for seconds or minutes; a wrong clock must not make it hours.
-                Duration::try_from(asked).unwrap_or_default().clamp(grown, PATIENT_WAIT)
+                Duration::try_from(asked).unwrap_or_default().clamp(grown, grown.max(self.waits().patient))
             }
             _ => grown,
         };
@@ -316,23 +300,24 @@ impl<D: Decode> Follower<D> {
         let connection = self.post.connection.clone();
         let asked = connection.asked("watch", self.what.as_str());
         let path = self.watch_path(version);
-        let mut reader = match connection.read(&asked, &path, self.decoder.accept(), OPENING).await {
+        let mut reader = match connection.read(&asked, &path, self.decoder.accept()).await {
             Ok(reader) => reader,
             Err(SourceError::Conflict { .. }) => return Ok(Ok(Watched::Expired)),
             Err(error) => return Ok(Err(error)),
         };
+        let silence = self.waits().silence;
         let open = connection.count_watch();
         self.post.send(Update::Alive).await?;
         let mut lines = Lines::default();
         let ended = loop {
             let came = tokio::select! {
-                came = reader.next(SILENCE) => came,
+                came = reader.next(silence) => came,
                 () = self.post.mail.closed() => return Err(Unwanted),
             };
             // What is cut is opened again at once; an error is worth a word only if that fails too.
             let Ok(Some(bytes)) = came else { break Ok(Watched::Ended) };
             lines.push(&bytes);
-            let over = gather(&mut reader, &mut lines).await;
+            let over = gather(&mut reader, &mut lines, silence).await;
             let mut batch = Batch::default();
             let stop = loop {
                 let Some(line) = lines.next() else { break None };
@@ -364,6 +349,10 @@ impl<D: Decode> Follower<D> {
         Ok(ended)
     }
 
+    fn waits(&self) -> &Waits {
+        self.post.connection.waits()
+    }
+
     fn page_path(&self, token: &str) -> String {
         let Query { labels, fields, .. } = &self.post.query;
         let limit = PAGE.to_string();
@@ -378,7 +367,7 @@ impl<D: Decode> Follower<D> {
 
     fn watch_path(&self, version: &str) -> String {
         let Query { labels, fields, .. } = &self.post.query;
-        let seconds = WATCH.to_string();
+        let seconds = self.waits().watch.as_secs().to_string();
         let query = query_string(&[
             ("watch", "1"),
             ("resourceVersion", version),
@@ -392,13 +381,13 @@ impl<D: Decode> Follower<D> {
 }
 
 /// Takes what comes within a moment, so that a burst becomes one piece of mail; tells whether the stream is over.
-async fn gather(reader: &mut Reader, lines: &mut Lines) -> bool {
+async fn gather(reader: &mut Reader, lines: &mut Lines, silence: Duration) -> bool {
     let moment = tokio::time::sleep(GATHERING);
     tokio::pin!(moment);
     while lines.count() < BATCH && !lines.is_too_long() {
         tokio::select! {
             biased;
-            came = reader.next(SILENCE) => match came {
+            came = reader.next(silence) => match came {
                 Ok(Some(bytes)) => lines.push(&bytes),
                 Ok(None) | Err(_) => return true,
             },

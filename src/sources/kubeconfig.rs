@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
@@ -14,9 +13,6 @@ use crate::identity::Context;
 
 /// The name of the context that stands for the service account of the pod.
 const IN_CLUSTER: &str = "in-cluster";
-
-/// How long a TCP and TLS connection may take to come up.
-const CONNECT: Duration = Duration::from_secs(10);
 
 /// Why there is nothing to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -226,7 +222,6 @@ impl Contexts {
             }
             None => kube::Config::incluster_env().map_err(|error| incomplete(causes(&error)))?,
         };
-        config.connect_timeout = Some(CONNECT);
         // A refusal by a disruption budget is a 429: retried by the client it takes minutes to surface, and a
         // mutation must not be sent twice in any case. What may be tried again is tried again where it is known.
         config.default_retry = false;

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use http::{Method, Request, header};
 use hyper::body::Bytes;
@@ -22,17 +21,30 @@ use super::discovery::Served;
 use super::kubeconfig::{ConnectError, Contexts, Entry, causes};
 use super::parts::Reach;
 use super::reader::Reader;
+use super::waits::Waits;
 use crate::clock::Clock;
 use crate::identity::{Context, Text};
-
-/// How long a server may take to begin an answer; a list of 500 large objects takes seconds on a busy one.
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// How long before its end a credential is replaced.
 const EARLY: SignedDuration = SignedDuration::from_secs(60);
 
-/// How soon after one renewal of the credential another one is tried.
-const RENEWAL: SignedDuration = SignedDuration::from_secs(10);
+/// What a connection is given besides the context.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The clock.
+    pub clock: Clock,
+    /// Namespaces that configuration names for users who may not list them.
+    pub namespaces: Vec<Text>,
+    /// The bounds of its waits.
+    pub waits: Waits,
+}
+
+impl Setup {
+    /// The system's clock, no named namespaces and the ordinary waits.
+    pub fn ordinary() -> Self {
+        Self { clock: Clock::system(), namespaces: Vec::new(), waits: Waits::default() }
+    }
+}
 
 /// How the connection stands, for the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,15 +114,13 @@ struct Inner {
     entry: Entry,
     contexts: Contexts,
     place: Text,
-    clock: Clock,
+    setup: Setup,
     // Tasks share the client and replace it when the credential expires: a watch channel hands the newest to
     // everybody, and the mutex lets one of them do the replacing.
     session: watch::Sender<Session>,
     renewal: Mutex<Renewal>,
     standing: watch::Sender<Standing>,
     counters: Counters,
-    /// Namespaces that configuration names, for users who may not list them.
-    namespaces: Vec<Text>,
     reviews: Mutex<Reviews>,
     reach: Mutex<Reach>,
     served: Mutex<Option<Arc<Served>>>,
@@ -124,25 +134,17 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     /// Prepares the connection to a context: reads its files and runs its credential plugin, and sends nothing yet.
-    ///
-    /// `namespaces` are those that configuration names for users who may not list them.
-    pub async fn open(
-        contexts: Contexts,
-        entry: Entry,
-        namespaces: Vec<Text>,
-        clock: Clock,
-    ) -> Result<Self, ConnectError> {
-        let (session, place) = session_at(&contexts, &entry, 0).await?;
+    pub async fn open(contexts: Contexts, entry: Entry, setup: Setup) -> Result<Self, ConnectError> {
+        let (session, place) = session_at(&contexts, &entry, &setup.waits, 0).await?;
         Ok(Self(Arc::new(Inner {
             entry,
             contexts,
             place,
-            clock,
+            setup,
             session: watch::Sender::new(session),
             renewal: Mutex::default(),
             standing: watch::Sender::new(Standing::New),
             counters: Counters::default(),
-            namespaces,
             reviews: Mutex::default(),
             reach: Mutex::default(),
             served: Mutex::default(),
@@ -184,7 +186,7 @@ impl Connection {
     }
 
     pub(super) fn namespaces(&self) -> &[Text] {
-        &self.0.namespaces
+        &self.0.setup.namespaces
     }
 
     pub(super) fn reach(&self) -> &Mutex<Reach> {
@@ -200,7 +202,11 @@ impl Connection {
     }
 
     pub(super) fn now(&self) -> Timestamp {
-        self.0.clock.now()
+        self.0.setup.clock.now()
+    }
+
+    pub(super) fn waits(&self) -> &Waits {
+        &self.0.setup.waits
     }
 
     pub(super) fn asked(&self, verb: &'static str, what: impl Into<String>) -> Asked {
@@ -223,20 +229,14 @@ impl Connection {
 
     /// Asks for something and returns the whole body of the answer.
     pub(super) async fn get(&self, asked: &Asked, path: &str, accept: &str) -> Result<Bytes, SourceError> {
-        let reader = self.read(asked, path, accept, ANSWER).await?;
+        let reader = self.read(asked, path, accept).await?;
         reader.whole().await
     }
 
     /// Asks for something and returns the body as it arrives.
     ///
     /// Where the credential is refused it is replaced and the question asked once more: a read can be.
-    pub(super) async fn read(
-        &self,
-        asked: &Asked,
-        path: &str,
-        accept: &str,
-        patience: Duration,
-    ) -> Result<Reader, SourceError> {
+    pub(super) async fn read(&self, asked: &Asked, path: &str, accept: &str) -> Result<Reader, SourceError> {
         let build = || {
             let mut request = Request::get(path).header(header::ACCEPT, accept);
             // From 1.37 on a watch is compressed event by event, which the decoder under kube's client takes for
@@ -247,10 +247,10 @@ impl Connection {
             request.body(Vec::new())
         };
         let session = self.session().await?;
-        match self.send_with(&session, asked, build(), patience).await {
+        match self.send_with(&session, asked, build()).await {
             Err(SourceError::Unauthenticated { .. }) => {
                 let session = self.renew(session.turn).await?;
-                self.send_with(&session, asked, build(), patience).await
+                self.send_with(&session, asked, build()).await
             }
             answer => answer,
         }
@@ -265,10 +265,10 @@ impl Connection {
                 .body(body.to_vec())
         };
         let session = self.session().await?;
-        let reader = match self.send_with(&session, asked, build(), ANSWER).await {
+        let reader = match self.send_with(&session, asked, build()).await {
             Err(SourceError::Unauthenticated { .. }) => {
                 let session = self.renew(session.turn).await?;
-                self.send_with(&session, asked, build(), ANSWER).await?
+                self.send_with(&session, asked, build()).await?
             }
             answer => answer?,
         };
@@ -291,7 +291,7 @@ impl Connection {
             .header(header::ACCEPT, "application/json")
             .header(header::CONTENT_TYPE, content_type)
             .body(body);
-        match self.send_with(&session, asked, request, ANSWER).await {
+        match self.send_with(&session, asked, request).await {
             Ok(reader) => {
                 let warnings = reader.warnings();
                 Ok((warnings, reader.whole().await?))
@@ -311,11 +311,10 @@ impl Connection {
         session: &Session,
         asked: &Asked,
         request: http::Result<Request<Vec<u8>>>,
-        patience: Duration,
     ) -> Result<Reader, SourceError> {
         let counters = &self.0.counters;
         counters.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = self.exchange(session, asked, request, patience).await;
+        let answer = self.exchange(session, asked, request).await;
         match &answer {
             Ok(_) => self.stand(Standing::Answered),
             Err(error) => {
@@ -340,12 +339,12 @@ impl Connection {
         session: &Session,
         asked: &Asked,
         request: http::Result<Request<Vec<u8>>>,
-        patience: Duration,
     ) -> Result<Reader, SourceError> {
         let request = request.map_err(|error| SourceError::Invalid {
             what: asked.what.clone(),
             reason: format!("the request cannot be written: {error}"),
         })?;
+        let patience = self.waits().answer;
         let sent = session.client.send(request.map(Body::from));
         let answer = match tokio::time::timeout(patience, sent).await {
             Ok(Ok(answer)) => answer,
@@ -399,7 +398,10 @@ impl Connection {
             what: format!("the Kubernetes API at {}", inner.place),
             reason,
         };
-        let recent = renewal.at.and_then(|at| at.checked_add(RENEWAL).ok()).is_some_and(|until| until > now);
+        let recent = renewal
+            .at
+            .and_then(|at| at.checked_add(self.waits().renewal).ok())
+            .is_some_and(|until| until > now);
         if recent {
             return Err(refused(match &renewal.failed {
                 Some(error) => error.to_string(),
@@ -412,7 +414,7 @@ impl Connection {
         let made = async {
             let contexts = inner.contexts.reload()?;
             let entry = contexts.choose(Some(inner.entry.context.as_str()))?;
-            session_at(&contexts, &entry, turn + 1).await
+            session_at(&contexts, &entry, self.waits(), turn + 1).await
         };
         match made.await {
             Ok((session, _)) => {
@@ -440,8 +442,14 @@ impl Drop for OpenWatch {
     }
 }
 
-async fn session_at(contexts: &Contexts, entry: &Entry, turn: u64) -> Result<(Session, Text), ConnectError> {
+async fn session_at(
+    contexts: &Contexts,
+    entry: &Entry,
+    waits: &Waits,
+    turn: u64,
+) -> Result<(Session, Text), ConnectError> {
     let mut config = contexts.config(entry).await?;
+    config.connect_timeout = Some(waits.connect);
     let place = Text::from(place(&config.cluster_url));
     let expires = credential::fill_in(&mut config.auth_info).await?;
     let client = kube::Client::try_from(config).map_err(|error| ConnectError::Incomplete {

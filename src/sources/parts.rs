@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -23,12 +22,6 @@ use crate::store::{Envelope, Hidden, Query, Update};
 
 /// How long what is permitted is believed.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(1);
-
-/// How often it is looked whether more is permitted by now, or less.
-const LOOK_AGAIN: Duration = Duration::from_mins(5);
-
-/// How long to wait where nothing is permitted.
-const NOTHING: Duration = Duration::from_mins(1);
 
 /// How many namespaces a list is put together from: each costs a connection for its watch.
 const MOST: usize = 50;
@@ -203,7 +196,7 @@ pub(super) async fn keep<D: Decode>(
             Ok(permitted) if !permitted.namespaces.is_empty() => {
                 split(&post, version, &decoder, permitted).await?;
             }
-            _ => post.rest(denied, NOTHING).await?,
+            _ => post.rest(denied, post.connection.waits().patient).await?,
         }
     }
 }
@@ -234,7 +227,7 @@ async fn split<D: Decode>(
                     // A part does not end by itself; were it to, the others go on.
                     Some(Ok(_)) | None => return Ok(()),
                 },
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(post.connection.waits().look_again) => {}
             }
             let everywhere = Access { namespace: None, ..list_in(resource, &Text::from("")) };
             if post.connection.can(&everywhere).await.is_ok_and(|verdict| verdict.allowed) {

@@ -13,9 +13,6 @@ use super::answer::{Asked, unreachable};
 use super::kubeconfig::causes;
 use super::kubernetes::Connection;
 
-/// How long an answer that has begun may stand still.
-const STALL: Duration = Duration::from_secs(30);
-
 /// How much of the body of a refusal is read.
 const BEGINNING: usize = 64 * 1024;
 
@@ -67,15 +64,16 @@ impl Reader {
     /// Reads the rest of the body.
     pub(super) async fn whole(mut self) -> Result<Bytes, SourceError> {
         // Most answers are one piece, which need not be copied.
-        let Some(first) = self.next(STALL).await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.next(STALL).await? else { return Ok(first) };
+        let stall = self.connection.waits().stall;
+        let Some(first) = self.next(stall).await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.next(stall).await? else { return Ok(first) };
         let known = self.headers.get(http::header::CONTENT_LENGTH);
         let known = known.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
         let mut all = Vec::with_capacity(known.clamp(first.len() + second.len(), LIMIT));
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
         drop((first, second));
-        while let Some(bytes) = self.next(STALL).await? {
+        while let Some(bytes) = self.next(stall).await? {
             if all.len() + bytes.len() > LIMIT {
                 return Err(SourceError::Garbled {
                     what: format!("{} {}", self.asked.verb, self.asked.what),
@@ -89,9 +87,10 @@ impl Reader {
 
     /// Reads the beginning of the body of a refusal, or as much of it as comes.
     pub(super) async fn beginning(mut self) -> Vec<u8> {
+        let stall = self.connection.waits().stall;
         let mut all = Vec::new();
         while all.len() < BEGINNING {
-            match self.next(STALL).await {
+            match self.next(stall).await {
                 Ok(Some(bytes)) => all.extend_from_slice(&bytes),
                 Ok(None) | Err(_) => break,
             }
