@@ -197,10 +197,10 @@ impl Store {
             self.late += 1;
             return false;
         }
-        let Some(shelf) = self.shelves.get_mut(&query) else { return false };
         // A number is taken also where nothing changes: gaps cost nothing.
         self.revision += 1;
-        shelf.apply(part, at, update, self.revision)
+        let revision = self.revision;
+        self.shelves.get_mut(&query).is_some_and(|shelf| shelf.apply(part, at, update, revision))
     }
 
     /// Returns the kept list of a query, if it was ever subscribed to and not forgotten.

@@ -14,7 +14,7 @@ use crate::gate::Access;
 use crate::identity::{Resource, Text};
 use crate::sources::SourceError;
 use crate::sources::kubeconfig::{Contexts, Places};
-use crate::sources::kubernetes::Connection;
+use crate::sources::kubernetes::{Connection, Setup};
 
 /// How many reviews are asked at once: a handful of questions should not look like a flood.
 const AT_ONCE: usize = 4;
@@ -74,7 +74,7 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
                     detail: format!("{} ({}), {may}{typed}", entry.context, standing.environment.word()),
                 });
                 let namespaces = standing.namespaces.iter().map(|name| Text::from(name.as_str())).collect();
-                match Connection::open(contexts, entry, namespaces, desk.clock.clone()).await {
+                match Connection::open(contexts, entry, Setup::new(desk.clock.clone(), namespaces)).await {
                     Ok(connection) => cluster(&connection, scope.namespace.as_deref(), &mut findings).await,
                     Err(error) => findings.push(broken("credential", &error.to_string())),
                 }

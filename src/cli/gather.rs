@@ -16,7 +16,7 @@ use crate::identity::Text;
 use crate::kinds::Kinds;
 use crate::sources::SourceError;
 use crate::sources::kubeconfig::{Contexts, Places};
-use crate::sources::kubernetes::Connection;
+use crate::sources::kubernetes::{Connection, Setup};
 use crate::store::{Query, Stage, Store};
 
 /// How long a command waits for its lists; 100,000 pods take less on a slow link.
@@ -33,7 +33,7 @@ pub async fn connect(desk: &Desk<'_>, scope: &Scope) -> Result<Connection> {
         contexts.choose(scope.context.as_deref()).map_err(|error| Usage::report(error.to_string()))?;
     let standing = desk.config.standing(entry.context.as_str());
     let namespaces = standing.namespaces.iter().map(|name| Text::from(name.as_str())).collect();
-    Ok(Connection::open(contexts, entry, namespaces, desk.clock.clone()).await?)
+    Ok(Connection::open(contexts, entry, Setup::new(desk.clock.clone(), namespaces)).await?)
 }
 
 /// Fills a store with the lists of `queries`; the first is the one that must succeed.

@@ -136,8 +136,7 @@ fn told(
             reason: "the server has no such API: its CRD is not installed".into(),
         },
         StatusCode::NOT_FOUND => SourceError::Missing { what, reason },
-        StatusCode::CONFLICT => SourceError::Conflict { what, reason },
-        StatusCode::GONE => SourceError::Conflict { what, reason },
+        StatusCode::CONFLICT | StatusCode::GONE => SourceError::Conflict { what, reason },
         StatusCode::BAD_REQUEST
         | StatusCode::METHOD_NOT_ALLOWED
         | StatusCode::NOT_ACCEPTABLE

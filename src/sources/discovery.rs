@@ -134,7 +134,8 @@ struct GroupName {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Version {
-    version: String,
+    #[serde(rename = "version")]
+    name: String,
     resources: Vec<Type>,
     /// `Stale` where the server could not reach an aggregated API.
     freshness: String,
@@ -302,7 +303,7 @@ fn from_aggregated(groups: impl Iterator<Item = Group>) -> Served {
             for one in version.resources {
                 types.push(ServedType {
                     resource: Resource { group: name.clone(), plural: Text::from(one.resource) },
-                    version: Text::from(version.version.as_str()),
+                    version: Text::from(version.name.as_str()),
                     kind: Text::from(one.response_kind.unwrap_or_default().kind),
                     singular: Text::from(one.singular_resource),
                     short_names: texts(one.short_names),

@@ -244,21 +244,20 @@ impl<D: Decode> Follower<D> {
         loop {
             let token = token(&body).unwrap_or_default();
             let twin = self.decoder.twin();
-            let decoder = std::mem::replace(&mut self.decoder, twin);
+            let mut lent = std::mem::replace(&mut self.decoder, twin);
             let decoding = tokio::task::spawn_blocking(move || {
-                let mut decoder = decoder;
-                let page = decoder.page(&body);
-                (decoder, page)
+                let page = lent.page(&body);
+                (lent, page)
             });
             // The next page is on its way while this one is decoded.
-            let (decoded, next) = if token.is_empty() {
+            let (outcome, next) = if token.is_empty() {
                 (decoding.await, None)
             } else {
                 let path = self.page_path(&token);
-                let (decoded, next) = tokio::join!(decoding, connection.get(&asked, &path, accept));
-                (decoded, Some(next))
+                let (outcome, next) = tokio::join!(decoding, connection.get(&asked, &path, accept));
+                (outcome, Some(next))
             };
-            let page = match decoded {
+            let page = match outcome {
                 Ok((decoder, page)) => {
                     self.decoder = decoder;
                     page.map_err(|garbled| garbled.reason)
@@ -475,7 +474,7 @@ impl Lines {
             self.at = 0;
         }
         self.bytes.extend_from_slice(bytes);
-        self.ends += bytes.iter().filter(|byte| **byte == b'\n').count();
+        self.ends += bytes.split(|byte| *byte == b'\n').count() - 1;
     }
 
     /// Returns how many whole lines there are.

@@ -40,9 +40,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The system's clock, no named namespaces and the ordinary waits.
-    pub fn ordinary() -> Self {
-        Self { clock: Clock::system(), namespaces: Vec::new(), waits: Waits::default() }
+    /// A clock, the namespaces that configuration names, and the ordinary waits.
+    pub fn new(clock: Clock, namespaces: Vec<Text>) -> Self {
+        Self { clock, namespaces, waits: Waits::default() }
     }
 }
 

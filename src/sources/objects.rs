@@ -160,13 +160,13 @@ impl Connection {
         permit: &Permit,
         object: &ObjectRef,
         subresource: &str,
-        patch: Patch,
+        form: Patch,
         body: &Value,
     ) -> Result<Written, SourceError> {
         let asked = self.asked("patch", object.to_string());
         covered(permit, object, &asked)?;
         let path = self.path(object, subresource).await?;
-        self.send(&asked, Method::PATCH, &path, patch.content_type(), body).await
+        self.send(&asked, Method::PATCH, &path, form.content_type(), body).await
     }
 
     /// Deletes an object with these `DeleteOptions`; the UID that the permit was given for is added as a

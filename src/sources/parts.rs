@@ -157,8 +157,8 @@ impl Connection {
 
     /// Returns the namespaces that are worth a try where not even their names may be listed.
     fn guesses(&self) -> Vec<Text> {
-        let named = self.entry().namespace.as_deref().map(Text::from);
-        let mut names: Vec<Text> = self.namespaces().iter().cloned().chain(named).collect();
+        let current = self.entry().namespace.as_deref().map(Text::from);
+        let mut names: Vec<Text> = self.namespaces().iter().cloned().chain(current).collect();
         if names.is_empty() {
             names.push(Text::from("default"));
         }

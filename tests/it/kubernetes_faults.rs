@@ -536,11 +536,13 @@ async fn an_answer_about_a_right_is_asked_for_once_a_minute() {
 }
 
 async fn reconnect(path: &std::path::Path) -> Connection {
+    use crate::fault_server::brisk;
+    use opsdeck::clock::Clock;
     use opsdeck::sources::{Contexts, Places, Setup};
     let places = Places { flag: Some(path.to_owned()), ..Places::default() };
     let contexts = Contexts::load(&places).unwrap();
     let entry = contexts.choose(None).unwrap();
-    let setup = Setup { waits: crate::fault_server::brisk(), ..Setup::ordinary() };
+    let setup = Setup { clock: Clock::system(), namespaces: Vec::new(), waits: brisk() };
     Connection::open(contexts, entry, setup).await.unwrap()
 }
 
