@@ -19,12 +19,12 @@ use super::platform::StartError;
 
 /// First line of a kubeconfig that the platform wrote; a file without it is somebody else's.
 pub const MARK: &str = "# written by opsdeck demo; gone when it ends";
-/// Context of the user who may do everything.
-pub const ADMIN_CONTEXT: &str = "opsdeck-demo";
+/// Context of the user who may do everything; its name makes it production, where names must be typed.
+pub const ADMIN_CONTEXT: &str = "demo-prod-eu-1";
 /// Context of the user who may read two tenants.
-pub const RESTRICTED_CONTEXT: &str = "opsdeck-demo-restricted";
+pub const RESTRICTED_CONTEXT: &str = "demo-prod-eu-1-restricted";
 /// Name of the cluster in the kubeconfig.
-pub const CLUSTER: &str = "demo-eu-1";
+pub const CLUSTER: &str = "prod-eu-1";
 
 /// Certificates and tokens of one start.
 pub struct Credentials {
