@@ -386,3 +386,6 @@ impl Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,233 @@
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::application::{App, HELD};
+use super::*;
+use crate::audit::{Audit, Event, Record};
+use crate::clock::Clock;
+use crate::gate::Rules;
+use crate::identity::Context;
+
+mod cluster;
+mod gate;
+mod planning;
+mod running;
+
+use cluster::{Cluster, Fault, object};
+
+/// Everything that one test needs.
+struct Bench {
+    cluster: Cluster,
+    desk: Desk<Cluster>,
+    gate: Gate,
+    _state: TempDir,
+}
+
+fn noon() -> Timestamp {
+    "2026-01-05T12:00:00Z".parse().unwrap()
+}
+
+fn rules() -> Rules {
+    Rules { context: Context::new("test"), environment: "dev".to_owned(), protected: false, readonly: None }
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::under(rules())
+    }
+
+    fn under(rules: Rules) -> Self {
+        let state = TempDir::new().unwrap();
+        let cluster = Cluster::default();
+        let desk = Desk {
+            remote: cluster.clone(),
+            rules: rules.clone(),
+            clock: Clock::manual(noon()),
+            audit: Audit::at(state.path().join("audit.jsonl")),
+            local_user: "alice on laptop".to_owned(),
+            pace: Pace {
+                look: Duration::from_millis(1),
+                retry: Duration::from_millis(1),
+                target: Duration::from_mins(2),
+                limit: Duration::from_millis(500),
+            },
+        };
+        Self { cluster, desk, gate: Gate::new(rules), _state: state }
+    }
+
+    async fn request(&self, verb: Verb, object: &ObjectRef, options: Options) -> Request {
+        let target = resolve(&self.desk, object).await.unwrap();
+        Request {
+            verb,
+            targets: vec![target],
+            options,
+            reason: "INC-7".to_owned(),
+            tenant: Some("tenant-2".to_owned()),
+        }
+    }
+
+    async fn plan(&self, verb: Verb, object: &ObjectRef, options: Options) -> Plan {
+        let request = self.request(verb, object, options).await;
+        let (drafts, _kept) = mpsc::channel(64);
+        plan(&self.desk, request, &drafts).await
+    }
+
+    async fn run(&self, confirmed: Confirmed) -> Outcome {
+        let (progress, _kept) = mpsc::channel(64);
+        carry_out(&self.desk, confirmed, Follow::ToTheEnd, &progress, &CancellationToken::new()).await
+    }
+
+    /// Plans, says yes, and runs.
+    #[track_caller]
+    fn confirm(&mut self, plan: Plan) -> Confirmed {
+        confirm(&mut self.gate, plan, Answer::Yes, self.desk.clock.now()).unwrap()
+    }
+
+    async fn act(&mut self, verb: Verb, object: &ObjectRef, options: Options) -> Outcome {
+        let plan = self.plan(verb, object, options).await;
+        assert!(plan.can_run(), "{:#?}", plan.lines);
+        let confirmed = self.confirm(plan);
+        self.run(confirmed).await
+    }
+
+    fn records(&self) -> Vec<Record> {
+        self.desk.audit.verify().unwrap().unwrap();
+        self.desk.audit.read(None).unwrap().records
+    }
+}
+
+/// The Application of most tests.
+fn checkout() -> ObjectRef {
+    object("argoproj.io", "applications", "argocd", "checkout")
+}
+
+fn project() -> ObjectRef {
+    object("argoproj.io", "appprojects", "argocd", "tenant-2")
+}
+
+/// An Application with two deployments behind it, auto-sync on with prune and self-heal.
+fn application() -> Value {
+    let source = json!({ "repoURL": "https://git.example/tenants", "path": "tenant-2/checkout", "targetRevision": "main" });
+    json!({
+        "kind": "Application",
+        "spec": {
+            "project": "tenant-2",
+            "source": source,
+            "destination": { "server": "https://kubernetes.default.svc", "namespace": "tenant-2" },
+            "syncPolicy": { "automated": { "prune": true, "selfHeal": true }, "syncOptions": ["ServerSideApply=true"] },
+        },
+        "status": {
+            "sync": { "status": "Synced", "revision": "bbb" },
+            "health": { "status": "Degraded" },
+            "reconciledAt": "2026-01-05T11:58:00Z",
+            "history": [
+                { "id": 41, "revision": "aaa", "source": source, "deployedAt": "2026-01-05T10:00:00Z",
+                  "initiatedBy": { "username": "ci-bot" } },
+                { "id": 42, "revision": "bbb", "source": source, "deployedAt": "2026-01-05T11:49:00Z",
+                  "initiatedBy": { "automated": true } },
+            ],
+            "operationState": { "phase": "Succeeded", "startedAt": "2026-01-05T11:48:00Z", "syncResult": {
+                "revision": "bbb", "resources": [
+                    { "kind": "ConfigMap", "name": "checkout-env", "namespace": "tenant-2", "message": "configmap/checkout-env configured" },
+                    { "group": "batch", "kind": "Job", "name": "migrate-db", "hookType": "PreSync", "hookPhase": "Succeeded" } ] } },
+            "resources": [{ "group": "apps", "kind": "Deployment", "namespace": "tenant-2", "name": "checkout", "status": "Synced" }],
+        },
+    })
+}
+
+fn deployment() -> ObjectRef {
+    object("apps", "deployments", "tenant-2", "checkout")
+}
+
+fn template(tag: &str) -> Value {
+    json!({ "spec": { "containers": [{ "name": "app", "image": format!("registry.example/checkout:{tag}") }] } })
+}
+
+/// Puts the Application, its project and its workload there.
+async fn tenant(cluster: &Cluster, application: Value) {
+    cluster.put(&checkout(), application).await;
+    cluster.put(&project(), json!({ "spec": {} })).await;
+    cluster
+        .put(&deployment(), json!({
+            "metadata": { "uid": "d-1" },
+            "spec": { "replicas": 2, "template": template("1.8.0") },
+            "status": { "observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2 },
+        }))
+        .await;
+    for (name, tag, created) in
+        [("checkout-a", "1.7.4", "2026-01-05T09:59:50Z"), ("checkout-b", "1.8.0", "2026-01-05T11:48:30Z")]
+    {
+        let set = object("apps", "replicasets", "tenant-2", name);
+        let owners = json!([{ "kind": "Deployment", "name": "checkout", "uid": "d-1", "controller": true }]);
+        cluster
+            .put(
+                &set,
+                json!({
+                    "metadata": { "creationTimestamp": created, "ownerReferences": owners },
+                    "spec": { "template": template(tag) },
+                }),
+            )
+            .await;
+    }
+}
+
+fn back_to_41() -> Options {
+    Options { history_id: Some(41), ..Options::default() }
+}
+
+/// One object for every verb, in the state in which the verb makes sense.
+async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
+    match verb {
+        Verb::Refresh | Verb::HardRefresh | Verb::Sync | Verb::HoldAutosync => {
+            tenant(cluster, application()).await;
+            (checkout(), Options::default())
+        }
+        Verb::Rollback => {
+            tenant(cluster, application()).await;
+            (checkout(), back_to_41())
+        }
+        Verb::Terminate => {
+            let mut running = application();
+            running["operation"] = json!({ "sync": {} });
+            running["status"]["operationState"] =
+                json!({ "phase": "Running", "startedAt": "2026-01-05T11:59:00Z" });
+            tenant(cluster, running).await;
+            (checkout(), Options::default())
+        }
+        Verb::ReleaseAutosync => {
+            let mut held = application();
+            held["spec"]["syncPolicy"]["automated"]["enabled"] = json!(false);
+            tenant(cluster, held).await;
+            (checkout(), Options::default())
+        }
+        Verb::DeletePod => {
+            let pod = object("", "pods", "tenant-2", "checkout-b-1");
+            cluster.put(&pod, json!({ "spec": { "nodeName": "n-1" } })).await;
+            (pod, Options::default())
+        }
+        Verb::Restart => {
+            tenant(cluster, application()).await;
+            (deployment(), Options::default())
+        }
+        Verb::Cordon | Verb::Uncordon => {
+            let node = object("", "nodes", "", "n-1");
+            let spec = if verb == Verb::Uncordon { json!({ "unschedulable": true }) } else { json!({}) };
+            cluster.put(&node, json!({ "spec": spec })).await;
+            (node, Options::default())
+        }
+    }
+}
+
+#[track_caller]
+fn assert_line(plan: &Plan, mark: Mark, part: &str) {
+    assert!(
+        plan.lines.iter().any(|line| line.mark == mark && line.text.contains(part)),
+        "no {mark:?} with {part:?} in {:#?}",
+        plan.lines
+    );
+}

@@ -1,0 +1,268 @@
+//! A cluster for the moments that a real one does not offer on demand: an answer that is lost, an object that
+//! is replaced between question and write, somebody who writes first.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::actions::Remote;
+use crate::gate::{Access, Permit, Witness};
+use crate::identity::{Context, ObjectRef, Resource};
+use crate::sources::SourceError;
+use crate::sources::objects::Written;
+
+/// What happens to the next write.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// It is applied, and the answer is lost.
+    AnswerLost,
+    /// It never arrives.
+    NotSent,
+    /// Somebody merges this into the object just before.
+    Overtaken(Value),
+    /// Nothing.
+    Fine,
+    /// The server refuses it.
+    Invalid,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    objects: BTreeMap<String, Value>,
+    version: u64,
+    faults: VecDeque<Fault>,
+    denied: BTreeSet<String>,
+    writes: Vec<Value>,
+    /// Whether the definition of Applications is older than `automated.enabled`.
+    old: bool,
+    /// Whether a controller works on operations; each look moves it one step.
+    controlled: bool,
+    /// How the controller ends operations.
+    ending: String,
+}
+
+/// The cluster.
+#[derive(Debug, Clone, Default)]
+pub struct Cluster(Arc<Mutex<Inside>>);
+
+/// Names an object in the context `test`.
+pub fn object(group: &str, plural: &str, namespace: &str, name: &str) -> ObjectRef {
+    ObjectRef {
+        context: Context::new("test"),
+        resource: Resource::new(group, plural),
+        namespace: (!namespace.is_empty()).then(|| namespace.into()),
+        name: name.into(),
+    }
+}
+
+fn key(object: &ObjectRef) -> String {
+    object.to_string()
+}
+
+impl Inside {
+    fn put(&mut self, object: &ObjectRef, mut document: Value) {
+        self.version += 1;
+        let version = self.version.to_string();
+        let uid = format!("uid-{}-{version}", object.name);
+        let mut metadata = json!({ "name": &*object.name, "uid": uid, "generation": 1 });
+        if let Some(namespace) = &object.namespace {
+            metadata["namespace"] = json!(**namespace);
+        }
+        if let Some(given) = document.get("metadata") {
+            json_patch::merge(&mut metadata, given);
+        }
+        metadata["resourceVersion"] = json!(version);
+        document["metadata"] = metadata;
+        self.objects.insert(key(object), document);
+    }
+
+    fn merge(&mut self, object: &ObjectRef, patch: &Value) {
+        self.version += 1;
+        let version = self.version.to_string();
+        let old = self.old;
+        let Some(stored) = self.objects.get_mut(&key(object)) else { return };
+        json_patch::merge(stored, patch);
+        if old && let Some(automated) = stored.pointer_mut("/spec/syncPolicy/automated") {
+            automated.as_object_mut().map(|fields| fields.remove("enabled"));
+        }
+        stored["metadata"]["resourceVersion"] = json!(version);
+    }
+
+    /// Moves the Argo CD controller one step on an Application.
+    fn control(&mut self, object: &ObjectRef) {
+        if !self.controlled || &*object.resource.plural != "applications" {
+            return;
+        }
+        let Some(app) = self.objects.get(&key(object)) else { return };
+        let phase = app.pointer("/status/operationState/phase").and_then(Value::as_str).unwrap_or("");
+        let operation = app.get("operation").cloned().filter(|operation| !operation.is_null());
+        let patch = match (operation, phase) {
+            (_, "Terminating") => json!({ "operation": null, "status": { "operationState": {
+                "phase": "Failed", "message": "Operation terminated" } } }),
+            (Some(operation), "") => json!({ "status": { "operationState": {
+                "operation": operation, "phase": "Running", "message": "waiting", "startedAt": "2026-01-05T12:00:01Z" } } }),
+            // An operation of somebody else runs for ever.
+            (Some(operation), "Running") if operation.get("info").is_some() => {
+                let revision = operation.pointer("/sync/revision").cloned().unwrap_or_else(|| json!("bbb"));
+                let ending = if self.ending.is_empty() { "Succeeded" } else { &self.ending };
+                json!({ "operation": null, "status": {
+                    "operationState": { "phase": ending, "message": "done", "syncResult": { "revision": revision } },
+                    "sync": { "status": "Synced" }, "health": { "status": "Healthy" } } })
+            }
+            _ if app.pointer("/metadata/annotations/argocd.argoproj.io~1refresh").is_some() => {
+                json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": null } } })
+            }
+            _ => return,
+        };
+        self.merge(object, &patch);
+    }
+}
+
+impl Cluster {
+    /// Puts an object there, with a new UID: also in the place of one of that name.
+    pub async fn put(&self, object: &ObjectRef, document: Value) {
+        self.0.lock().await.put(object, document);
+    }
+
+    /// Changes an object as somebody else would.
+    pub async fn change(&self, object: &ObjectRef, patch: Value) {
+        self.0.lock().await.merge(object, &patch);
+    }
+
+    /// Takes an object away.
+    pub async fn remove(&self, object: &ObjectRef) {
+        self.0.lock().await.objects.remove(&key(object));
+    }
+
+    /// Returns an object as it is.
+    pub async fn get(&self, object: &ObjectRef) -> Option<Value> {
+        self.0.lock().await.objects.get(&key(object)).cloned()
+    }
+
+    /// Decides what happens to the next writes.
+    pub async fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.0.lock().await.faults.extend(faults);
+    }
+
+    /// Takes a right away, such as `patch`.
+    pub async fn deny(&self, verb: &str) {
+        self.0.lock().await.denied.insert(verb.to_owned());
+    }
+
+    /// Makes the definition of Applications one before Argo CD 3.1.
+    pub async fn before_3_1(&self) {
+        self.0.lock().await.old = true;
+    }
+
+    /// Starts the Argo CD controller; operations end in the given phase.
+    pub async fn controller(&self, ending: &str) {
+        let mut inside = self.0.lock().await;
+        inside.controlled = true;
+        ending.clone_into(&mut inside.ending);
+    }
+
+    /// Returns the bodies of all writes that arrived.
+    pub async fn writes(&self) -> Vec<Value> {
+        self.0.lock().await.writes.clone()
+    }
+}
+
+impl Witness for Cluster {
+    async fn look(&self, object: &ObjectRef) -> Result<Option<Value>, String> {
+        let mut inside = self.0.lock().await;
+        inside.control(object);
+        Ok(inside.objects.get(&key(object)).cloned())
+    }
+
+    async fn may(&self, access: &Access) -> Result<Result<(), String>, String> {
+        let denied = self.0.lock().await.denied.contains(&access.verb);
+        Ok(if denied { Err("no RBAC policy matched".to_owned()) } else { Ok(()) })
+    }
+}
+
+fn lost() -> SourceError {
+    SourceError::Unreachable {
+        what: "the Kubernetes API".to_owned(),
+        place: "https://127.0.0.1".to_owned(),
+        reason: "connection reset".to_owned(),
+    }
+}
+
+impl Remote for Cluster {
+    async fn list(
+        &self,
+        resource: &Resource,
+        namespace: Option<&str>,
+        _labels: &str,
+        _fields: &str,
+    ) -> Result<Vec<Value>, SourceError> {
+        let inside = self.0.lock().await;
+        let prefix = match namespace {
+            Some(namespace) => format!("{resource} {namespace}/"),
+            None => format!("{resource} "),
+        };
+        Ok(inside
+            .objects
+            .iter()
+            .filter(|(key, _)| key.starts_with(&prefix))
+            .map(|(_, o)| o.clone())
+            .collect())
+    }
+
+    async fn patch(&self, permit: &Permit, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let fault = inside.faults.pop_front();
+        match &fault {
+            Some(Fault::NotSent) => return Err(lost()),
+            Some(Fault::Overtaken(patch)) => inside.merge(object, patch),
+            Some(Fault::Invalid) => {
+                return Err(SourceError::Invalid { what: object.to_string(), reason: "no".to_owned() });
+            }
+            Some(Fault::AnswerLost | Fault::Fine) | None => {}
+        }
+        let version = inside
+            .objects
+            .get(&key(object))
+            .and_then(|stored| Some(stored.pointer("/metadata/resourceVersion")?.as_str()?.to_owned()));
+        if version.as_deref() != body.pointer("/metadata/resourceVersion").and_then(Value::as_str) {
+            return Err(SourceError::Conflict {
+                what: object.to_string(),
+                reason: "the object has been modified".to_owned(),
+            });
+        }
+        inside.writes.push(body.clone());
+        inside.merge(object, body);
+        if matches!(fault, Some(Fault::AnswerLost)) {
+            return Err(lost());
+        }
+        let object = inside.objects.get(&key(object)).cloned().unwrap();
+        Ok(Written { object, warnings: Vec::new() })
+    }
+
+    async fn delete(&self, permit: &Permit, object: &ObjectRef, options: &Value) -> Result<(), SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let Some(stored) = inside.objects.get(&key(object)) else {
+            return Err(SourceError::Missing { what: object.to_string(), reason: "gone".to_owned() });
+        };
+        if stored.pointer("/metadata/uid") != options.pointer("/preconditions/uid") {
+            return Err(SourceError::Conflict {
+                what: object.to_string(),
+                reason: "the UID in the precondition does not match".to_owned(),
+            });
+        }
+        inside.writes.push(options.clone());
+        inside.objects.remove(&key(object));
+        if matches!(inside.faults.pop_front(), Some(Fault::AnswerLost)) {
+            return Err(lost());
+        }
+        Ok(())
+    }
+
+    async fn who(&self) -> Result<String, SourceError> {
+        Ok("alice@example".to_owned())
+    }
+}
