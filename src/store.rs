@@ -30,6 +30,7 @@ mod shelf;
 mod tests;
 
 pub use feed::{Feed, Hidden, Stage};
+pub use links::Load;
 pub use shelf::{Shelf, Slot};
 
 /// One list that is kept: a type in a context, narrowed by selectors that the server evaluates.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::feed::{Feed, Garbage, Hidden, Stage};
-use super::links::Links;
+use super::links::{Links, Load};
 use super::{Change, Update};
 use crate::identity::Text;
 use crate::kinds::Object;
@@ -197,6 +197,16 @@ impl Shelf {
     /// Returns the objects that name an owner by its UID.
     pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
         self.links.owned_by(uid).iter().filter_map(|index| self.at(*index))
+    }
+
+    /// Returns the pods on a node.
+    pub fn on_node(&self, name: &str) -> impl Iterator<Item = &Arc<Object>> {
+        self.links.on_node(name).iter().filter_map(|index| self.at(*index))
+    }
+
+    /// Returns what the pods on a node ask for.
+    pub fn load_of(&self, node: &str) -> Load {
+        self.links.load_of(node)
     }
 
     pub(super) fn revive(&mut self) {

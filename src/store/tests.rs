@@ -396,6 +396,39 @@ fn owners_and_namespaces_lead_to_what_is_there() {
 }
 
 #[test]
+fn the_load_of_a_node_follows_its_pods() {
+    let kinds = crate::kinds::Kinds::new();
+    let kind = kinds.get(&Resource::new("", "pods")).unwrap();
+    let mut pool = crate::kinds::Pool::default();
+    let mut on = |name: &str, version: u32, node: &str, cpu: u32, phase: &str| {
+        let json = serde_json::json!({
+            "metadata": { "namespace": "a", "name": name, "uid": name, "resourceVersion": version.to_string() },
+            "spec": {
+                "nodeName": node,
+                "containers": [{
+                    "name": "main", "image": "x",
+                    "resources": { "requests": { "cpu": format!("{cpu}m"), "memory": "1Mi" } },
+                }],
+            },
+            "status": { "phase": phase },
+        });
+        Arc::new(kind.decode(json.to_string().as_bytes(), &mut pool).unwrap())
+    };
+    let mut desk = Desk::new();
+    desk.list(&[on("one", 1, "n1", 100, "Running"), on("two", 1, "n1", 250, "Running")]);
+    let mib = 1024 * 1024;
+    assert_eq!(desk.shelf().load_of("n1"), Load { pods: 2, cpu: 350, memory: 2 * mib });
+    // One is finished, and one is resized in place.
+    desk.put(on("one", 2, "n1", 100, "Succeeded"));
+    desk.put(on("two", 2, "n1", 500, "Running"));
+    assert_eq!(desk.shelf().load_of("n1"), Load { pods: 1, cpu: 500, memory: mib });
+    assert_eq!(desk.shelf().on_node("n1").count(), 2);
+    desk.list(&[on("two", 3, "n2", 500, "Running")]);
+    assert_eq!(desk.shelf().load_of("n1"), Load::default());
+    assert_eq!(desk.shelf().load_of("n2").cpu, 500);
+}
+
+#[test]
 fn contexts_live_side_by_side() {
     let mut store = Store::default();
     let resource = Resource::new("", "pods");
