@@ -32,7 +32,7 @@ use crate::kinds::{Kinds, Lens, Tenancy};
 use crate::store::{Query, Store};
 use crate::theme::{Role, Theme};
 use crate::widgets::input::{self, Input};
-use crate::widgets::panel;
+use crate::widgets::{dialog, panel};
 
 /// All that a frame is drawn from.
 #[derive(Clone, Copy)]
@@ -47,6 +47,8 @@ pub struct Scene<'a> {
     pub tenancy: &'a Tenancy,
     /// What roles look like.
     pub theme: &'a Theme,
+    /// The rows of the table that is shown.
+    pub listing: Option<&'a table::Listing<'a>>,
     /// The zone in which times of day are written.
     pub zone: &'a TimeZone,
     /// The commands that apply here and now, the most useful first.
@@ -109,6 +111,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) -> Spots {
         Some(line) => input::draw(buffer, frame.status, scene.theme, line),
         None => head::status(buffer, frame.status, scene),
     }
+    if scene.state.overlay.is_some() {
+        dialog::dim(buffer, frame.body, scene.theme);
+    }
     match &scene.state.overlay {
         None => {}
         Some(Overlay::Palette(palette)) => palette::draw(buffer, frame.body, scene, palette, &mut spots),
@@ -140,8 +145,11 @@ impl Frame {
 
 fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
     match scene.state.views.last() {
-        None => {}
-        Some(View::Overview(_) | View::Application(_) | View::Table(_)) => {}
+        None | Some(View::Overview(_) | View::Application(_)) => {}
+        Some(View::Table(table)) => {
+            let none = table::Listing { total: 0, shown: 0, object: &|_| None };
+            table::draw(buffer, area, scene, table, scene.listing.unwrap_or(&none), spots);
+        }
         Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),
         Some(View::Logs(logs)) => logs::draw(buffer, area, scene, logs, spots),
         Some(View::Actions(view)) => actions::draw(buffer, area, scene, view, spots),

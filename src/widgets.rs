@@ -21,6 +21,13 @@ pub mod viewer;
 #[cfg(test)]
 mod tests;
 
+use ratatui::style::Style;
+
+/// Lays a style over that of a selected row: the row keeps its ground, the text its colour.
+pub fn over(base: Style, style: Style) -> Style {
+    Style { bg: base.bg.or(style.bg), ..base.patch(style) }
+}
+
 /// Returns the first row of a window of `height` rows out of `count` that has `row` in sight, as near to the
 /// top as that allows.
 pub fn first_visible(row: usize, count: usize, height: usize) -> usize {

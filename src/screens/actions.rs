@@ -13,14 +13,15 @@ use crate::human;
 use crate::theme::Role;
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::pen::Pen;
-use crate::widgets::{notice, panel};
+use crate::widgets::{notice, over, panel};
 
 /// Draws the list of actions above the steps of the selected one.
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport, spots: &mut Spots) {
     let (state, theme) = (scene.state, scene.theme);
     let count = state.running.len();
     let title = format!("Actions of this session  {count}");
-    let (list, rest) = panel::split_top(area, (count as u16).saturating_add(1).min(area.height / 3).max(2));
+    // One line for the title, and one of air below the list.
+    let (list, rest) = panel::split_top(area, (count as u16).saturating_add(2).min(area.height / 3).max(3));
     let body = panel::titled(buffer, list, theme, &title, &[], true);
     spots.put(body, Spot::Panel(0));
     spots.fits(0, body.height);
@@ -41,14 +42,14 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport,
         buffer.set_style(line, base);
         let (word, role) = standing(running);
         let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
-        pen.put(if here { glyphs.cursor } else { " " }, base.patch(theme.style(Role::Key))).gap(1);
+        pen.put(if here { glyphs.cursor } else { " " }, over(base, theme.style(Role::Key))).gap(1);
         let at = human::moment(running.started, state.now, scene.zone);
-        pen.put(&at, base.patch(theme.style(Role::Dim))).gap(1);
-        pen.put(glyphs.mark(role), base.patch(theme.style(role))).gap(1);
+        pen.put(&at, over(base, theme.style(Role::Dim))).gap(1);
+        pen.put(glyphs.mark(role), over(base, theme.style(role))).gap(1);
         pen.margin_right(1);
-        pen.put_right(word, base.patch(theme.style(role)));
+        pen.put_right(word, over(base, theme.style(role)));
         pen.margin_right(2);
-        pen.put(&running.plan.title, base.patch(theme.style(Role::Text)));
+        pen.put(&running.plan.title, over(base, theme.style(Role::Text)));
     }
     if let Some(running) = count.checked_sub(view.cursor + 1).and_then(|index| state.running.get(index)) {
         let shown = plan::Running {

@@ -8,9 +8,9 @@ use super::Scene;
 use crate::app::spot::{Spot, Spots};
 use crate::app::table::Chooser;
 use crate::theme::Role;
-use crate::widgets::dialog;
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::pen::Pen;
+use crate::widgets::{dialog, over};
 
 /// Draws the chooser over the table; `title` names a column by the kind's own number.
 pub fn draw(
@@ -37,7 +37,7 @@ pub fn draw(
         buffer.set_style(line, base);
         let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
         let role = if shown { Role::Text } else { Role::Dim };
-        pen.put(if shown { "[x] " } else { "[ ] " }, base.patch(theme.style(Role::Key)));
-        pen.put(&title(column), base.patch(theme.style(role)));
+        pen.put(if shown { "[x] " } else { "[ ] " }, over(base, theme.style(Role::Key)));
+        pen.put(&title(column), over(base, theme.style(role)));
     }
 }

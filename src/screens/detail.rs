@@ -15,7 +15,7 @@ use crate::theme::{Role, Theme};
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::pen::Pen;
 use crate::widgets::viewer::{self, Line};
-use crate::widgets::{fit, notice, panel};
+use crate::widgets::{fit, notice, over, panel};
 
 /// Draws the object in the tab that is open.
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail, spots: &mut Spots) {
@@ -157,12 +157,12 @@ fn entry(
     let base = if cursor { theme.style(Role::Selected) } else { Style::new() };
     if cursor {
         buffer.set_style(area, base);
-        buffer.set_stringn(area.x, area.y, glyphs.cursor, 1, base.patch(theme.style(Role::Key)));
+        buffer.set_stringn(area.x, area.y, glyphs.cursor, 1, over(base, theme.style(Role::Key)));
     }
     let names = area.x + 2 + name_width(area) + 1;
     let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
     pen.gap(2);
-    let style = |role: Role| base.patch(theme.style(role));
+    let style = |role: Role| over(base, theme.style(role));
     match entry {
         Entry::Heading(title) => {
             pen.put(title, style(Role::Title));

@@ -210,7 +210,7 @@ pub struct Running<'a> {
     pub now: Timestamp,
 }
 
-/// Draws an action with its steps, its clock and its verdict over `area`.
+/// Draws an action with its steps, its clock and its verdict at the top of `area`.
 pub fn progress(buffer: &mut Buffer, area: Rect, theme: &Theme, running: &Running<'_>) {
     let width = area.width.saturating_sub(2).min(WIDEST);
     let column = usize::from(width.saturating_sub(4)).max(1);
@@ -221,7 +221,7 @@ pub fn progress(buffer: &mut Buffer, area: Rect, theme: &Theme, running: &Runnin
     });
     let said = verdict.as_ref().map_or(0, |(text, _)| fit::wrap(text, column).len());
     let height = (steps.max(1) + said) as u16 + 5;
-    let outer = dialog::centred(area, width.max(area.width.min(8)), height);
+    let outer = Rect { height: height.min(area.height), ..dialog::centred(area, width, area.height) };
     let inner = dialog::framed(buffer, outer, theme, running.title, running.badge);
     let (body, foot) = panel::split_bottom(inner, (said as u16 + 2).min(inner.height));
     let ellipsis = Glyphs::of(theme).ellipsis;

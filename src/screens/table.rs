@@ -144,7 +144,7 @@ fn rows(
             let column = &kind.columns[*number];
             table::Column {
                 title: &column.title,
-                width: width(column),
+                width: width(column, area.width),
                 right: column.shape.is_numeric(),
                 // All columns were asked for: those that do not fit are reached by moving to the right.
                 rank: if state.wide || state.columns.is_some() { 0 } else { column.priority },
@@ -165,8 +165,8 @@ fn rows(
             })
             .max()
             .unwrap_or(0);
-        let most = (widest.next_multiple_of(4) as u16).max(least);
-        shaped[place.column].width = Width::Flexible { least, most };
+        let most = (widest.next_multiple_of(4) as u16).max(fit::width(shaped[place.column].title) as u16 + 1);
+        shaped[place.column].width = Width::Flexible { least: least.min(most), most };
     }
     for place in table::lay_out(&shaped, area.width.saturating_sub(2)) {
         let spot = Rect { x: area.x + 2 + place.x, y: area.y, width: place.width, height: 1 };
@@ -204,8 +204,8 @@ fn owned(cell: &Cell, lens: &Lens<'_>, name: bool) -> Painted<'static> {
     }
 }
 
-/// Returns how wide a column is, from what it holds.
-fn width(column: &Column) -> Width {
+/// Returns how wide a column is, from what it holds and how much room there is.
+fn width(column: &Column, room: u16) -> Width {
     let title = fit::width(&column.title) as u16 + 1;
     let fixed = |cells: u16| Width::Fixed(cells.max(title));
     match column.shape {
@@ -213,8 +213,15 @@ fn width(column: &Column) -> Width {
         Shape::Count | Shape::Percent => fixed(5),
         Shape::Quantity => fixed(7),
         Shape::Bar => fixed(12),
-        Shape::Status => Width::Flexible { least: title.max(11), most: 28 },
-        Shape::Text | Shape::Link if &*column.id == "name" => Width::Flexible { least: 18, most: 64 },
+        // `CrashLoopBackOff` and `Progressing`, each with its mark: the words that must be read whole.
+        Shape::Status if &*column.id == "status" => Width::Flexible { least: 18, most: 28 },
+        Shape::Status => Width::Flexible { least: title.max(13), most: 28 },
+        // A name must tell one from the other before anything else is said.
+        Shape::Text | Shape::Link if &*column.id == "name" => {
+            Width::Flexible { least: (room / 4).clamp(18, 40), most: 64 }
+        }
+        // Sentences: a few words of one are of no use.
+        Shape::Text if matches!(&*column.id, "why" | "message") => Width::Flexible { least: 24, most: 120 },
         Shape::Text | Shape::Link => Width::Flexible { least: title.max(9), most: 40 },
     }
 }

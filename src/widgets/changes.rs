@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::fit;
 use super::glyphs::Glyphs;
+use super::over;
 use super::pen::Pen;
 use crate::theme::{Role, Theme};
 
@@ -48,18 +49,18 @@ pub fn draw<'a>(
         let line = Rect { y, height: 1, ..area };
         buffer.set_style(line, base);
         let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
-        pen.gap(1).put(&item.at, base.patch(theme.style(Role::Dim))).gap(1);
-        pen.put(glyphs.mark(item.role), base.patch(theme.style(item.role))).gap(1);
+        pen.gap(1).put(&item.at, over(base, theme.style(Role::Dim))).gap(1);
+        pen.put(glyphs.mark(item.role), over(base, theme.style(item.role))).gap(1);
         let indent = pen.column();
         if !item.who.is_empty() {
-            pen.put(item.who, base.patch(theme.style(Role::Strong))).gap(2);
+            pen.put(item.who, over(base, theme.style(Role::Strong))).gap(2);
         }
         // What does not fit beside the name goes on below it, so that the end of a sentence is not lost.
         let columns = usize::from(area.right().saturating_sub(indent)).max(1);
         let first = pen.room();
         let parts = broken(item.text, first, columns);
         if let Some((from, to)) = parts.first() {
-            pen.put(item.text[*from..*to].trim_end(), base.patch(theme.style(Role::Text)));
+            pen.put(item.text[*from..*to].trim_end(), over(base, theme.style(Role::Text)));
         }
         y += 1;
         let rest = parts.iter().skip(1).map(|(from, to)| (&item.text[*from..*to], Role::Text));
@@ -70,7 +71,7 @@ pub fn draw<'a>(
             let line = Rect { y, height: 1, ..area };
             buffer.set_style(line, base);
             let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
-            pen.to(indent).put(text.trim_end(), base.patch(theme.style(role)));
+            pen.to(indent).put(text.trim_end(), over(base, theme.style(role)));
             y += 1;
         }
         whole += 1;

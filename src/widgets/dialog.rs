@@ -15,13 +15,27 @@ pub fn centred(area: Rect, width: u16, height: u16) -> Rect {
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 3, width, height }
 }
 
+/// Puts everything in `area` back, so that what lies over it stands out.
+pub fn dim(buffer: &mut Buffer, area: Rect, theme: &Theme) {
+    let area = area.intersection(buffer.area);
+    let style = theme.style(Role::Dim);
+    for position in area.positions() {
+        let cell = &mut buffer[position];
+        let ground = cell.bg;
+        cell.set_style(ratatui::style::Style::reset()).set_style(style);
+        cell.set_bg(ground);
+    }
+}
+
 /// Clears a box, draws its border and title in the colour of a role, and returns what is inside.
 ///
 /// A box too small for a border is cleared and used whole.
 pub fn framed(buffer: &mut Buffer, area: Rect, theme: &Theme, title: &str, role: Role) -> Rect {
     let area = area.intersection(buffer.area);
-    Clear.render(area, buffer);
-    buffer.set_style(area, theme.style(Role::Text));
+    // One blank column at both sides, so that letters of the view do not touch the border.
+    let margin = Rect { x: area.x.saturating_sub(1), width: area.width.saturating_add(2), ..area };
+    Clear.render(margin.intersection(buffer.area), buffer);
+    buffer.set_style(margin.intersection(buffer.area), theme.style(Role::Text));
     if area.width < 8 || area.height < 4 {
         return area;
     }

@@ -6,6 +6,7 @@ use ratatui::style::Modifier;
 
 use super::fit;
 use super::glyphs::Glyphs;
+use super::over;
 use super::pen::Pen;
 use crate::theme::{Role, Theme};
 
@@ -109,10 +110,10 @@ pub fn choices<'a>(
         let here = marked && index == chosen;
         let base = if here { theme.style(Role::Selected) } else { ratatui::style::Style::new() };
         buffer.set_style(line, base);
-        let style = base.patch(theme.style(item.role));
-        let hit = base.patch(theme.style(Role::Match));
+        let style = over(base, theme.style(item.role));
+        let hit = over(base, theme.style(Role::Match));
         let mut pen = Pen::new(buffer, Rect { width: line.width.min(split), ..line }, glyphs.ellipsis);
-        pen.put(if here { glyphs.cursor } else { " " }, base.patch(theme.style(Role::Key)));
+        pen.put(if here { glyphs.cursor } else { " " }, over(base, theme.style(Role::Key)));
         pen.gap(1);
         if item.matched.is_empty() || fit::width(&item.label) > pen.room() {
             pen.put(&item.label, style);
@@ -124,6 +125,6 @@ pub fn choices<'a>(
             }
         }
         let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
-        pen.gap(split + 1).put(&item.detail, base.patch(theme.style(Role::Dim)));
+        pen.gap(split + 1).put(&item.detail, over(base, theme.style(Role::Dim)));
     }
 }

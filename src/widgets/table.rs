@@ -14,6 +14,7 @@ use ratatui::style::Style;
 use super::fit;
 use super::gauge;
 use super::glyphs::Glyphs;
+use super::over;
 use super::pen::Pen;
 use crate::theme::{Role, Theme};
 
@@ -132,10 +133,10 @@ pub fn draw<'a>(
         let base = if under_cursor { theme.style(Role::Selected) } else { Style::new() };
         if under_cursor {
             buffer.set_style(at, base);
-            buffer.set_stringn(at.x, at.y, glyphs.cursor, 1, base.patch(theme.style(Role::Key)));
+            buffer.set_stringn(at.x, at.y, glyphs.cursor, 1, over(base, theme.style(Role::Key)));
         }
         if marked && at.width > 1 {
-            buffer.set_stringn(at.x + 1, at.y, glyphs.marked, 1, base.patch(theme.style(Role::Marked)));
+            buffer.set_stringn(at.x + 1, at.y, glyphs.marked, 1, over(base, theme.style(Role::Marked)));
         }
         for (place, cell) in places.iter().zip(&cells) {
             let Some(column) = columns.get(place.column) else { continue };
@@ -177,15 +178,15 @@ fn paint(
 ) {
     let glyphs = Glyphs::of(theme);
     let role = if marked && cell.role == Role::Text { Role::Marked } else { cell.role };
-    let style = base.patch(theme.style(role));
+    let style = over(base, theme.style(role));
     let mut spot = spot;
     if let Some(part) = cell.bar {
         let number = fit::width(&cell.text).max(4);
         let room = usize::from(spot.width).saturating_sub(number + 1);
         if room >= 3 {
             let bar = Rect { width: room as u16, ..spot };
-            let full = if cell.role == Role::Text { base.patch(theme.style(Role::BarFull)) } else { style };
-            gauge::bar(buffer, bar, glyphs, part, full, base.patch(theme.style(Role::BarEmpty)));
+            let full = if cell.role == Role::Text { over(base, theme.style(Role::BarFull)) } else { style };
+            gauge::bar(buffer, bar, glyphs, part, full, over(base, theme.style(Role::BarEmpty)));
             spot.x += room as u16 + 1;
             spot.width -= room as u16 + 1;
         }

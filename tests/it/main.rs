@@ -2,3 +2,6 @@
 
 mod fault_server;
 mod kubernetes_faults;
+mod screens;
+mod stage;
+mod svg;

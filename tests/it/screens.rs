@@ -1,0 +1,482 @@
+//! Every screen, drawn into a buffer from fixed data.
+
+use std::collections::VecDeque;
+
+use jiff::SignedDuration;
+use opsdeck::actions::{
+    Line as PlanLine, Mark, Options, Outcome, Plan, Progress, Request, Standing, Step, Verb,
+};
+use opsdeck::app::detail::{Detail, Document, Entry, Page, Search, Tab};
+use opsdeck::app::history::View;
+use opsdeck::app::line::Line;
+use opsdeck::app::logs::{LogLine, Logs};
+use opsdeck::app::palette::{Palette, Sort, Suggestion};
+use opsdeck::app::question::Question;
+use opsdeck::app::running::Running;
+use opsdeck::app::session::Link;
+use opsdeck::app::state::{Overlay, Status};
+use opsdeck::app::table::{Chooser, Sort as Order, Table};
+use opsdeck::app::viewport::Viewport;
+use opsdeck::gate::Confirmation;
+use opsdeck::identity::{Resource, Target, Text};
+use opsdeck::kinds::{Cell, Garbled, Health};
+use opsdeck::sources::SourceError;
+use opsdeck::store::{Hidden, Query, Update};
+use opsdeck::theme::Depth;
+use serde_json::json;
+use std::sync::Arc;
+
+use crate::stage::{self, Stage, context, now, object, text};
+
+/// The sizes of the snapshots.
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+#[track_caller]
+fn snapshots(name: &str, stage: &Stage) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for (width, height) in SIZES {
+            let (buffer, _) = stage.draw(width, height);
+            insta::assert_snapshot!(format!("{name}-{width}x{height}"), text(&buffer));
+        }
+    });
+}
+
+fn pods() -> Stage {
+    let mut stage = Stage::new();
+    let (query, _) = stage.list("pods", &stage::pods());
+    stage.show(&query);
+    let mut table = Table::new(query.resource);
+    table.view = Viewport { cursor: 1, top: 0 };
+    stage.state.views.push(View::Table(table));
+    stage
+}
+
+fn table(stage: &mut Stage) -> &mut Table {
+    match stage.state.views.last_mut() {
+        Some(View::Table(table)) => table,
+        _ => panic!("no table is shown"),
+    }
+}
+
+fn filtered() -> Stage {
+    let mut stage = pods();
+    stage.rows.truncate(2);
+    let marked = object("", "pods", "tenant-2", "checkout-5d8f7c9b4-2xk4l");
+    let table = table(&mut stage);
+    table.filter.text = "checkout status!=running".to_owned();
+    table.filter.editing = Some(Line::new("checkout status!=running"));
+    table.sort = Some(Order { column: 0, descending: true });
+    table.marks.insert(marked);
+    stage
+}
+
+fn partial() -> Stage {
+    let mut stage = Stage::new();
+    let query = Query::all(&context(), &Resource::new("", "pods"));
+    let (_, epoch) = stage.list("pods", &stage::pods()[..3]);
+    let error = SourceError::Denied {
+        verb: "list".to_owned(),
+        object: "pods in tenant-3".to_owned(),
+        reason: "no role of kim@example.com grants it".to_owned(),
+    };
+    let hidden = vec![Hidden { namespace: Some(Text::from("tenant-3")), error }];
+    stage.send(&query, epoch, Update::Split { parts: Vec::new(), hidden });
+    let garbled = Garbled {
+        resource: query.resource.clone(),
+        name: "tenant-2/odd".to_owned(),
+        reason: "spec.containers is not a list".to_owned(),
+    };
+    stage.send(&query, epoch, Update::Changed { changes: Vec::new(), garbled: vec![garbled] });
+    stage.show(&query);
+    stage.state.views.push(View::Table(Table::new(query.resource)));
+    stage
+}
+
+fn unreachable() -> SourceError {
+    SourceError::Unreachable {
+        what: "the Kubernetes API".to_owned(),
+        place: "https://10.0.0.1:6443".to_owned(),
+        reason: "connection refused".to_owned(),
+    }
+}
+
+fn stale() -> Stage {
+    let mut stage = pods();
+    let query = Query::all(&context(), &Resource::new("", "pods"));
+    let epoch = stage.store.subscribe(&query);
+    let retry_at = Some(now() + SignedDuration::from_secs(8));
+    stage.send(&query, epoch, Update::Failed { error: unreachable(), retry_at });
+    stage.state.now = now() + SignedDuration::from_secs(95);
+    stage.state.session.link = Link::Failed { error: unreachable(), since: now(), retry_at: None };
+    stage
+}
+
+fn failed() -> Stage {
+    let mut stage = Stage::new();
+    let query = Query::all(&context(), &Resource::new("", "pods"));
+    let epoch = stage.store.subscribe(&query);
+    let error = SourceError::Denied {
+        verb: "list".to_owned(),
+        object: "pods".to_owned(),
+        reason: "no role of kim@example.com grants it; ask for one, or name a namespace with -n".to_owned(),
+    };
+    let retry_at = Some(now() + SignedDuration::from_secs(30));
+    stage.send(&query, epoch, Update::Failed { error, retry_at });
+    stage.state.views.push(View::Table(Table::new(query.resource)));
+    stage
+}
+
+fn loading() -> Stage {
+    let mut stage = pods();
+    let query = Query::all(&context(), &Resource::new("", "pods"));
+    stage.store.forget(&query);
+    let epoch = stage.store.subscribe(&query);
+    stage.send(&query, epoch, Update::ListStarted);
+    let objects = stage.rows.clone();
+    stage.send(&query, epoch, Update::Page { objects, garbled: Vec::new(), remaining: Some(9_965) });
+    stage
+}
+
+fn chooser() -> Stage {
+    let mut stage = pods();
+    let columns = stage.kinds.find("pods").unwrap().columns.len();
+    table(&mut stage).chooser = Some(Chooser {
+        columns: (0..columns).map(|column| (column, column % 3 != 2)).collect(),
+        view: Viewport { cursor: 2, top: 0 },
+    });
+    stage
+}
+
+fn detail() -> Stage {
+    let mut stage = Stage::new();
+    let name = "checkout-5d8f7c9b4-2xk4l";
+    stage.list("pods", &stage::pods());
+    let mut detail = Detail::new(object("", "pods", "tenant-2", name), Tab::Describe);
+    let field = |name: &str, value: Cell| Entry::Field { name: name.to_owned(), value };
+    let words = |text: &str| Cell::Text(Text::from(text));
+    let status = |text: &str, health| Cell::Status { text: Text::from(text), health };
+    let related = |how: &str, to, value| Entry::Related { how: how.to_owned(), to, value };
+    detail.entries = vec![
+        field("status", status("CrashLoopBackOff", Health::Degraded)),
+        Entry::Words("back-off 2m40s restarting failed container=app".to_owned()),
+        field("ready", Cell::Ratio { have: 0, want: 1 }),
+        field("restarts", Cell::Count(6)),
+        field("image", words("registry.example.com/shop/checkout:1.8.0")),
+        field("age", Cell::Age(now() - SignedDuration::from_secs(660))),
+        field("priority", Cell::Unknown),
+        Entry::Gap,
+        Entry::Heading("Conditions".to_owned()),
+        field("Ready", status("False", Health::Degraded)),
+        Entry::Words("containers with unready status: [app]".to_owned()),
+        field("PodScheduled", status("True", Health::Healthy)),
+        Entry::Gap,
+        Entry::Heading("Related".to_owned()),
+        related("owner", object("apps", "replicasets", "tenant-2", "checkout-5d8f7c9b4"), Cell::Empty),
+        related(
+            "node",
+            object("", "nodes", "", "ip-10-0-3-17.eu-west-1.compute.internal"),
+            status("Ready", Health::Healthy),
+        ),
+        related(
+            "application",
+            object("argoproj.io", "applications", "argocd", "tenant-2-checkout"),
+            status("Degraded", Health::Degraded),
+        ),
+        Entry::Gap,
+        Entry::Heading("Events".to_owned()),
+        field(
+            "48s  BackOff",
+            words("Back-off restarting failed container app in pod checkout-5d8f7c9b4-2xk4l"),
+        ),
+        field(
+            "11m  Scheduled",
+            words("Successfully assigned tenant-2/checkout-5d8f7c9b4-2xk4l to ip-10-0-3-17"),
+        ),
+    ];
+    detail.describe.view = Viewport { cursor: 15, top: 0 };
+    stage.state.views.push(View::Table(Table::new(Resource::new("", "pods"))));
+    stage.state.views.push(View::Detail(detail));
+    stage
+}
+
+fn yaml() -> Stage {
+    let mut stage = detail();
+    let Some(View::Detail(detail)) = stage.state.views.last_mut() else { panic!("no detail") };
+    detail.tab = Tab::Yaml;
+    detail.document = Document::Ready(Arc::new(json!({})));
+    detail.yaml = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: checkout-5d8f7c9b4-2xk4l\n  namespace: tenant-2\n  \
+        annotations:\n    note: \"rolled out by ci-bot: see change 4711, which is a long line that goes on and on \
+        until it does not fit on any of the screens that people use, not even on those that are very wide, and \
+        then some\"\nspec:\n  containers:\n  - name: app\n    image: registry.example.com/shop/checkout:1.8.0\n    \
+        resources:\n      requests:\n        cpu: 250m\n        memory: 512Mi\n"
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    detail.page.search = Search { text: "checkout".to_owned(), editing: None, matches: vec![3, 10], at: 1 };
+    stage
+}
+
+fn logs() -> Stage {
+    let mut stage = Stage::new();
+    let mut logs = Logs::new(object("apps", "deployments", "tenant-2", "checkout"), false);
+    logs.containers = vec![Text::from("app"), Text::from("istio-proxy")];
+    logs.timestamps = true;
+    let line = |index: i64| LogLine {
+        pod: Text::from(if index % 3 == 0 { "checkout-5d8f7c9b4-2xk4l" } else { "checkout-5d8f7c9b4-9mzqv" }),
+        container: Text::from(if index % 5 == 0 { "istio-proxy" } else { "app" }),
+        at: Some(now() - SignedDuration::from_secs(120 - index)),
+        text: if index % 7 == 0 {
+            format!("ERROR cannot reach payments.tenant-2.svc:8443: connection refused (attempt {index}), will try again").into()
+        } else {
+            format!("GET /cart/{index} 200 12ms").into()
+        },
+    };
+    logs.lines = (0..90).map(line).collect::<VecDeque<_>>();
+    logs.dropped = 1_204;
+    logs.page.search = Search { text: "error".to_owned(), editing: None, matches: vec![0, 7, 14, 84], at: 3 };
+    logs.failures = vec![(Text::from("checkout-7f9c6b5d8-hw7tn"), unreachable())];
+    stage.state.views.push(View::Logs(logs));
+    stage
+}
+
+fn plan() -> Plan {
+    let target = object("argoproj.io", "applications", "argocd", "tenant-2-checkout");
+    let line = |mark, text: &str| PlanLine::new(mark, text);
+    Plan {
+        id: "01".to_owned(),
+        request: Request {
+            verb: Verb::Rollback,
+            targets: vec![Target { object: target, uid: Text::from("u"), resource_version: Text::from("7") }],
+            options: Options { history_id: Some(41), ..Options::default() },
+            tenant: Some("tenant-2".into()),
+            reason: String::new(),
+        },
+        title: "Roll back checkout, tenant-2 in prod-eu-1 (PROD)".to_owned(),
+        lines: vec![
+            line(Mark::To, "#41  1.7.4  9ad01be  deployed 2 h ago by ci-bot"),
+            line(Mark::From, "#42  1.8.0  3f9c1a2  deployed 11 min ago"),
+            line(Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4; ConfigMap/checkout-env 2 lines"),
+            line(Mark::Ok, "you may patch applications.argoproj.io in argocd"),
+            line(Mark::Ok, "no operation is running"),
+            line(
+                Mark::Hold,
+                "auto-sync is on (prune, self-heal): held for 60 min, then offered back exactly as it was",
+            ),
+            line(Mark::Note, "hooks do not run on a rollback: PreSync Job/migrate-db is skipped"),
+            line(Mark::Warn, "3 pods of the new revision have never been ready"),
+            line(Mark::After, "watched for 5 min: synced to 9ad01be, healthy, pods of the revision ready"),
+        ],
+        confirmation: Confirmation::Type("tenant-2".to_owned()),
+        command: "argocd app rollback checkout 41".to_owned(),
+        basis: Vec::new(),
+        made: now(),
+        expires: now() + SignedDuration::from_secs(300),
+    }
+}
+
+fn question() -> Stage {
+    let mut stage = pods();
+    let plan = plan();
+    let mut question = Question::new(1, plan.request.clone());
+    question.plan = Some(plan);
+    question.reason = Line::new("checkout 1.8.0 crash-loops");
+    question.typed = Line::new("tenan");
+    stage.state.overlay = Some(Overlay::Question(Box::new(question)));
+    stage
+}
+
+fn stopped() -> Stage {
+    let mut stage = question();
+    let Some(Overlay::Question(question)) = &mut stage.state.overlay else { panic!("no question") };
+    let plan = question.plan.as_mut().unwrap();
+    plan.lines.push(PlanLine::new(Mark::Stop, "sync window \"freeze\" is closed until 18:00"));
+    plan.lines
+        .push(PlanLine::new(Mark::Stop, "ApplicationSet \"tenants\" owns this app and will revert the hold"));
+    stage
+}
+
+fn progress(outcome: Option<Outcome>) -> Stage {
+    let mut stage = Stage::new();
+    let step = |name: &str, standing, detail: &str| Step {
+        name: name.to_owned(),
+        standing,
+        detail: detail.to_owned(),
+    };
+    let done = outcome.is_some();
+    let last = if done { Standing::Done } else { Standing::Running };
+    let started = now() - SignedDuration::from_secs(72);
+    let plan = plan();
+    let progress = Progress {
+        id: plan.id.clone(),
+        object: plan.request.targets[0].object.clone(),
+        steps: vec![
+            step("hold auto-sync", Standing::Done, "was on with prune and self-heal"),
+            step("start rollback to #41", Standing::Done, "operation accepted"),
+            step("follow the operation", Standing::Done, "Succeeded at 9ad01be"),
+            step("wait for health", last, "Progressing: 2 of 3 pods of 1.7.4 are ready"),
+        ],
+        begun: started,
+        at: now(),
+        target: Some(started + SignedDuration::from_secs(120)),
+    };
+    stage.state.running = vec![Running {
+        plan,
+        started,
+        progress: vec![progress],
+        ended: outcome.map(|outcome| (outcome, now())),
+    }];
+    stage.state.views.push(View::Actions(Viewport::default()));
+    stage
+}
+
+fn verdict() -> Stage {
+    let sentence = "synced to 9ad01be, healthy, 3 of 3 pods of 1.7.4 are ready after 72 s";
+    let mut stage = progress(Some(Outcome::Verified(sentence.to_owned())));
+    stage.state.status = Some(Status {
+        text: format!("Rolled back checkout: {sentence}"),
+        health: Health::Healthy,
+        at: now(),
+    });
+    stage
+}
+
+fn palette() -> Stage {
+    let mut stage = pods();
+    let suggestion = |sort, text: &str, hint: &str, matched: &[u32]| Suggestion {
+        sort,
+        line: text.to_owned(),
+        text: text.to_owned(),
+        hint: hint.to_owned(),
+        matched: matched.to_vec(),
+    };
+    stage.state.overlay = Some(Overlay::Palette(Palette {
+        line: Line::new("po"),
+        suggestions: vec![
+            suggestion(Sort::Kind, "pods", "po, pod", &[0, 1]),
+            suggestion(Sort::Kind, "nodepools.karpenter.sh", "", &[4, 5]),
+            suggestion(Sort::Name, "portal-6d4cf56db6-a1b2c", "pods tenant-3", &[0, 1]),
+            suggestion(Sort::Command, "pods-of-node", "", &[0, 1]),
+        ],
+        selected: Some(0),
+        error: None,
+    }));
+    stage
+}
+
+fn help() -> Stage {
+    let mut stage = pods();
+    let keys = |command| {
+        (
+            stage.state.keymap.label(command).unwrap_or_default(),
+            opsdeck::app::command::Command::doc(command).to_owned(),
+        )
+    };
+    use opsdeck::app::command::Command as C;
+    let mut help = vec![(String::new(), "Tables".to_owned())];
+    help.extend([C::Filter, C::Mark, C::Wide, C::ChooseColumns].map(keys));
+    help.push((String::new(), "Everywhere".to_owned()));
+    help.extend([C::Palette, C::Help, C::Back, C::Info].map(keys));
+    stage.help = help;
+    stage.state.overlay = Some(Overlay::Help(Page::default()));
+    stage
+}
+
+fn info() -> Stage {
+    let mut stage = partial();
+    stage.state.views.push(View::Info(Viewport::default()));
+    stage
+}
+
+fn unconnected() -> Stage {
+    let mut stage = Stage::new();
+    stage.state.session.context = None;
+    stage.state.session.environment = opsdeck::app::session::Environment::Unknown;
+    stage.state.session.link = Link::None;
+    stage
+}
+
+/// Every screen by name.
+pub(crate) fn all() -> Vec<(&'static str, Stage)> {
+    vec![
+        ("table", pods()),
+        ("table-filtered", filtered()),
+        ("table-partial", partial()),
+        ("table-stale", stale()),
+        ("table-failed", failed()),
+        ("table-loading", loading()),
+        ("columns", chooser()),
+        ("detail", detail()),
+        ("yaml", yaml()),
+        ("logs", logs()),
+        ("question", question()),
+        ("question-stopped", stopped()),
+        ("progress", progress(None)),
+        ("verdict", verdict()),
+        ("palette", palette()),
+        ("help", help()),
+        ("info", info()),
+        ("unconnected", unconnected()),
+    ]
+}
+
+#[test]
+fn every_screen_looks_as_it_did() {
+    for (name, stage) in all() {
+        snapshots(name, &stage);
+    }
+}
+
+#[test]
+fn no_screen_panics_at_any_size() {
+    for (_, stage) in &mut all() {
+        for (width, height) in (1..=12).flat_map(|width| (1..=12).map(move |height| (width, height))) {
+            stage.draw(width, height);
+        }
+        for edge in [13, 20, 37, 60, 81, 133, 250] {
+            for (width, height) in [(edge, 1), (1, edge), (edge, 8), (edge, 24), (18, edge), (edge, edge)] {
+                stage.draw(width, height);
+            }
+        }
+    }
+}
+
+#[test]
+fn ascii_borders_need_nothing_but_ascii() {
+    for (name, mut stage) in all() {
+        stage.theme.ascii = true;
+        let (buffer, _) = stage.draw(120, 40);
+        for (line, row) in text(&buffer).lines().enumerate() {
+            assert!(row.is_ascii(), "{name}, line {line}: {row}");
+        }
+    }
+}
+
+#[test]
+fn without_colour_every_state_is_still_told_apart() {
+    for (name, mut stage) in all() {
+        let coloured = text(&stage.draw(120, 40).0);
+        stage.theme = stage::theme("dark", Depth::None);
+        let (buffer, _) = stage.draw(120, 40);
+        assert_eq!(coloured, text(&buffer), "{name}: marks and words do not depend on colour");
+        for cell in buffer.content() {
+            let plain = ratatui::style::Color::Reset;
+            assert!(cell.fg == plain && cell.bg == plain, "{name}: {cell:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_old_or_partial_is_never_called_live() {
+    for (stage, words) in [(stale(), "stale for"), (partial(), "partial: tenant-3 is hidden")] {
+        for (width, height) in [(60, 20), (80, 24), (200, 60)] {
+            let drawn = text(&stage.draw(width, height).0);
+            assert!(drawn.contains(words), "{width}x{height}:\n{drawn}");
+        }
+    }
+    let drawn = text(&stale().draw(120, 40).0);
+    assert!(!drawn.contains("live"), "{drawn}");
+}

@@ -1,0 +1,232 @@
+//! A fixed world for drawing: a store filled by envelopes, a fixed moment, a fixed zone.
+
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use opsdeck::app::command::Command;
+use opsdeck::app::session::{Environment, Link};
+use opsdeck::app::spot::Spots;
+use opsdeck::app::state::State;
+use opsdeck::identity::{Context, ObjectRef, Resource, Text};
+use opsdeck::keymap::Keymap;
+use opsdeck::kinds::{Kinds, Object, Pool, Tenancy};
+use opsdeck::screens::{self, Scene, table::Listing};
+use opsdeck::store::{Change, Envelope, Query, Store, Update};
+use opsdeck::theme::{Depth, Shelf, Theme};
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::Rect;
+use serde_json::{Value, json};
+
+/// The moment of every picture.
+pub fn now() -> Timestamp {
+    "2026-11-20T14:02:31Z".parse().unwrap()
+}
+
+/// So many seconds before it, as objects write it.
+pub fn ago(seconds: i64) -> String {
+    (now() - SignedDuration::from_secs(seconds)).to_string()
+}
+
+/// All that a frame is drawn from.
+pub struct Stage {
+    pub state: State,
+    pub store: Store,
+    pub kinds: Kinds,
+    pub tenancy: Tenancy,
+    pub theme: Theme,
+    pub hints: Vec<Command>,
+    pub help: Vec<(String, String)>,
+    pub rows: Vec<Arc<Object>>,
+    pub total: usize,
+}
+
+/// The context of every picture.
+pub fn context() -> Context {
+    Context::new("prod-eu-1")
+}
+
+/// Names an object of it.
+pub fn object(group: &str, plural: &str, namespace: &str, name: &str) -> ObjectRef {
+    ObjectRef {
+        context: context(),
+        resource: Resource::new(group, plural),
+        namespace: (!namespace.is_empty()).then(|| Text::from(namespace)),
+        name: Text::from(name),
+    }
+}
+
+impl Stage {
+    /// A connected console on an empty store.
+    pub fn new() -> Self {
+        let mut state = State::new(now(), Keymap::preset("k9s").unwrap());
+        state.session.context = Some(context());
+        state.session.environment = Environment::Prod;
+        state.session.link = Link::Live { version: "v1.33.1".to_owned(), user: "kim@example.com".to_owned() };
+        state.session.requests = (1_204, 18);
+        Self {
+            state,
+            store: Store::default(),
+            kinds: Kinds::default(),
+            tenancy: Tenancy::default(),
+            theme: theme("dark", Depth::True),
+            hints: vec![
+                Command::Open,
+                Command::Describe,
+                Command::Yaml,
+                Command::Logs,
+                Command::Filter,
+                Command::Mark,
+                Command::Wide,
+                Command::Back,
+                Command::Palette,
+                Command::Help,
+            ],
+            help: Vec::new(),
+            rows: Vec::new(),
+            total: 0,
+        }
+    }
+
+    /// Sends an update as a source would.
+    pub fn send(&mut self, query: &Query, epoch: u64, update: Update) {
+        let envelope = Envelope { query: query.clone(), epoch, part: None, at: now(), update };
+        self.store.apply(envelope);
+    }
+
+    /// Subscribes to a kind and fills its list with objects in their wire form.
+    pub fn list(&mut self, plural: &str, objects: &[Value]) -> (Query, u64) {
+        let kind = self.kinds.find(plural).expect(plural);
+        let query = Query::all(&context(), &kind.resource);
+        let mut pool = Pool::default();
+        let objects: Vec<Arc<Object>> = objects
+            .iter()
+            .map(|object| Arc::new(kind.decode(object.to_string().as_bytes(), &mut pool).unwrap()))
+            .collect();
+        let epoch = self.store.subscribe(&query);
+        self.send(&query, epoch, Update::ListStarted);
+        self.send(&query, epoch, Update::Page { objects, garbled: Vec::new(), remaining: None });
+        self.send(&query, epoch, Update::ListDone);
+        self.send(&query, epoch, Update::Alive);
+        (query, epoch)
+    }
+
+    /// Shows all rows of a list, by name.
+    pub fn show(&mut self, query: &Query) {
+        let shelf = self.store.shelf(query).unwrap();
+        self.total = shelf.len();
+        self.rows = shelf.iter().map(|(_, object)| object.clone()).collect();
+        self.rows.sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
+    }
+
+    /// Draws a frame.
+    pub fn draw(&self, width: u16, height: u16) -> (Buffer, Spots) {
+        let area = Rect::new(0, 0, width, height);
+        let mut buffer = Buffer::empty(area);
+        let object = |row: usize| self.rows.get(row);
+        let listing = Listing { total: self.total, shown: self.rows.len(), object: &object };
+        let zone = TimeZone::UTC;
+        let scene = Scene {
+            state: &self.state,
+            store: &self.store,
+            kinds: &self.kinds,
+            tenancy: &self.tenancy,
+            theme: &self.theme,
+            listing: Some(&listing),
+            zone: &zone,
+            hints: &self.hints,
+            help: &self.help,
+        };
+        let spots = screens::draw(&mut buffer, area, &scene);
+        (buffer, spots)
+    }
+}
+
+/// Resolves a theme.
+pub fn theme(name: &str, depth: Depth) -> Theme {
+    Shelf::bundled().unwrap().theme(name, depth).unwrap()
+}
+
+/// The text of a buffer, line by line, without the blanks at the ends.
+pub fn text(buffer: &Buffer) -> String {
+    let width = usize::from(buffer.area.width.max(1));
+    let mut text = String::new();
+    for row in buffer.content().chunks(width) {
+        let line: String = row.iter().map(Cell::symbol).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// How a pod of the stage is.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Mood {
+    Fine,
+    Crashing,
+    Starting,
+    Pending,
+}
+
+/// A pod in its wire form.
+pub fn pod(namespace: &str, name: &str, mood: Mood, age: i64) -> Value {
+    let state = match mood {
+        Mood::Fine => json!({"running": {"startedAt": ago(age - 4)}}),
+        Mood::Crashing => json!({"waiting": {"reason": "CrashLoopBackOff",
+            "message": "back-off 2m40s restarting failed container=app"}}),
+        Mood::Starting | Mood::Pending => json!({"waiting": {"reason": "ContainerCreating"}}),
+    };
+    let ready = mood == Mood::Fine;
+    let mut pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"namespace": namespace, "name": name, "uid": format!("uid-{name}"),
+            "resourceVersion": "41", "creationTimestamp": ago(age),
+            "labels": {"app.kubernetes.io/name": name.split('-').next().unwrap()},
+            "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": true,
+                "name": name.rsplit_once('-').unwrap().0, "uid": "uid-rs"}]},
+        "spec": {"nodeName": "ip-10-0-3-17.eu-west-1.compute.internal",
+            "containers": [{"name": "app", "image": "registry.example.com/shop/checkout:1.8.0",
+                "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}}}]},
+        "status": {"phase": if mood == Mood::Pending { "Pending" } else { "Running" }, "podIP": "10.0.3.91",
+            "startTime": ago(age),
+            "conditions": [{"type": "Ready", "status": if ready { "True" } else { "False" }}],
+            "containerStatuses": [{"name": "app", "ready": ready, "started": ready,
+                "image": "registry.example.com/shop/checkout:1.8.0", "imageID": "",
+                "restartCount": if mood == Mood::Crashing { 6 } else { 0 },
+                "lastState": if mood == Mood::Crashing {
+                    json!({"terminated": {"reason": "Error", "exitCode": 1, "finishedAt": ago(48)}})
+                } else { json!({}) },
+                "state": state}]}
+    });
+    if mood == Mood::Pending {
+        pod["spec"].as_object_mut().unwrap().remove("nodeName");
+        pod["status"]["containerStatuses"] = json!([]);
+        pod["status"]["conditions"] = json!([{"type": "PodScheduled", "status": "False",
+            "reason": "Unschedulable",
+            "message": "0/42 nodes are available: 42 Insufficient memory."}]);
+    }
+    pod
+}
+
+/// The pods of two tenants, some of them in trouble.
+pub fn pods() -> Vec<Value> {
+    let mut pods = vec![
+        pod("tenant-2", "checkout-5d8f7c9b4-2xk4l", Mood::Crashing, 660),
+        pod("tenant-2", "checkout-5d8f7c9b4-9mzqv", Mood::Crashing, 655),
+        pod("tenant-2", "checkout-7f9c6b5d8-hw7tn", Mood::Fine, 7_200),
+        pod("tenant-2", "payments-66b9d7f5c4-b5x2p", Mood::Pending, 340),
+        pod("tenant-2", "search-indexer-with-a-long-name-7c5b9f8d6-qq8zv", Mood::Starting, 9),
+    ];
+    for index in 0..30 {
+        let tenant = format!("tenant-{}", 3 + index / 6);
+        let name = format!("storefront-6d4cf56db6-{:05x}", 0xa1b2c + index * 7919);
+        pods.push(pod(&tenant, &name, Mood::Fine, 90_000 + i64::from(index) * 4_321));
+    }
+    pods
+}
+
+/// An object is gone, as a watch says.
+pub fn gone(namespace: &str, name: &str) -> Update {
+    let change = Change::Gone { namespace: Some(Text::from(namespace)), name: Text::from(name) };
+    Update::Changed { changes: vec![change], garbled: Vec::new() }
+}
