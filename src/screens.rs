@@ -16,7 +16,6 @@ pub mod palette;
 pub mod plan;
 pub mod table;
 
-use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -27,8 +26,7 @@ use crate::app::line::Line;
 use crate::app::spot::{Spot, Spots};
 use crate::app::state::{Overlay, State};
 use crate::human;
-use crate::identity::{Context, Resource};
-use crate::kinds::{Kinds, Lens, Tenancy};
+use crate::identity::Resource;
 use crate::store::{Query, Store};
 use crate::theme::{Role, Theme};
 use crate::widgets::input::{self, Input};
@@ -41,28 +39,17 @@ pub struct Scene<'a> {
     pub state: &'a State,
     /// What the world looks like.
     pub store: &'a Store,
-    /// Every kind.
-    pub kinds: &'a Kinds,
-    /// Who belongs to whom.
-    pub tenancy: &'a Tenancy,
     /// What roles look like.
     pub theme: &'a Theme,
     /// The rows of the table that is shown.
     pub listing: Option<&'a table::Listing<'a>>,
-    /// The zone in which times of day are written.
-    pub zone: &'a TimeZone,
     /// The commands that apply here and now, the most useful first.
     pub hints: &'a [Command],
     /// The lines of help: keys and what they do; a heading has no keys.
     pub help: &'a [(String, String)],
 }
 
-impl<'a> Scene<'a> {
-    /// Returns what a cell may look at.
-    pub fn lens(&self, context: &'a Context) -> Lens<'a> {
-        Lens { now: self.state.now, context, store: self.store, kinds: self.kinds, tenants: self.tenancy }
-    }
-
+impl Scene<'_> {
     /// Names several things of a type.
     pub fn plural(&self, resource: &Resource) -> String {
         resource.plural.to_string()
@@ -70,7 +57,10 @@ impl<'a> Scene<'a> {
 
     /// Names one thing of a type.
     pub fn singular(&self, resource: &Resource) -> String {
-        self.kinds.get(resource).map_or_else(|| resource.plural.to_string(), |kind| kind.singular.to_string())
+        self.state
+            .kinds
+            .get(resource)
+            .map_or_else(|| resource.plural.to_string(), |kind| kind.singular.to_string())
     }
 
     /// Returns the list that a table shows.

@@ -43,7 +43,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport,
         let (word, role) = standing(running);
         let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
         pen.put(if here { glyphs.cursor } else { " " }, over(base, theme.style(Role::Key))).gap(1);
-        let at = human::moment(running.started, state.now, scene.zone);
+        let at = human::moment(running.started, state.now, &scene.state.zone);
         pen.put(&at, over(base, theme.style(Role::Dim))).gap(1);
         pen.put(glyphs.mark(role), over(base, theme.style(role))).gap(1);
         pen.margin_right(1);

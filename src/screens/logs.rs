@@ -96,7 +96,8 @@ impl Lead {
     fn before<'a>(&self, line: &'a LogLine, scene: &Scene<'_>) -> Vec<(Cow<'a, str>, Role)> {
         let mut lead = Vec::new();
         if self.times {
-            let text = line.at.map_or_else(|| "?       ".to_owned(), |at| human::clock(at, scene.zone));
+            let text =
+                line.at.map_or_else(|| "?       ".to_owned(), |at| human::clock(at, &scene.state.zone));
             lead.push((Cow::Owned(text), Role::Dim));
         }
         if self.pods {

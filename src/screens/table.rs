@@ -48,7 +48,7 @@ pub fn draw(
     let body = panel::titled(buffer, area, theme, &title, &facts, true);
     spots.put(body, Spot::Panel(0));
     spots.fits(0, body.height.saturating_sub(1));
-    let Some(kind) = scene.kinds.get(&state.resource) else {
+    let Some(kind) = scene.state.kinds.get(&state.resource) else {
         notice::draw(buffer, body, theme, Role::Unknown, &format!("{plural} cannot be shown"), &[]);
         return;
     };
@@ -63,7 +63,7 @@ pub fn draw(
         let sentences: Vec<&str> = sentences.iter().map(String::as_str).collect();
         notice::draw(buffer, body, theme, role, &headline, &sentences);
     } else if let Some(context) = &scene.state.session.context {
-        rows(buffer, body, scene, state, kind, &scene.lens(context), listing, spots);
+        rows(buffer, body, scene, state, kind, &scene.state.lens(scene.store, context), listing, spots);
     }
     if let Some(chooser) = &state.chooser {
         let title = |column: usize| {

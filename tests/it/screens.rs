@@ -51,7 +51,7 @@ fn pods() -> Stage {
     stage.show(&query);
     let mut table = Table::new(query.resource);
     table.view = Viewport { cursor: 1, top: 0 };
-    stage.state.views.push(View::Table(table));
+    stage.state.views.open(View::Table(table));
     stage
 }
 
@@ -92,7 +92,7 @@ fn partial() -> Stage {
     };
     stage.send(&query, epoch, Update::Changed { changes: Vec::new(), garbled: vec![garbled] });
     stage.show(&query);
-    stage.state.views.push(View::Table(Table::new(query.resource)));
+    stage.state.views.open(View::Table(Table::new(query.resource)));
     stage
 }
 
@@ -126,7 +126,7 @@ fn failed() -> Stage {
     };
     let retry_at = Some(now() + SignedDuration::from_secs(30));
     stage.send(&query, epoch, Update::Failed { error, retry_at });
-    stage.state.views.push(View::Table(Table::new(query.resource)));
+    stage.state.views.open(View::Table(Table::new(query.resource)));
     stage
 }
 
@@ -143,7 +143,7 @@ fn loading() -> Stage {
 
 fn chooser() -> Stage {
     let mut stage = pods();
-    let columns = stage.kinds.find("pods").unwrap().columns.len();
+    let columns = stage.state.kinds.find("pods").unwrap().columns.len();
     table(&mut stage).chooser = Some(Chooser {
         columns: (0..columns).map(|column| (column, column % 3 != 2)).collect(),
         view: Viewport { cursor: 2, top: 0 },
@@ -198,8 +198,8 @@ fn detail() -> Stage {
         ),
     ];
     detail.describe.view = Viewport { cursor: 15, top: 0 };
-    stage.state.views.push(View::Table(Table::new(Resource::new("", "pods"))));
-    stage.state.views.push(View::Detail(detail));
+    stage.state.views.open(View::Table(Table::new(Resource::new("", "pods"))));
+    stage.state.views.open(View::Detail(detail));
     stage
 }
 
@@ -239,7 +239,7 @@ fn logs() -> Stage {
     logs.dropped = 1_204;
     logs.page.search = Search { text: "error".to_owned(), editing: None, matches: vec![0, 7, 14, 84], at: 3 };
     logs.failures = vec![(Text::from("checkout-7f9c6b5d8-hw7tn"), unreachable())];
-    stage.state.views.push(View::Logs(logs));
+    stage.state.views.open(View::Logs(logs));
     stage
 }
 
@@ -329,7 +329,7 @@ fn progress(outcome: Option<Outcome>) -> Stage {
         progress: vec![progress],
         ended: outcome.map(|outcome| (outcome, now())),
     }];
-    stage.state.views.push(View::Actions(Viewport::default()));
+    stage.state.views.open(View::Actions(Viewport::default()));
     stage
 }
 
@@ -387,7 +387,7 @@ fn help() -> Stage {
 
 fn info() -> Stage {
     let mut stage = partial();
-    stage.state.views.push(View::Info(Viewport::default()));
+    stage.state.views.open(View::Info(Viewport::default()));
     stage
 }
 

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use opsdeck::app::command::Command;
 use opsdeck::app::session::{Environment, Link};
 use opsdeck::app::spot::Spots;
 use opsdeck::app::state::State;
+use opsdeck::config::Config;
 use opsdeck::identity::{Context, ObjectRef, Resource, Text};
 use opsdeck::keymap::Keymap;
-use opsdeck::kinds::{Kinds, Object, Pool, Tenancy};
+use opsdeck::kinds::{Kinds, Object, Pool};
 use opsdeck::screens::{self, Scene, table::Listing};
 use opsdeck::store::{Change, Envelope, Query, Store, Update};
 use opsdeck::theme::{Depth, Shelf, Theme};
@@ -32,8 +32,6 @@ pub fn ago(seconds: i64) -> String {
 pub struct Stage {
     pub state: State,
     pub store: Store,
-    pub kinds: Kinds,
-    pub tenancy: Tenancy,
     pub theme: Theme,
     pub hints: Vec<Command>,
     pub help: Vec<(String, String)>,
@@ -59,7 +57,9 @@ pub fn object(group: &str, plural: &str, namespace: &str, name: &str) -> ObjectR
 impl Stage {
     /// A connected console on an empty store.
     pub fn new() -> Self {
-        let mut state = State::new(now(), Keymap::preset("k9s").unwrap());
+        let config = Arc::new(Config::default());
+        let keymap = Keymap::preset("k9s").unwrap();
+        let mut state = State::new(now(), config, keymap, Arc::new(Kinds::default()));
         state.session.context = Some(context());
         state.session.environment = Environment::Prod;
         state.session.link = Link::Live { version: "v1.33.1".to_owned(), user: "kim@example.com".to_owned() };
@@ -67,8 +67,6 @@ impl Stage {
         Self {
             state,
             store: Store::default(),
-            kinds: Kinds::default(),
-            tenancy: Tenancy::default(),
             theme: theme("dark", Depth::True),
             hints: vec![
                 Command::Open,
@@ -96,7 +94,8 @@ impl Stage {
 
     /// Subscribes to a kind and fills its list with objects in their wire form.
     pub fn list(&mut self, plural: &str, objects: &[Value]) -> (Query, u64) {
-        let kind = self.kinds.find(plural).expect(plural);
+        let kinds = self.state.kinds.clone();
+        let kind = kinds.find(plural).expect(plural);
         let query = Query::all(&context(), &kind.resource);
         let mut pool = Pool::default();
         let objects: Vec<Arc<Object>> = objects
@@ -125,15 +124,11 @@ impl Stage {
         let mut buffer = Buffer::empty(area);
         let object = |row: usize| self.rows.get(row);
         let listing = Listing { total: self.total, shown: self.rows.len(), object: &object };
-        let zone = TimeZone::UTC;
         let scene = Scene {
             state: &self.state,
             store: &self.store,
-            kinds: &self.kinds,
-            tenancy: &self.tenancy,
             theme: &self.theme,
             listing: Some(&listing),
-            zone: &zone,
             hints: &self.hints,
             help: &self.help,
         };
