@@ -41,12 +41,6 @@ pub struct Scene<'a> {
     pub store: &'a Store,
     /// What roles look like.
     pub theme: &'a Theme,
-    /// The rows of the table that is shown.
-    pub listing: Option<&'a table::Listing<'a>>,
-    /// The commands that apply here and now, the most useful first.
-    pub hints: &'a [Command],
-    /// The lines of help: keys and what they do; a heading has no keys.
-    pub help: &'a [(String, String)],
 }
 
 impl Scene<'_> {
@@ -61,11 +55,6 @@ impl Scene<'_> {
             .kinds
             .get(resource)
             .map_or_else(|| resource.plural.to_string(), |kind| kind.singular.to_string())
-    }
-
-    /// Returns the list that a table shows.
-    pub fn query(&self, table: &crate::app::table::Table) -> Option<Query> {
-        table::query(self, table)
     }
 
     /// Returns how much there is of what: a number, or `?` while nobody knows.
@@ -136,10 +125,7 @@ impl Frame {
 fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
     match scene.state.views.last() {
         None | Some(View::Overview(_) | View::Application(_)) => {}
-        Some(View::Table(table)) => {
-            let none = table::Listing { total: 0, shown: 0, object: &|_| None };
-            table::draw(buffer, area, scene, table, scene.listing.unwrap_or(&none), spots);
-        }
+        Some(View::Table(table)) => table::draw(buffer, area, scene, table, spots),
         Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),
         Some(View::Logs(logs)) => logs::draw(buffer, area, scene, logs, spots),
         Some(View::Actions(view)) => actions::draw(buffer, area, scene, view, spots),
@@ -150,8 +136,12 @@ fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
 /// Draws the keys that apply.
 fn footer(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
     let keymap = &scene.state.keymap;
-    let hints: Vec<(Command, String)> =
-        scene.hints.iter().filter_map(|command| Some((*command, keymap.label(*command)?))).collect();
+    let hints: Vec<(Command, String)> = scene
+        .state
+        .hints(scene.store)
+        .into_iter()
+        .filter_map(|command| Some((command, keymap.label(command)?)))
+        .collect();
     let words = hints.iter().map(|(command, key)| (key.as_str(), command.label()));
     for (index, place) in crate::widgets::keys::draw(buffer, area, scene.theme, words) {
         if let Some((command, _)) = hints.get(index) {

@@ -5,7 +5,6 @@ use ratatui::layout::Rect;
 
 use super::Scene;
 use super::detail::{found, hits};
-use crate::app::command::Place;
 use crate::app::detail::Page;
 use crate::app::spot::{Spot, Spots};
 use crate::theme::Role;
@@ -16,7 +15,7 @@ use crate::widgets::{dialog, fit};
 /// The cells of the keys of one line.
 const KEYS: u16 = 18;
 
-/// Draws help over the view; `lines` are those of [`crate::app`], so that a search finds what is drawn.
+/// Draws help over the view.
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, page: &Page, spots: &mut Spots) {
     let theme = scene.theme;
     let glyphs = Glyphs::of(theme);
@@ -31,7 +30,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, page: &Page, spo
     spots.put(outer, Spot::Overlay);
     spots.fits(0, inner.height);
     let find = hits(&page.search);
-    for (y, line) in (inner.y..inner.bottom()).zip(scene.help.iter().skip(page.view.top)) {
+    let lines = scene.state.help(scene.store);
+    for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(page.view.top)) {
         let at = Rect { y, height: 1, ..inner };
         let mut pen = Pen::new(buffer, at, glyphs.ellipsis);
         let (keys, text) = line;
@@ -43,23 +43,5 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, page: &Page, spo
         pen.gap(2).put(&keys, theme.style(Role::Key)).to(inner.x + 2 + KEYS + 1);
         let style = if find(text).is_empty() { theme.style(Role::Text) } else { theme.style(Role::Match) };
         pen.put(text, style);
-    }
-}
-
-/// Names a place as a heading of help.
-pub fn heading(place: Place) -> &'static str {
-    match place {
-        Place::Always => "Always",
-        Place::Global => "Everywhere",
-        Place::List => "Moving",
-        Place::Table => "Tables",
-        Place::Object => "Objects",
-        Place::Verb => "Changes, each with a question first",
-        Place::Application => "Applications",
-        Place::Text => "Texts",
-        Place::Logs => "Logs",
-        Place::Plan => "Questions",
-        Place::Columns => "Columns",
-        Place::Input => "Typing",
     }
 }

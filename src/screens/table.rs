@@ -14,35 +14,43 @@ use crate::app::spot::{Spot, Spots};
 use crate::app::table::Table;
 use crate::human;
 use crate::kinds::{Cell, Column, Kind, Lens, Object, Shape};
-use crate::store::Query;
+use crate::store::Shelf;
 use crate::theme::Role;
 use crate::widgets::table::{self, Painted, Width, Window};
 use crate::widgets::{fit, notice, panel};
 
-/// The rows of a table, in their order.
-pub struct Listing<'a> {
-    /// How many there are on the shelf.
-    pub total: usize,
-    /// How many are shown.
-    pub shown: usize,
-    /// Gives the object of a shown row.
-    pub object: &'a dyn Fn(usize) -> Option<&'a Arc<Object>>,
+/// The rows of a table, with the list they are looked up in.
+struct Listing<'a> {
+    table: &'a Table,
+    shelf: Option<&'a Shelf>,
+}
+
+impl<'a> Listing<'a> {
+    /// Returns the object of a row; a row whose object has just left has none.
+    fn object(&self, row: usize) -> Option<&'a Arc<Object>> {
+        let object = self.table.object(row)?;
+        self.shelf?.get(object.namespace.as_deref(), &object.name)
+    }
+
+    fn shown(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Returns how many objects the list holds.
+    fn total(&self) -> usize {
+        self.shelf.map_or(0, Shelf::len)
+    }
 }
 
 /// Draws the table with its title, which says how much of what is shown and how far it can be trusted.
-pub fn draw(
-    buffer: &mut Buffer,
-    area: Rect,
-    scene: &Scene<'_>,
-    state: &Table,
-    listing: &Listing<'_>,
-    spots: &mut Spots,
-) {
+pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, state: &Table, spots: &mut Spots) {
     let theme = scene.theme;
     let plural = scene.plural(&state.resource);
+    let context = scene.state.session.context.as_ref();
+    let shelf = context.and_then(|context| scene.store.shelf(&state.query(context)));
+    let listing = &Listing { table: state, shelf };
     let title = format!("{plural} {}", count(listing));
-    let query = scene.query(state);
-    let feed = query.as_ref().and_then(|query| scene.store.shelf(query)).map(crate::store::Shelf::feed);
+    let feed = shelf.map(Shelf::feed);
     let facts = facts(scene, state, feed);
     let facts: Vec<_> = facts.iter().map(|(text, role)| (text.as_str(), *role)).collect();
     let body = panel::titled(buffer, area, theme, &title, &facts, true);
@@ -52,17 +60,17 @@ pub fn draw(
         notice::draw(buffer, body, theme, Role::Unknown, &format!("{plural} cannot be shown"), &[]);
         return;
     };
-    if listing.shown == 0 {
+    if listing.shown() == 0 {
         let place = match (&scene.state.scope.namespace, &scene.state.scope.tenant) {
             (Some(namespace), _) => format!(" in {namespace}"),
             (None, Some(tenant)) => format!(" of {tenant}"),
             (None, None) => String::new(),
         };
         let (role, headline, sentences) =
-            feed::empty(feed, &plural, &place, listing.total, &state.filter.text, scene.state.now);
+            feed::empty(feed, &plural, &place, listing.total(), &state.filter.text, scene.state.now);
         let sentences: Vec<&str> = sentences.iter().map(String::as_str).collect();
         notice::draw(buffer, body, theme, role, &headline, &sentences);
-    } else if let Some(context) = &scene.state.session.context {
+    } else if let Some(context) = context {
         rows(buffer, body, scene, state, kind, &scene.state.lens(scene.store, context), listing, spots);
     }
     if let Some(chooser) = &state.chooser {
@@ -76,8 +84,12 @@ pub fn draw(
 }
 
 fn count(listing: &Listing<'_>) -> String {
-    let total = human::count(listing.total);
-    if listing.shown == listing.total { total } else { format!("{} of {total}", human::count(listing.shown)) }
+    let total = human::count(listing.total());
+    if listing.shown() == listing.total() {
+        total
+    } else {
+        format!("{} of {total}", human::count(listing.shown()))
+    }
 }
 
 fn facts(scene: &Scene<'_>, state: &Table, feed: Option<&crate::store::Feed>) -> Vec<feed::Fact> {
@@ -136,7 +148,7 @@ fn rows(
     spots: &mut Spots,
 ) {
     let numbers = chosen(scene, state, kind);
-    let top = state.view.top.min(listing.shown.saturating_sub(1));
+    let top = state.view.top.min(listing.shown().saturating_sub(1));
     let visible = usize::from(area.height.saturating_sub(1));
     let mut shaped: Vec<table::Column<'_>> = numbers
         .iter()
@@ -156,9 +168,9 @@ fn rows(
     let places = table::lay_out(&shaped, area.width.saturating_sub(2));
     for place in &places {
         let Width::Flexible { least, .. } = shaped[place.column].width else { continue };
-        let widest = (top..listing.shown.min(top + visible))
+        let widest = (top..listing.shown().min(top + visible))
             .filter_map(|row| {
-                let object = (listing.object)(row)?;
+                let object = listing.object(row)?;
                 let cell = kind.cell(object, numbers[place.column], lens);
                 let painted = cells::painted(&cell, lens.now);
                 Some(fit::width(&painted.text) + if painted.mark { 2 } else { 0 })
@@ -172,13 +184,13 @@ fn rows(
         let spot = Rect { x: area.x + 2 + place.x, y: area.y, width: place.width, height: 1 };
         spots.put(spot, Spot::Column(numbers[place.column]));
     }
-    for (line, index) in (top..listing.shown).take(visible).enumerate() {
+    for (line, index) in (top..listing.shown()).take(visible).enumerate() {
         let spot = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
         spots.put(spot, Spot::Row { panel: 0, index });
     }
-    let window = Window { rows: listing.shown, top, cursor: Some(state.view.cursor) };
+    let window = Window { rows: listing.shown(), top, cursor: Some(state.view.cursor) };
     table::draw(buffer, area, scene.theme, &shaped, window, |row, shown| {
-        let Some(object) = (listing.object)(row) else { return (Vec::new(), false) };
+        let Some(object) = listing.object(row) else { return (Vec::new(), false) };
         let cells = shown
             .iter()
             .map(|at| {
@@ -224,14 +236,4 @@ fn width(column: &Column, room: u16) -> Width {
         Shape::Text if matches!(&*column.id, "why" | "message") => Width::Flexible { least: 24, most: 120 },
         Shape::Text | Shape::Link => Width::Flexible { least: title.max(9), most: 40 },
     }
-}
-
-/// Returns the list that a table shows.
-pub fn query(scene: &Scene<'_>, state: &Table) -> Option<Query> {
-    let context = scene.state.session.context.as_ref()?;
-    Some(Query {
-        labels: state.labels.clone(),
-        fields: state.fields.clone(),
-        ..Query::all(context, &state.resource)
-    })
 }

@@ -19,7 +19,7 @@ use opsdeck::app::table::{Chooser, Sort as Order, Table};
 use opsdeck::app::viewport::Viewport;
 use opsdeck::gate::Confirmation;
 use opsdeck::identity::{Resource, Target, Text};
-use opsdeck::kinds::{Cell, Garbled, Health};
+use opsdeck::kinds::{Cell, Garbled, Health, Leads};
 use opsdeck::sources::SourceError;
 use opsdeck::store::{Hidden, Query, Update};
 use opsdeck::theme::Depth;
@@ -49,9 +49,7 @@ fn pods() -> Stage {
     let mut stage = Stage::new();
     let (query, _) = stage.list("pods", &stage::pods());
     stage.show(&query);
-    let mut table = Table::new(query.resource);
-    table.view = Viewport { cursor: 1, top: 0 };
-    stage.state.views.open(View::Table(table));
+    table(&mut stage).view = Viewport { cursor: 1, top: 0 };
     stage
 }
 
@@ -64,9 +62,9 @@ fn table(stage: &mut Stage) -> &mut Table {
 
 fn filtered() -> Stage {
     let mut stage = pods();
-    stage.rows.truncate(2);
     let marked = object("", "pods", "tenant-2", "checkout-5d8f7c9b4-2xk4l");
     let table = table(&mut stage);
+    table.rows.truncate(2);
     table.filter.text = "checkout status!=running".to_owned();
     table.filter.editing = Some(Line::new("checkout status!=running"));
     table.sort = Some(Order { column: 0, descending: true });
@@ -92,7 +90,6 @@ fn partial() -> Stage {
     };
     stage.send(&query, epoch, Update::Changed { changes: Vec::new(), garbled: vec![garbled] });
     stage.show(&query);
-    stage.state.views.open(View::Table(Table::new(query.resource)));
     stage
 }
 
@@ -133,10 +130,11 @@ fn failed() -> Stage {
 fn loading() -> Stage {
     let mut stage = pods();
     let query = Query::all(&context(), &Resource::new("", "pods"));
+    let shelf = stage.store.shelf(&query).unwrap();
+    let objects: Vec<_> = shelf.iter().map(|(_, object)| object.clone()).collect();
     stage.store.forget(&query);
     let epoch = stage.store.subscribe(&query);
     stage.send(&query, epoch, Update::ListStarted);
-    let objects = stage.rows.clone();
     stage.send(&query, epoch, Update::Page { objects, garbled: Vec::new(), remaining: Some(9_965) });
     stage
 }
@@ -159,7 +157,7 @@ fn detail() -> Stage {
     let field = |name: &str, value: Cell| Entry::Field { name: name.to_owned(), value };
     let words = |text: &str| Cell::Text(Text::from(text));
     let status = |text: &str, health| Cell::Status { text: Text::from(text), health };
-    let related = |how: &str, to, value| Entry::Related { how: how.to_owned(), to, value };
+    let related = |how: &str, to, value| Entry::Related { how: how.to_owned(), to: Leads::One(to), value };
     detail.entries = vec![
         field("status", status("CrashLoopBackOff", Health::Degraded)),
         Entry::Words("back-off 2m40s restarting failed container=app".to_owned()),
@@ -273,6 +271,7 @@ fn plan() -> Plan {
         confirmation: Confirmation::Type("tenant-2".to_owned()),
         command: "argocd app rollback checkout 41".to_owned(),
         basis: Vec::new(),
+        holds: Vec::new(),
         made: now(),
         expires: now() + SignedDuration::from_secs(300),
     }
@@ -369,18 +368,6 @@ fn palette() -> Stage {
 
 fn help() -> Stage {
     let mut stage = pods();
-    let keys = |command| {
-        (
-            stage.state.keymap.label(command).unwrap_or_default(),
-            opsdeck::app::command::Command::doc(command).to_owned(),
-        )
-    };
-    use opsdeck::app::command::Command as C;
-    let mut help = vec![(String::new(), "Tables".to_owned())];
-    help.extend([C::Filter, C::Mark, C::Wide, C::ChooseColumns].map(keys));
-    help.push((String::new(), "Everywhere".to_owned()));
-    help.extend([C::Palette, C::Help, C::Back, C::Info].map(keys));
-    stage.help = help;
     stage.state.overlay = Some(Overlay::Help(Page::default()));
     stage
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use opsdeck::app::command::Command;
+use opsdeck::app::history::View;
 use opsdeck::app::session::{Environment, Link};
 use opsdeck::app::spot::Spots;
 use opsdeck::app::state::State;
+use opsdeck::app::table::Table;
 use opsdeck::config::Config;
 use opsdeck::identity::{Context, ObjectRef, Resource, Text};
 use opsdeck::keymap::Keymap;
 use opsdeck::kinds::{Kinds, Object, Pool};
-use opsdeck::screens::{self, Scene, table::Listing};
+use opsdeck::screens::{self, Scene};
 use opsdeck::store::{Change, Envelope, Query, Store, Update};
 use opsdeck::theme::{Depth, Shelf, Theme};
 use ratatui::buffer::{Buffer, Cell};
@@ -33,10 +34,6 @@ pub struct Stage {
     pub state: State,
     pub store: Store,
     pub theme: Theme,
-    pub hints: Vec<Command>,
-    pub help: Vec<(String, String)>,
-    pub rows: Vec<Arc<Object>>,
-    pub total: usize,
 }
 
 /// The context of every picture.
@@ -64,26 +61,7 @@ impl Stage {
         state.session.environment = Environment::Prod;
         state.session.link = Link::Live { version: "v1.33.1".to_owned(), user: "kim@example.com".to_owned() };
         state.session.requests = (1_204, 18);
-        Self {
-            state,
-            store: Store::default(),
-            theme: theme("dark", Depth::True),
-            hints: vec![
-                Command::Open,
-                Command::Describe,
-                Command::Yaml,
-                Command::Logs,
-                Command::Filter,
-                Command::Mark,
-                Command::Wide,
-                Command::Back,
-                Command::Palette,
-                Command::Help,
-            ],
-            help: Vec::new(),
-            rows: Vec::new(),
-            total: 0,
-        }
+        Self { state, store: Store::default(), theme: theme("dark", Depth::True) }
     }
 
     /// Sends an update as a source would.
@@ -110,28 +88,21 @@ impl Stage {
         (query, epoch)
     }
 
-    /// Shows all rows of a list, by name.
+    /// Opens the table of a list with all its rows, by name.
     pub fn show(&mut self, query: &Query) {
         let shelf = self.store.shelf(query).unwrap();
-        self.total = shelf.len();
-        self.rows = shelf.iter().map(|(_, object)| object.clone()).collect();
-        self.rows.sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
+        let kind = self.state.kinds.get(&query.resource).unwrap();
+        let mut table = Table::new(query.resource.clone());
+        table.rows = shelf.iter().map(|(_, object)| kind.reference(&query.context, object)).collect();
+        table.rows.sort();
+        self.state.views.open(View::Table(table));
     }
 
     /// Draws a frame.
     pub fn draw(&self, width: u16, height: u16) -> (Buffer, Spots) {
         let area = Rect::new(0, 0, width, height);
         let mut buffer = Buffer::empty(area);
-        let object = |row: usize| self.rows.get(row);
-        let listing = Listing { total: self.total, shown: self.rows.len(), object: &object };
-        let scene = Scene {
-            state: &self.state,
-            store: &self.store,
-            theme: &self.theme,
-            listing: Some(&listing),
-            hints: &self.hints,
-            help: &self.help,
-        };
+        let scene = Scene { state: &self.state, store: &self.store, theme: &self.theme };
         let spots = screens::draw(&mut buffer, area, &scene);
         (buffer, spots)
     }
