@@ -19,7 +19,7 @@ pub mod table;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::command::Command;
+use crate::app::command::{Command, Place};
 use crate::app::detail::Search;
 use crate::app::history::View;
 use crate::app::line::Line;
@@ -136,17 +136,37 @@ fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
 /// Draws the keys that apply.
 fn footer(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
     let keymap = &scene.state.keymap;
-    let hints: Vec<(Command, String)> = scene
+    let mut hints: Vec<(Command, String)> = scene
         .state
         .hints(scene.store)
         .into_iter()
         .filter_map(|command| Some((command, keymap.label(command)?)))
         .collect();
+    // What leads on comes first, what arranges the rows last; the way to all keys always has its place.
+    hints.sort_by_key(|(command, _)| weight(*command));
     let words = hints.iter().map(|(command, key)| (key.as_str(), command.label()));
     for (index, place) in crate::widgets::keys::draw(buffer, area, scene.theme, words) {
         if let Some((command, _)) = hints.get(index) {
             spots.put(place, Spot::Key(*command));
         }
+    }
+}
+
+/// Returns the place of a command in the footer.
+fn weight(command: Command) -> u8 {
+    match (command, command.place()) {
+        (Command::Confirm | Command::Submit, _) => 0,
+        (Command::Open, _) => 1,
+        (_, Place::Verb | Place::Plan) => 2,
+        (_, Place::Application | Place::Logs | Place::Columns) => 3,
+        (Command::Filter | Command::Search | Command::NextMatch, _) => 4,
+        (Command::Describe | Command::Yaml | Command::Logs, _) => 5,
+        (Command::Back | Command::Overview | Command::NextPanel | Command::Cancel, _) => 7,
+        (Command::Mark | Command::Wide | Command::Wrap | Command::Node | Command::Owner, _) => 8,
+        (_, Place::Table | Place::Text) => 9,
+        (Command::Palette, _) => 6,
+        (Command::Help, _) => 11,
+        _ => 10,
     }
 }
 

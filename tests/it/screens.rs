@@ -49,7 +49,7 @@ fn pods() -> Stage {
     let mut stage = Stage::new();
     let (query, _) = stage.list("pods", &stage::pods());
     stage.show(&query);
-    table(&mut stage).view = Viewport { cursor: 1, top: 0 };
+    table(&mut stage).select(1);
     stage
 }
 

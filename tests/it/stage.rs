@@ -13,7 +13,7 @@ use opsdeck::identity::{Context, ObjectRef, Resource, Text};
 use opsdeck::keymap::Keymap;
 use opsdeck::kinds::{Kinds, Object, Pool};
 use opsdeck::screens::{self, Scene};
-use opsdeck::store::{Change, Envelope, Query, Store, Update};
+use opsdeck::store::{Envelope, Query, Store, Update};
 use opsdeck::theme::{Depth, Shelf, Theme};
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
@@ -95,6 +95,7 @@ impl Stage {
         let mut table = Table::new(query.resource.clone());
         table.rows = shelf.iter().map(|(_, object)| kind.reference(&query.context, object)).collect();
         table.rows.sort();
+        table.select(0);
         self.state.views.open(View::Table(table));
     }
 
@@ -189,10 +190,4 @@ pub fn pods() -> Vec<Value> {
         pods.push(pod(&tenant, &name, Mood::Fine, 90_000 + i64::from(index) * 4_321));
     }
     pods
-}
-
-/// An object is gone, as a watch says.
-pub fn gone(namespace: &str, name: &str) -> Update {
-    let change = Change::Gone { namespace: Some(Text::from(namespace)), name: Text::from(name) };
-    Update::Changed { changes: vec![change], garbled: Vec::new() }
 }
