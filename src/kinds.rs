@@ -20,7 +20,11 @@ mod wire;
 pub mod applications;
 pub mod argo;
 pub mod batch;
+pub mod cluster;
+pub mod karpenter;
+pub mod network;
 pub mod pods;
+pub mod quota;
 pub mod rollout;
 pub mod workloads;
 
@@ -136,6 +140,14 @@ pub struct Meta {
     pub labels: Box<[(Text, Text)]>,
     /// Owners.
     pub owners: Box<[Owner]>,
+}
+
+impl Meta {
+    /// Returns the value of a label.
+    pub fn label(&self, key: &str) -> Option<&Text> {
+        let at = self.labels.binary_search_by(|(label, _)| (**label).cmp(key)).ok()?;
+        self.labels.get(at).map(|(_, value)| value)
+    }
 }
 
 /// An owner reference.

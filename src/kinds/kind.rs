@@ -35,6 +35,11 @@ impl Lens<'_> {
         }
     }
 
+    /// Returns the list of everything of a type, where it is whole: the only one that can be counted.
+    pub fn whole(&self, resource: &Resource) -> Option<&crate::store::Shelf> {
+        self.store.shelf(&Query::all(self.context, resource)).filter(|shelf| shelf.feed().is_complete())
+    }
+
     /// Returns the widest list of a type.
     pub fn shelf(&self, resource: &Resource) -> Option<&crate::store::Shelf> {
         self.store
@@ -358,6 +363,12 @@ impl<T: Slim> Describe<T> {
     /// The column with the name of the object.
     pub(super) fn name(self) -> Self {
         let column = Column::new(Shape::Text, "name", "the name").priority(0);
+        self.column(column, |row| Cell::Text(row.meta().name.clone()))
+    }
+
+    /// The name as a column that is shown in wide mode, where names say nothing, as those of events.
+    pub(super) fn name_wide(self) -> Self {
+        let column = Column::new(Shape::Text, "name", "the name").wide();
         self.column(column, |row| Cell::Text(row.meta().name.clone()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Kind, argo, batch, pods, workloads};
+use super::{Kind, argo, batch, cluster, karpenter, network, pods, quota, workloads};
 use crate::identity::Resource;
 use crate::nearest::nearest;
 
@@ -25,10 +25,19 @@ impl Default for Kinds {
 impl Kinds {
     /// Puts the families together, in the order of palette and help.
     pub fn new() -> Self {
-        let kinds: Vec<Kind> = [argo::kinds(), vec![pods::kind()], workloads::kinds(), batch::kinds()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let kinds: Vec<Kind> = [
+            argo::kinds(),
+            vec![pods::kind()],
+            workloads::kinds(),
+            batch::kinds(),
+            cluster::kinds(),
+            karpenter::kinds(),
+            network::kinds(),
+            quota::kinds(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         let mut names = HashMap::new();
         let mut by_kind = HashMap::new();
         for (at, kind) in kinds.iter().enumerate() {

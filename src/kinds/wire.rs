@@ -293,6 +293,4 @@ pub(super) struct WireCondition<'a> {
     pub(super) reason: Opt<'a>,
     #[serde(borrow)]
     pub(super) message: Opt<'a>,
-    #[serde(borrow)]
-    pub(super) last_transition_time: Opt<'a>,
 }
