@@ -47,6 +47,7 @@ pub mod platform;
 pub mod pod_cells;
 pub mod podlog;
 pub mod pods;
+pub mod protobuf;
 pub mod quota;
 pub mod read;
 pub mod recorder;

@@ -12,6 +12,7 @@ use super::admission;
 use super::deletion::{DeleteOptions, Deleted, Propagation};
 use super::objects::{Key, Object, Objects, text};
 use super::patch::{PatchKind, patched};
+use super::protobuf;
 use super::read::{key_of, new_event, old_event};
 use super::request::{Query, Target, Verb, View};
 use super::scale;
@@ -416,6 +417,7 @@ pub fn read_delete_options(body: &Value, query: &Query) -> Result<(DeleteOptions
 pub fn decode(media: &str, body: &[u8]) -> Result<Value, Status> {
     let media = media.split(';').next().unwrap_or_default().trim();
     match media {
+        protobuf::MEDIA => protobuf::decode(body),
         "application/yaml" | "application/apply-patch+yaml" => {
             let text = std::str::from_utf8(body)
                 .map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
