@@ -430,6 +430,7 @@ impl Objects {
                 metadata.remove(empty);
             }
         }
+        drop_nulls(&mut value);
         if value == before {
             return Ok((old, None));
         }
@@ -530,6 +531,7 @@ impl Objects {
 
     /// Builds the stored form of a value at the present revision.
     fn index(&mut self, key: Key, value: &mut Value) -> Object {
+        drop_nulls(value);
         value["metadata"]["resourceVersion"] = json!(self.revision.to_string());
         let metadata = &value["metadata"];
         let mut labels: Vec<(Text, Text)> = metadata["labels"]
@@ -602,6 +604,18 @@ fn wanted_differs(kind: Type, before: &Value, after: &Value) -> bool {
     let counts = |key: &str| key != "metadata" && !(key == "status" && (info.status || !info.custom));
     let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else { return true };
     before.keys().chain(after.keys()).any(|key| counts(key) && before.get(key) != after.get(key))
+}
+
+/// Takes out fields that are null: they mean the same as fields that are not there.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 /// Writes compact JSON that begins with `apiVersion` and `kind`, so that lists can leave them out cheaply.
