@@ -63,6 +63,7 @@ pub mod selector;
 pub mod server;
 pub mod statefulsets;
 pub mod status;
+pub mod stories;
 pub mod table;
 pub mod tenancy;
 pub mod types;
