@@ -10,10 +10,7 @@ use super::{Desk, Exit, Usage};
 use crate::args::Demo as Args;
 use crate::clock::Clock;
 use crate::demo::platform::{Options, Running, StartError};
-use crate::demo::{Platform, world};
-
-/// The story that is played unless another one is named: the incident of the README.
-const STORY: &str = "bad-deploy";
+use crate::demo::{Platform, stories, world};
 
 /// Starts the platform that the arguments describe.
 pub async fn start(args: &Args, clock: Clock) -> Result<Running> {
@@ -24,7 +21,7 @@ pub async fn start(args: &Args, clock: Clock) -> Result<Running> {
         pods_per_tenant: given(args.pods_per_tenant, usual.pods_per_tenant),
         nodes: given(args.nodes, usual.nodes),
         seed: args.seed.unwrap_or(usual.seed),
-        story: args.story.clone().unwrap_or_else(|| STORY.to_owned()),
+        story: args.story.clone().unwrap_or_else(|| stories::DEFAULT.to_owned()),
         ..usual
     };
     let options = Options {
@@ -36,9 +33,10 @@ pub async fn start(args: &Args, clock: Clock) -> Result<Running> {
     };
     Platform::start(options).await.map_err(|error| match error {
         // What a person can change on the command line.
-        StartError::Port { .. } | StartError::Kubeconfig { .. } | StartError::Foreign(_) => {
-            Usage::report(error.to_string())
-        }
+        StartError::Port { .. }
+        | StartError::Kubeconfig { .. }
+        | StartError::Foreign(_)
+        | StartError::Story(_) => Usage::report(error.to_string()),
         error => error.into(),
     })
 }

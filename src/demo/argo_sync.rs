@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::admission::admit;
 use super::argo_compare::{Comparison, Item, key_of};
 use super::argo_diff::{apply, ignore};
 use super::argo_health::{self, Health};
@@ -330,9 +331,9 @@ impl Run {
             let before = self.before.iter().find(|before| key_of(before).as_ref() == Some(key));
             return self.change(key, &manifest, before, cx, &shown);
         }
-        match cx.create(key.kind, manifest.clone()) {
-            Ok(_) => ("Synced", format!("{shown} created")),
-            Err(status) => ("SyncFailed", status.message),
+        match create(key, manifest, cx) {
+            Ok(()) => ("Synced", format!("{shown} created")),
+            Err(why) => ("SyncFailed", why),
         }
     }
 
@@ -344,18 +345,19 @@ impl Run {
         cx: &mut Cx<'_>,
         shown: &str,
     ) -> (&'static str, String) {
-        let revision = cx.objects.revision();
-        let written = cx.objects.modify(key, cx.now, |live| apply(manifest, before, live)).map(drop);
-        let changed = cx.objects.revision() != revision;
-        cx.follow();
-        match written {
-            Ok(()) if changed => ("Synced", format!("{shown} configured")),
-            Ok(()) => ("Synced", format!("{shown} unchanged")),
+        let Some(live) = cx.get(key) else { return ("SyncFailed", format!("{shown} is gone")) };
+        let mut changed = live.clone();
+        apply(manifest, before, &mut changed);
+        match admit(key.kind, &mut changed, Some(&live)) {
+            Ok(()) => {
+                let verb = if cx.replace(key, changed) { "configured" } else { "unchanged" };
+                ("Synced", format!("{shown} {verb}"))
+            }
             Err(_) if self.force => {
                 cx.remove(key);
-                match cx.create(key.kind, manifest.clone()) {
-                    Ok(_) => ("Synced", format!("{shown} replaced")),
-                    Err(status) => ("SyncFailed", status.message),
+                match create(key, manifest, cx) {
+                    Ok(()) => ("Synced", format!("{shown} replaced")),
+                    Err(why) => ("SyncFailed", why),
                 }
             }
             Err(status) => ("SyncFailed", status.message),
@@ -387,6 +389,15 @@ impl Run {
             ))
         }
     }
+}
+
+/// Creates an object as a client does, with the API server's defaults and checks.
+fn create(key: &Key, manifest: &Value, cx: &mut Cx<'_>) -> Result<(), String> {
+    let mut object = manifest.clone();
+    admit(key.kind, &mut object, None)
+        .and_then(|()| cx.create(key.kind, object))
+        .map(drop)
+        .map_err(|status| status.message)
 }
 
 fn sync_options(manifest: &Value) -> impl Iterator<Item = &str> {

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::argo_manifests::{NAMESPACE, Policy};
 use super::argo_seed::install;
+use super::director::begin;
 use super::objects::Key;
 use super::types::Type;
 use super::untyped::{later, list, text};
@@ -134,4 +135,26 @@ fn a_fresh_platform_is_in_sync_and_stays_so() {
         sync_of(&platform.world, "platform"),
     );
     platform.until(1, "", |_| true);
+}
+
+fn play(story: &str) -> Platform {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        tenants: 4,
+        pods_per_tenant: 12,
+        nodes: 6,
+        alive: false,
+        story: story.to_owned(),
+        ..Options::default()
+    };
+    let world = begin(&options, start(), dir.path()).unwrap();
+    Platform { dir, world }
+}
+
+#[test]
+fn the_bad_deploy_hurts_when_a_client_first_looks() {
+    let platform = play("bad-deploy");
+    let app = platform.app("tenant-2-checkout");
+    println!("{app:#}");
+    assert_eq!(text(&app, "/status/health/status"), "Degraded");
 }

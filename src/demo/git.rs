@@ -86,6 +86,13 @@ impl Repo {
         Ok(Self { path: path.to_owned(), git })
     }
 
+    /// Opens a repository that is there.
+    pub fn open(path: &Path) -> Result<Self, GitError> {
+        let git = Repository::open_bare(path)
+            .map_err(|source| GitError::Repository { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), git })
+    }
+
     /// Returns where the repository lies.
     pub fn path(&self) -> &Path {
         &self.path

@@ -115,6 +115,13 @@ impl Gitops {
         Ok(Self { deploy, platform: repo, releases, files: HashMap::new() })
     }
 
+    /// Opens repositories that [`Gitops::create`] has made, beside whoever else uses them: a push from outside.
+    pub fn open(dir: &Path) -> Result<Self, GitopsError> {
+        let deploy = Repo::open(&dir.join("deploy.git"))?;
+        let platform = Repo::open(&dir.join("platform.git"))?;
+        Ok(Self { deploy, platform, releases: HashMap::new(), files: HashMap::new() })
+    }
+
     /// Returns the repository that a URL names; `None` where it is neither of the two.
     pub fn repo(&self, url: &str) -> Option<&Repo> {
         match url {

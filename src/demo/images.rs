@@ -53,7 +53,7 @@ pub enum Behaviour {
     OutOfMemory,
     /// Runs, but needs a minute and a half to become ready.
     Slow,
-    /// Runs, and never becomes ready.
+    /// Runs, and never becomes ready; in a job it never ends.
     NeverReady,
     /// Is not in the registry: `ErrImagePull`, then `ImagePullBackOff`.
     Missing,

@@ -235,6 +235,8 @@ impl Kubelet {
         let end = match behaviour {
             Behaviour::Crash => Some((chance(&uid, 4.0, 8.0), 1, "Error")),
             Behaviour::OutOfMemory => Some((chance(&uid, 12.0, 20.0), 137, "OOMKilled")),
+            // A job whose image hangs never ends.
+            Behaviour::NeverReady => None,
             _ if job => Some((chance(&uid, 12.0, 35.0), 0, "Completed")),
             _ => None,
         };

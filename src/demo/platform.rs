@@ -19,8 +19,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
 use super::credentials::{self, Credentials};
+use super::director::{self, BeginError};
 use super::server;
 use super::status::{Reason, Status};
+use super::stories::StoryError;
 use super::world::{self, World};
 use crate::clock::Clock;
 
@@ -38,6 +40,9 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// The time of the world.
     pub clock: Clock,
+    /// An empty or missing directory for the git repositories; `None` is a new one in the system's temporary folder,
+    /// which goes when the platform ends.
+    pub state: Option<PathBuf>,
     /// How often the world moves; `None` only when [`Handle::step`] is called.
     pub pace: Option<Duration>,
 }
@@ -49,6 +54,7 @@ impl Default for Options {
             port: 0,
             kubeconfig: None,
             clock: Clock::system(),
+            state: None,
             pace: Some(Duration::from_millis(250)),
         }
     }
@@ -84,6 +90,9 @@ pub enum StartError {
     /// Certificates cannot be made.
     #[error("the certificates of the embedded platform cannot be made: {0}")]
     Certificate(String),
+    /// There is no such story, or it cannot be played on a platform of this size.
+    #[error(transparent)]
+    Story(#[from] StoryError),
     /// The world cannot be made.
     #[error("the world of the embedded platform cannot be made: {0}")]
     World(String),
@@ -134,8 +143,48 @@ pub struct Running {
     pub kubeconfig: PathBuf,
     /// The way to the world.
     pub handle: Handle,
+    state: State,
     stop: CancellationToken,
     _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+impl Running {
+    /// Returns the directory that holds the git repositories, `deploy.git` and `platform.git`.
+    pub fn state(&self) -> &std::path::Path {
+        &self.state.path
+    }
+}
+
+/// The directory of the git repositories.
+#[derive(Debug)]
+struct State {
+    path: PathBuf,
+    /// It is in the temporary folder and goes with the platform.
+    temporary: bool,
+}
+
+impl State {
+    fn new(chosen: Option<&std::path::Path>, port: u16) -> Self {
+        match chosen {
+            Some(path) => Self { path: path.to_owned(), temporary: false },
+            None => {
+                let name = format!("opsdeck-demo-{}-{port}", std::process::id());
+                let path = std::env::temp_dir().join(name);
+                // What an earlier process with this number has left when it was killed.
+                let _ = std::fs::remove_dir_all(&path);
+                Self { path, temporary: true }
+            }
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if self.temporary {
+            // Whoever still reads the repositories has them open; nothing else needs the directory.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
 }
 
 impl Drop for Running {
@@ -167,9 +216,15 @@ impl Platform {
 
         let now = options.clock.now();
         let wanted = options.world.clone();
-        let world = tokio::task::spawn_blocking(move || World::new(&wanted, now))
+        let state = State::new(options.state.as_deref(), bound.port());
+        let repositories = state.path.clone();
+        let world = tokio::task::spawn_blocking(move || director::begin(&wanted, now, &repositories))
             .await
-            .map_err(|error| StartError::World(error.to_string()))?;
+            .map_err(|error| StartError::World(error.to_string()))?
+            .map_err(|error| match error {
+                BeginError::Story(error) => StartError::Story(error),
+                BeginError::Gitops(error) => StartError::World(error.to_string()),
+            })?;
         let access = Access::new(&world.objects);
 
         let url = format!("https://127.0.0.1:{}", bound.port());
@@ -197,7 +252,7 @@ impl Platform {
         );
         let tasks =
             [AbortOnDropHandle::new(tokio::spawn(actor)), AbortOnDropHandle::new(tokio::spawn(server))];
-        Ok(Running { url, kubeconfig, handle, stop, _tasks: tasks })
+        Ok(Running { url, kubeconfig, handle, state, stop, _tasks: tasks })
     }
 }
 

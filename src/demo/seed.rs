@@ -30,6 +30,7 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(super::replicasets::ReplicaSets),
         Box::new(super::statefulsets::StatefulSets),
         Box::new(super::daemonsets::DaemonSets),
+        Box::new(super::jobs::Jobs),
         Box::new(super::budgets::Budgets),
         Box::new(super::scheduler::Scheduler::default()),
         Box::new(super::kubelet::Kubelet::default()),

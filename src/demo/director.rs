@@ -1,0 +1,152 @@
+//! Sets the stage and plays a story: from the options of the platform to a world in which it happens.
+//!
+//! It acts from outside only, as CI, a cloud or a person would; it never writes a status.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use super::argo::REFRESH;
+use super::argo_manifests::NAMESPACE;
+use super::argo_render::migration_image;
+use super::argo_seed::{app_of, install};
+use super::gitops::{Gitops, GitopsError};
+use super::objects::Key;
+use super::stories::{Act, Step, Story, StoryError};
+use super::types::Type;
+use super::untyped::{later, mark};
+use super::view::{Seen, View};
+use super::world::{Controller, Cx, Options, World};
+
+/// Why a platform cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum BeginError {
+    /// The story.
+    #[error(transparent)]
+    Story(#[from] StoryError),
+    /// The repositories.
+    #[error(transparent)]
+    Gitops(#[from] GitopsError),
+}
+
+/// Seconds of one step while the time before a client first looks is played.
+const STRIDE: f64 = 5.0;
+
+/// Makes a world with everything on it, at `now`, with the story of the options under way; the git repositories are
+/// made in `state`, which must be empty.
+pub fn begin(options: &Options, now: Timestamp, state: &Path) -> Result<World, BeginError> {
+    let story = Story::find(&options.story)?;
+    let start = later(now, -story.begins);
+    let mut world = World::empty(options, start);
+    story.prepare(&mut world.estate)?;
+    super::seed::seed(&mut world);
+    install(&mut world, state)?;
+    let gitops = Gitops::open(state)?;
+    let steps = story.steps.into_iter().map(|Step { at, act }| (later(now, at), act)).collect();
+    world.add_controller(Box::new(Director { gitops, steps, done: 0 }));
+    while world.now() < now {
+        let next = later(world.now(), STRIDE).min(now);
+        world.step(next);
+    }
+    Ok(world)
+}
+
+/// The controller that does what the story says, when its time comes.
+#[derive(Debug)]
+struct Director {
+    gitops: Gitops,
+    steps: Vec<(Timestamp, Act)>,
+    done: usize,
+}
+
+impl Controller for Director {
+    fn name(&self) -> &'static str {
+        "story"
+    }
+
+    fn watch(&self, seen: &Seen, _view: &View, keys: &mut Vec<Key>) {
+        // One key is enough to hang the timers on.
+        if seen.key.kind == Type::Namespace && seen.key.name.as_ref() == NAMESPACE {
+            keys.push(seen.key.clone());
+        }
+    }
+
+    fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) {
+        while let Some((due, act)) = self.steps.get(self.done) {
+            if *due > cx.now {
+                cx.at(*due, key);
+                return;
+            }
+            if let Err(error) = perform(&mut self.gitops, act, cx) {
+                tracing::warn!(%error, "a step of the story failed");
+            }
+            self.done += 1;
+        }
+    }
+}
+
+fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), GitopsError> {
+    match act {
+        Act::Commit { app, version } => {
+            if let Some(app) = app_of(cx.estate, app) {
+                gitops.commit_version(app, version, "ci-bot", cx.now)?;
+                notify(&app.full_name(), cx);
+            }
+        }
+        Act::Image { app, version, behaviour, hook } => {
+            if let Some(app) = app_of(cx.estate, app) {
+                let image = if *hook { migration_image(app, version) } else { app.image(version) };
+                cx.images.set(image, *behaviour);
+            }
+        }
+        Act::Window { project, name, lasts } => open_window(project, name, *lasts, cx),
+        Act::Interrupt { tenant } => interrupt(tenant, cx),
+    }
+    Ok(())
+}
+
+/// Tells Argo CD of a push, as the webhook of the git server does.
+fn notify(application: &str, cx: &mut Cx<'_>) {
+    let key = Key::new(Type::Application, NAMESPACE, application);
+    cx.update(&key, |app| mark(app, "annotations", REFRESH, "normal"));
+}
+
+/// Adds a deny window to a project that opens now.
+fn open_window(project: &str, name: &str, lasts: f64, cx: &mut Cx<'_>) {
+    let opens = cx.now.to_zoned(TimeZone::UTC);
+    // A window opens with a minute, and its day and month keep it from coming back tomorrow.
+    let schedule = opens.strftime("%-M %-H %-d %-m *").to_string();
+    let minutes = (lasts / 60.0).round();
+    let window = json!({
+        "kind": "deny", "schedule": schedule, "duration": format!("{minutes}m"),
+        "applications": ["*"], "manualSync": false, "timeZone": "UTC", "description": name,
+    });
+    let key = Key::new(Type::AppProject, NAMESPACE, project);
+    cx.update(&key, |project| match project["spec"]["syncWindows"].as_array_mut() {
+        Some(windows) => windows.push(window),
+        None => project["spec"]["syncWindows"] = json!([window]),
+    });
+}
+
+/// Takes back the spot node on which most pods of a tenant run.
+fn interrupt(tenant: &str, cx: &mut Cx<'_>) {
+    let of_tenant = |name: &str| {
+        cx.view
+            .on_node(name)
+            .filter(|(key, _)| {
+                key.namespace.as_ref() == tenant || key.namespace.starts_with(&format!("{tenant}-"))
+            })
+            .count()
+    };
+    let node = cx
+        .view
+        .nodes()
+        .filter(|(_, node)| node.object.label("karpenter.sh/capacity-type") == Some("spot"))
+        .map(|(name, _)| (of_tenant(name), name.clone()))
+        .max();
+    if let Some((_, node)) = node {
+        super::karpenter::interrupt(&node, cx);
+    }
+}
