@@ -36,7 +36,7 @@ pub fn with_class_status(mut class: Value, since: Timestamp) -> Value {
         "ValidationSucceeded",
         "Ready",
     ] {
-        set_condition(&mut class, kind, "True", kind, "", &at);
+        set(&mut class, kind, "True", kind, "", &at);
     }
     class
 }
@@ -52,8 +52,26 @@ pub fn with_class_hash(mut claim: Value, cx: &Cx<'_>) -> Value {
 
 /// Gives a claim the conditions of one whose node has been up since shortly after `since`.
 pub fn settle_claim(claim: &mut Value, since: Timestamp) {
-    for (kind, after) in [("Launched", 4.0), ("Registered", 25.0), ("Initialized", 32.0), ("Ready", 32.0)] {
-        set_condition(claim, kind, "True", kind, "", &seconds(later(since, after)));
+    for (kind, after) in [
+        ("Launched", 4.0),
+        ("Registered", 25.0),
+        ("Initialized", 32.0),
+        ("Ready", 32.0),
+        ("Consolidatable", 92.0),
+    ] {
+        set(claim, kind, "True", kind, "", &seconds(later(since, after)));
+    }
+}
+
+/// Sets a condition in the form of Karpenter's CRDs, where reason and message are always there.
+pub fn set(object: &mut Value, kind: &str, status: &str, reason: &str, message: &str, now: &str) {
+    set_condition(object, kind, status, if reason.is_empty() { kind } else { reason }, message, now);
+    let generation = object["metadata"]["generation"].as_i64().unwrap_or(1);
+    for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
+        if condition["type"] == kind {
+            condition["message"] = json!(message);
+            condition["observedGeneration"] = json!(generation);
+        }
     }
 }
 

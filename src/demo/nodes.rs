@@ -374,7 +374,8 @@ pub fn lease(node: &Value, now: Timestamp) -> Value {
         },
         "spec": {
             "holderIdentity": node["metadata"]["name"],
-            "leaseDurationSeconds": 40,
+            // As long as two of the heartbeats that are sent here.
+            "leaseDurationSeconds": 600,
             "renewTime": now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
         },
     })

@@ -32,6 +32,9 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(super::daemonsets::DaemonSets),
         Box::new(super::jobs::Jobs),
         Box::new(super::budgets::Budgets),
+        Box::new(super::node_life::NodeLife),
+        Box::new(super::provisioning::Provisioning::default()),
+        Box::new(super::disruption::Disruption::default()),
         Box::new(super::scheduler::Scheduler::default()),
         Box::new(super::kubelet::Kubelet::default()),
     ]

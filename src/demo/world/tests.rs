@@ -190,6 +190,136 @@ fn a_bad_image_crash_loops_and_a_rollback_heals() {
     assert!(!looping(&stage.world));
 }
 
+/// Returns a spot claim whose node runs pods of tenants.
+fn spot_claim(stage: &Stage) -> (Key, Key) {
+    let claims = stage.world.objects.list(Type::NodeClaim, None);
+    let claim = claims
+        .filter(|claim| claim.label("karpenter.sh/capacity-type") == Some("spot"))
+        .find(|claim| {
+            let node = text(&claim.value(), "/status/nodeName").to_owned();
+            stage.world.view.on_node(&node).any(|(key, _)| key.namespace.starts_with("tenant"))
+        })
+        .unwrap();
+    (claim.key.clone(), Key::new(Type::Node, "", text(&claim.value(), "/status/nodeName")))
+}
+
+fn all_settled(world: &World) -> bool {
+    world.objects.list(Type::Pod, None).all(|pod| {
+        let pod = pod.value();
+        text(&pod, "/status/phase") == "Succeeded" || condition(&pod, "Ready") == "True"
+    })
+}
+
+fn events<'a>(world: &'a World, reason: &'a str) -> impl Iterator<Item = Value> + 'a {
+    world
+        .objects
+        .list(Type::Event, None)
+        .map(|event| event.value())
+        .filter(move |event| event["reason"] == reason)
+}
+
+#[test]
+fn a_spot_interruption_drains_the_node_and_its_pods_run_elsewhere() {
+    let mut stage = Stage::new(&quiet());
+    let (claim, node) = spot_claim(&stage);
+    let before = stage.world.objects.count(Type::Pod);
+    stage.world.with(|cx| crate::demo::disruption::interrupt(cx, &claim));
+    stage.pass(1);
+    let marked = stage.get(&node);
+    assert!(list(&marked, "/spec/taints").iter().any(|taint| taint["key"] == "karpenter.sh/disrupted"));
+    assert_eq!(events(&stage.world, "SpotInterrupted").count(), 2);
+    assert!(events(&stage.world, "SpotInterrupted").all(|event| event["metadata"]["namespace"] == "default"));
+    let took =
+        stage.until(150, |world| world.objects.get(&node).is_none() && world.objects.get(&claim).is_none());
+    assert!(took >= 3);
+    stage.until(90, all_settled);
+    let daemons = 5;
+    assert!(stage.world.objects.count(Type::Pod) >= before - daemons);
+}
+
+#[test]
+fn a_claim_that_is_deleted_takes_its_node_along() {
+    let mut stage = Stage::new(&quiet());
+    let (claim, node) = spot_claim(&stage);
+    stage.world.objects.delete(&claim, &Default::default(), stage.now).unwrap();
+    stage.until(150, |world| world.objects.get(&node).is_none() && world.objects.get(&claim).is_none());
+    stage.until(90, all_settled);
+}
+
+#[test]
+fn pods_that_fit_nowhere_get_a_node_that_goes_again_when_it_is_empty() {
+    let mut stage = Stage::new(&quiet());
+    let (key, _) = stage.deployment();
+    let nodes = stage.world.objects.count(Type::Node);
+    let quota = Key::new(Type::ResourceQuota, &key.namespace, "tenant");
+    stage.world.objects.delete(&quota, &Default::default(), stage.now).unwrap();
+    let replicas = number(&stage.get(&key), "/spec/replicas");
+    stage.edit(&key, |object| object["spec"]["replicas"] = json!(220));
+    stage.pass(1);
+    assert!(events(&stage.world, "FailedScheduling").next().is_some());
+    stage.until(90, |world| rolled_out(world, &key));
+    assert!(stage.world.objects.count(Type::Node) > nodes);
+    assert!(events(&stage.world, "Nominated").next().is_some());
+    assert!(events(&stage.world, "Initialized").next().is_some());
+    stage.edit(&key, |object| object["spec"]["replicas"] = json!(replicas));
+    stage.until(400, |world| world.objects.count(Type::Node) <= nodes);
+}
+
+#[test]
+fn a_budget_blocks_a_drain_until_it_allows_one() {
+    let mut stage = Stage::new(&quiet());
+    let (key, _) = stage.deployment();
+    let budget = Key::new(Type::PodDisruptionBudget, &key.namespace, &key.name);
+    stage.edit(&budget, |object| object["spec"]["maxUnavailable"] = json!(0));
+    stage.pass(1);
+    let pod = stage
+        .world
+        .objects
+        .list(Type::Pod, Some(&key.namespace))
+        .find(|pod| pod.label("app.kubernetes.io/name") == Some(&key.name));
+    let pod = pod.unwrap().key.clone();
+    let refused = stage.world.with(|cx| crate::demo::budgets::evict(cx, &pod)).unwrap_err();
+    assert_eq!(refused.code(), 429);
+    assert_eq!(refused.causes[0].reason, "DisruptionBudget");
+    let node = text(&stage.get(&pod), "/spec/nodeName").to_owned();
+    let claim = stage
+        .world
+        .objects
+        .list(Type::NodeClaim, None)
+        .find(|claim| claim.value()["status"]["nodeName"] == node);
+    if let Some(claim) = claim.map(|claim| claim.key.clone()) {
+        stage.world.objects.delete(&claim, &Default::default(), stage.now).unwrap();
+        stage.pass(60);
+        assert!(stage.world.objects.get(&claim).is_some(), "the drain must wait");
+        assert!(events(&stage.world, "FailedDraining").next().is_some());
+        stage.edit(&budget, |object| object["spec"]["maxUnavailable"] = json!(1));
+        stage.until(120, |world| world.objects.get(&claim).is_none());
+    }
+}
+
+#[test]
+fn a_changed_pool_drifts_its_claims_and_replaces_them_within_the_budget() {
+    let mut stage = Stage::new(&quiet());
+    let pool = Key::new(Type::NodePool, "", "spot");
+    let (claim, _) = spot_claim(&stage);
+    stage.edit(&pool, |pool| pool["spec"]["template"]["metadata"]["labels"]["generation"] = json!("2"));
+    stage.pass(1);
+    assert_eq!(condition(&stage.get(&claim), "Drifted"), "True");
+    let of_pool = |world: &World| {
+        world
+            .objects
+            .list(Type::NodeClaim, None)
+            .filter(|claim| claim.label("karpenter.sh/nodepool") == Some("spot"))
+            .count()
+    };
+    let before = of_pool(&stage.world);
+    stage.until(900, |world| {
+        assert!(of_pool(world) <= before + 3);
+        world.objects.list(Type::NodeClaim, None).all(|claim| condition(&claim.value(), "Drifted") != "True")
+    });
+    assert_eq!(of_pool(&stage.world), before);
+}
+
 #[test]
 fn the_same_seed_and_steps_give_identical_objects() {
     let run = || {
@@ -208,12 +338,12 @@ fn the_same_seed_and_steps_give_identical_objects() {
 #[test]
 fn ten_thousand_pods_are_built_at_rest() {
     let options =
-        Options { tenants: 40, pods_per_tenant: 250, nodes: 200, applications: Some(2_000), ..quiet() };
+        Options { tenants: 40, pods_per_tenant: 250, nodes: 200, applications: Some(400), ..quiet() };
     let stage = Stage::new(&options);
     assert!(stage.world.objects.count(Type::Pod) >= 10_000);
     assert_eq!(stage.world.objects.count(Type::Node), 200);
     let pending =
         stage.world.objects.list(Type::Pod, None).filter(|pod| pod.field("spec.nodeName") == Some(""));
     assert_eq!(pending.count(), 0);
-    assert_eq!(stage.world.estate.apps().count(), 2_000);
+    assert_eq!(stage.world.estate.apps().count(), 400);
 }
