@@ -13,6 +13,8 @@ pub mod discovery;
 mod follow;
 pub mod kubeconfig;
 pub mod kubernetes;
+mod log_stream;
+pub mod logs;
 pub mod objects;
 pub mod parts;
 mod reader;
