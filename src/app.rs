@@ -31,6 +31,7 @@ pub mod palette;
 pub mod question;
 pub mod running;
 pub mod session;
+pub mod settle;
 pub mod spot;
 pub mod state;
 pub mod table;

@@ -81,6 +81,18 @@ pub struct Look {
 }
 
 impl Look {
+    /// Returns what was said after the command, completed by what was said before it.
+    #[must_use]
+    pub fn or(self, before: &Self) -> Self {
+        Self {
+            readonly: self.readonly || before.readonly,
+            theme: self.theme.or_else(|| before.theme.clone()),
+            keymap: self.keymap.or_else(|| before.keymap.clone()),
+            no_mouse: self.no_mouse || before.no_mouse,
+            config: self.config.or_else(|| before.config.clone()),
+        }
+    }
+
     /// Returns the configuration values that were given: key, value, and the flag that gave it.
     pub fn overrides(&self) -> Vec<(&'static str, String, &'static str)> {
         let mut given = Vec::new();

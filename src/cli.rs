@@ -6,6 +6,7 @@
 
 mod act;
 mod audit;
+mod console;
 pub mod demo;
 mod doctor;
 mod gather;
@@ -23,7 +24,9 @@ use color_eyre::eyre::{Report, Result, WrapErr as _, eyre};
 use crate::args::{Cli, Command, Look, Scope};
 use crate::clock::Clock;
 use crate::config::{Config, Paths};
+use crate::console::Ended;
 use crate::settings::Source;
+use crate::term::Reports;
 
 /// How a command ended, as its exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,26 +141,44 @@ pub fn configure(look: &Look, paths: &Paths) -> Result<Config> {
     Config::load(source, variable, &look.overrides()).map_err(|error| Usage::report(error.to_string()))
 }
 
-/// Runs what the command line asks for, to its end.
-pub fn main(mut cli: Cli) -> Exit {
-    let paths = Paths::find(|name| std::env::var(name).ok());
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "opsdeck: the runtime does not start: {error}");
-            return Exit::Failed;
-        }
+/// Runs what the command line asks for, to its end, and prints what panicked on the way.
+pub fn main(cli: Cli) -> ExitCode {
+    let (reports, runtime) = match (Reports::install(), tokio::runtime::Runtime::new()) {
+        (Ok(reports), Ok(runtime)) => (reports, runtime),
+        (Err(error), _) => return complain(&error),
+        (_, Err(error)) => return complain(&error.into()),
     };
-    let command = cli.command.take();
-    let exit = runtime.block_on(async {
-        match command {
-            Some(command) => run(cli, command, paths).await,
-            None => Exit::Usage,
-        }
-    });
+    // A panic in the loop unwinds to here: by then the terminal is given back, and its report can be printed.
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(open(cli, Paths::find(|name| std::env::var(name).ok()), &reports))
+    }));
     // A blocked read of a closed terminal must not hold the end up.
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    exit
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    for report in reports.take() {
+        let _ = writeln!(io::stderr(), "{report}");
+    }
+    ended.unwrap_or(ExitCode::FAILURE)
+}
+
+async fn open(mut cli: Cli, paths: Paths, reports: &Reports) -> ExitCode {
+    let ended = match cli.command.take() {
+        None => console::run(console::Opening::of(&cli), &paths, reports).await,
+        Some(Command::Demo(args)) if !args.headless => demo::open(&cli, &args, &paths, reports).await,
+        Some(command) => return run(cli, command, paths).await.into(),
+    };
+    match ended {
+        Ok(Ended::Quit | Ended::InputClosed) => ExitCode::SUCCESS,
+        // As a shell reports a program that a signal ended.
+        Ok(Ended::Signal(number)) => ExitCode::from(128 + u8::try_from(number).unwrap_or(0)),
+        Ok(Ended::Panicked) => ExitCode::FAILURE,
+        Err(error) => complain(&error),
+    }
+}
+
+fn complain(error: &Report) -> ExitCode {
+    // Nothing can be done when even this cannot be written.
+    let _ = writeln!(io::stderr(), "opsdeck: {}", sentence(error));
+    if error.is::<Usage>() { Exit::Usage.into() } else { Exit::Failed.into() }
 }
 
 /// Runs a command to its end; an error that is only a closed pipe is none.

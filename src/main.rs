@@ -6,5 +6,5 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     opsdeck::install_crypto_provider();
-    opsdeck::cli::main(opsdeck::args::Cli::parse()).into()
+    opsdeck::cli::main(opsdeck::args::Cli::parse())
 }

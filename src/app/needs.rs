@@ -48,7 +48,7 @@ impl State {
         let all = |(group, plural): &(&str, &str)| Query::all(context, &Resource::new(group, plural));
         ALWAYS.iter().map(all).for_each(&mut need);
         let mut logs = None;
-        let mut of_kind = |resource: &Resource, need: &mut dyn FnMut(Query)| {
+        let of_kind = |resource: &Resource, need: &mut dyn FnMut(Query)| {
             for other in self.kinds.get(resource).map_or(&[][..], |kind| &kind.needs) {
                 need(Query::all(context, other));
             }

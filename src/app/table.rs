@@ -134,6 +134,15 @@ impl Table {
         self.rows.get(row).cloned()
     }
 
+    /// Finds what is selected among rows that may have moved, and brings it into sight.
+    pub fn settle(&mut self, page: usize) {
+        if let Some(row) = self.selected.as_ref().and_then(|object| self.row_of(object)) {
+            self.view.cursor = row;
+        }
+        self.view.settle(self.len(), page);
+        self.selected = self.object(self.view.cursor);
+    }
+
     /// Selects a row.
     pub fn select(&mut self, row: usize) {
         self.view.select(row, self.len());

@@ -6,11 +6,15 @@ use std::io;
 use color_eyre::eyre::{Result, WrapErr as _};
 use serde_json::json;
 
+use super::console::{self, Opening};
 use super::{Desk, Exit, Usage};
-use crate::args::Demo as Args;
+use crate::args::{Cli, Demo as Args, Scope};
 use crate::clock::Clock;
+use crate::config::Paths;
+use crate::console::Ended;
 use crate::demo::platform::{Options, Running, StartError};
 use crate::demo::{Platform, stories, world};
+use crate::term::Reports;
 
 /// Starts the platform that the arguments describe.
 pub async fn start(args: &Args, clock: Clock) -> Result<Running> {
@@ -39,6 +43,19 @@ pub async fn start(args: &Args, clock: Clock) -> Result<Running> {
         | StartError::Story(_) => Usage::report(error.to_string()),
         error => error.into(),
     })
+}
+
+/// Opens the console on the platform; the platform ends with it.
+pub async fn open(cli: &Cli, args: &Args, paths: &Paths, reports: &Reports) -> Result<Ended> {
+    let running = start(args, Clock::system()).await?;
+    let opening = Opening {
+        // The person's own clusters are not part of this.
+        scope: Scope { kubeconfig: None, context: None, ..cli.scope.clone() },
+        look: args.look.clone().or(&cli.look),
+        kind: None,
+        kubeconfig: Some(running.kubeconfig.clone()),
+    };
+    console::run(opening, paths, reports).await
 }
 
 /// Serves until SIGINT or SIGTERM; the first line of the output says where.

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::report::{Head, table};
 use super::{Desk, Exit, Usage};
 use crate::args::Format;
+use crate::config::{Config, Paths};
 use crate::keymap::Keymap;
 use crate::settings::Source;
 use crate::theme::Shelf;
@@ -60,10 +61,10 @@ pub fn themes(desk: &mut Desk<'_>, format: Format) -> Result<Exit> {
 }
 
 /// Reads the keymap in force: the preset with the user's file over it.
-pub fn keymap(desk: &Desk<'_>) -> Result<Keymap> {
+pub fn keymap(config: &Config, paths: &Paths) -> Result<Keymap> {
     let wrong = |error: crate::settings::SettingsError| Usage::report(error.to_string());
-    let mut keymap = Keymap::preset(&desk.config.keymap).map_err(wrong)?;
-    let file = desk.paths.keymap_file();
+    let mut keymap = Keymap::preset(&config.keymap).map_err(wrong)?;
+    let file = paths.keymap_file();
     if let Ok(text) = std::fs::read_to_string(&file) {
         keymap.lay_over(&Source::new(&file.display().to_string(), &text)).map_err(wrong)?;
     }
@@ -72,7 +73,7 @@ pub fn keymap(desk: &Desk<'_>) -> Result<Keymap> {
 
 /// Prints the keys in force, by the place they work in.
 pub fn keys(desk: &mut Desk<'_>, format: Format) -> Result<Exit> {
-    let keymap = keymap(desk)?;
+    let keymap = keymap(&desk.config, &desk.paths)?;
     let all: Vec<_> = keymap
         .bindings()
         .map(|(command, chords)| {

@@ -1,0 +1,245 @@
+//! `opsdeck`: the console on this terminal.
+
+use std::io::{self, BufWriter, IsTerminal as _, Stdout};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::CommandFactory as _;
+use color_eyre::eyre::{Result, WrapErr as _};
+use crossterm::event::EventStream;
+use ratatui::Terminal;
+use tokio::sync::mpsc;
+
+use super::{Usage, configure, settings};
+use crate::actions::local_user;
+use crate::app::effect::{Effect, Need};
+use crate::app::going;
+use crate::app::message::Message;
+use crate::app::session::Reachable;
+use crate::app::state::State;
+use crate::args::{Cli, Look as Flags, Scope};
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::config::{Borders, Config, Paths};
+use crate::console::{Alarm, Console, Ended, Look, Mailbox, Outside, screens};
+use crate::identity::Text;
+use crate::kinds::Kinds;
+use crate::nearest::did_you_mean;
+use crate::runner::{Equipment, Note, Runner};
+use crate::sources::{Contexts, Places};
+use crate::store::{Envelope, Store};
+use crate::term::{self, Framed, Reports, Signalled, Taken};
+use crate::theme::{Depth, Shelf};
+use crate::trace;
+
+/// How many envelopes wait at most; the sources wait when the console is slower.
+const MAIL: usize = 256;
+
+/// How many notes wait at most.
+const NOTES: usize = 1024;
+
+/// What is opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// Which cluster and which part of it.
+    pub scope: Scope,
+    /// How it looks and what it may do.
+    pub look: Flags,
+    /// The kind whose table opens first.
+    pub kind: Option<String>,
+    /// The kubeconfig to use whatever the environment says: that of the embedded platform.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+impl Opening {
+    /// Takes what the command line says.
+    pub fn of(cli: &Cli) -> Self {
+        Self { scope: cli.scope.clone(), look: cli.look.clone(), kind: cli.kind.clone(), kubeconfig: None }
+    }
+}
+
+/// Opens the console and runs it to its end.
+pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<Ended> {
+    let variable = |name: &str| std::env::var(name).ok();
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        return Err(Usage::report(
+            "the console needs a terminal; for scripts there are `opsdeck get` and the other commands",
+        ));
+    }
+    if let Err(error) = trace::open(&paths.log_file(), variable("OPSDECK_LOG").as_deref()) {
+        // The console works without a log; where it cannot be written is said where there is room for it.
+        tracing::debug!(%error, "no log file");
+    }
+    let config = Arc::new(configure(&opening.look, paths)?);
+    let clock = Clock::system();
+    let look = look(&config, paths, variable)?;
+    let (state, first, places) = state(&opening, &config, paths, &look, &clock)?;
+
+    let (envelopes, mail) = mpsc::channel::<Envelope>(MAIL);
+    let (notes, noted) = mpsc::channel::<Note>(NOTES);
+    let equipment = Equipment {
+        clock: clock.clone(),
+        kinds: Arc::clone(&state.kinds),
+        config: Arc::clone(&config),
+        audit: Audit::at(paths.audit_file()),
+        places,
+        local_user: local_user(variable),
+    };
+    let runner = Runner::new(equipment, envelopes, notes);
+    let alarms = alarms(reports)?;
+    let taken = Taken::take(reports, state.mouse).wrap_err("the terminal cannot be taken")?;
+    let here = Here { runner, taken, tmux: variable("TMUX").is_some_and(|value| !value.is_empty()) };
+    let terminal = Terminal::new(Framed::new(BufWriter::with_capacity(64 * 1024, io::stdout())))?;
+    let mut console = Console::new(terminal, here, screens(), look, clock, state);
+    let mailbox = Mailbox { envelopes: mail, notes: noted, alarms };
+    let ended = console.run(EventStream::new(), mailbox, first).await;
+    let Here { runner, taken, .. } = console.into_outside();
+    // The terminal first: what is left to wait for should not be waited for in front of a dead screen.
+    drop(taken);
+    runner.finish().await;
+    Ok(ended?)
+}
+
+fn look(config: &Config, paths: &Paths, variable: impl Fn(&str) -> Option<String>) -> Result<Look> {
+    let themes = Shelf::with_directory(&paths.themes()).map_err(|error| Usage::report(error.to_string()))?;
+    let depth = Depth::detect(&variable);
+    let mut theme = themes.theme(&config.theme, depth).map_err(|error| Usage::report(error.to_string()))?;
+    theme.ascii = match config.borders {
+        Borders::Ascii => true,
+        Borders::Unicode => false,
+        Borders::Auto => needs_ascii(variable),
+    };
+    Ok(Look { themes, depth, theme })
+}
+
+/// Tells whether the terminal may not show line characters: a locale that is named and is not UTF-8, or the
+/// kernel's own console with its small font.
+fn needs_ascii(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let other = locale.is_some_and(|locale| {
+        let locale = locale.to_lowercase();
+        !locale.contains("utf-8") && !locale.contains("utf8")
+    });
+    other || set("TERM").is_some_and(|term| term == "linux" || term == "dumb")
+}
+
+/// Makes the state that the console opens with, and the effects that it begins with.
+fn state(
+    opening: &Opening,
+    config: &Arc<Config>,
+    paths: &Paths,
+    look: &Look,
+    clock: &Clock,
+) -> Result<(State, Vec<Effect>, Places)> {
+    let kubeconfig = opening.kubeconfig.clone().or_else(|| opening.scope.kubeconfig.clone());
+    let places = Places::from_environment(kubeconfig);
+    let contexts = Contexts::load(&places).map_err(|error| Usage::report(error.to_string()))?;
+    let entry = contexts
+        .choose(opening.scope.context.as_deref())
+        .map_err(|error| Usage::report(error.to_string()))?;
+    let keymap = settings::keymap(config, paths)?;
+    let mut state = State::new(clock.now(), Arc::clone(config), keymap, Arc::new(Kinds::new()));
+    state.zone = jiff::tz::TimeZone::system();
+    state.themes = look.themes.names().map(|(name, _)| name.to_owned()).collect();
+    state.session.contexts = contexts
+        .entries()
+        .into_iter()
+        .map(|entry| Reachable {
+            environment: config.standing(entry.context.as_str()).environment,
+            context: entry.context,
+            cluster: entry.cluster,
+        })
+        .collect();
+    state.enter(entry.context.clone());
+    if let Some(kind) = &opening.kind {
+        open_kind(&mut state, kind)?;
+    }
+    // Names from the command line are taken as they are: nothing is known yet that they could be compared with.
+    state.scope.tenant = opening.scope.tenant.as_deref().map(Text::from);
+    state.scope.namespace = opening.scope.namespace.as_deref().map(Text::from);
+    Ok((state, vec![Effect::Connect(entry.context)], places))
+}
+
+fn open_kind(state: &mut State, kind: &str) -> Result<()> {
+    if going::go(state, &Store::default(), kind).is_ok() {
+        return Ok(());
+    }
+    let commands = Cli::command();
+    let names: Vec<String> = state
+        .kinds
+        .iter()
+        .map(|kind| kind.resource.plural.to_string())
+        .chain(commands.get_subcommands().map(|command| command.get_name().to_owned()))
+        .collect();
+    let near = did_you_mean(kind, names.iter().map(String::as_str));
+    Err(Usage::report(format!("no kind and no command is called {kind:?}{near}")))
+}
+
+/// Puts what ends or stops the console from outside on one channel.
+fn alarms(reports: &Reports) -> Result<mpsc::Receiver<Alarm>> {
+    let (sender, receiver) = mpsc::channel(8);
+    let (signals, mut signalled) = mpsc::channel(8);
+    term::signals(signals).wrap_err("the system's signals cannot be received")?;
+    let panicked = reports.panicked();
+    tokio::spawn(async move {
+        loop {
+            let alarm = tokio::select! {
+                () = panicked.notified() => Alarm::End(Ended::Panicked),
+                signal = signalled.recv() => match signal {
+                    Some(Signalled::End(number)) => Alarm::End(Ended::Signal(number)),
+                    Some(Signalled::Stop) => Alarm::Stop,
+                    None => return,
+                },
+            };
+            if sender.send(alarm).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}
+
+/// This terminal and the runner.
+struct Here {
+    runner: Runner,
+    taken: Taken,
+    tmux: bool,
+}
+
+impl Outside for Here {
+    type Note = Note;
+
+    fn carry(&mut self, effect: Effect, store: &mut Store) {
+        self.runner.carry(effect, store);
+    }
+
+    fn need(&mut self, needs: Vec<Need>, store: &mut Store) {
+        self.runner.need(needs, store);
+    }
+
+    fn take(&mut self, note: Note, _store: &mut Store) -> Vec<Message> {
+        self.runner.take(note)
+    }
+
+    fn tick(&mut self, store: &mut Store) -> Vec<Message> {
+        self.runner.tick(store)
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.taken.suspend()
+    }
+
+    fn ask_to_stop(&mut self) {
+        term::stop_job();
+    }
+
+    fn mouse(&mut self, taken: bool) -> io::Result<()> {
+        self.taken.set_mouse(taken)
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        let mut out: Stdout = io::stdout();
+        term::copy(&mut out, text, self.tmux)
+    }
+}

@@ -1,0 +1,502 @@
+//! Effects to tasks: connects, keeps the lists that are needed, fetches, plans, and carries confirmed plans out.
+//!
+//! It owns the connection and the gate. Nothing here waits: every effect becomes a task that sends notes. A
+//! mutation goes through [`crate::actions::confirm`] (the gate) and [`crate::actions::carry_out`] (the audit
+//! around it), and there is no other way.
+//!
+//! # Why
+//!
+//! A list that nobody needs any more is kept for [`LINGER`], so that going back is instant and going to and fro
+//! does not list anew each time. What it brought stays in the store for [`FORGET`] longer, marked as ended.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::actions::{self, Answer, Desk, Follow, Outcome, Pace, Plan, Request};
+use crate::app::effect::{Effect, LogsOf, Need};
+use crate::app::message::Message;
+use crate::app::session::Link;
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::gate::{Gate, Rules};
+use crate::identity::{Context, ObjectRef, Text};
+use crate::kinds::Kinds;
+use crate::sources::kubernetes::Setup;
+use crate::sources::{Connection, Contexts, Places, SourceError, Standing};
+use crate::store::{Envelope, Query, Store};
+
+/// How long a list is kept after nobody needs it any more.
+const LINGER: Duration = Duration::from_secs(45);
+
+/// How long what it brought is kept after that.
+const FORGET: Duration = Duration::from_mins(10);
+
+/// How long the end waits for actions that are under way to write their record.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The first and the longest wait before a context that could not be opened is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
+
+/// What a task has to say.
+#[derive(Debug)]
+pub enum Note {
+    /// A context is open.
+    Opened {
+        /// Which opening it was: another may have been asked for since.
+        turn: u64,
+        /// The connection.
+        connection: Connection,
+    },
+    /// Something for the state.
+    Said(Message),
+    /// Something for the state about a connection; of an earlier one it is passed over.
+    SaidOf {
+        /// The opening.
+        turn: u64,
+        /// What.
+        message: Message,
+    },
+}
+
+/// What the runner is made of.
+#[derive(Debug, Clone)]
+pub struct Equipment {
+    /// The clock.
+    pub clock: Clock,
+    /// Every kind.
+    pub kinds: Arc<Kinds>,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The audit.
+    pub audit: Audit,
+    /// Where kubeconfigs are looked for.
+    pub places: Places,
+    /// The local user, for the record.
+    pub local_user: String,
+}
+
+#[derive(Debug)]
+struct Kept {
+    task: AbortHandle,
+    /// Since when nobody needs it.
+    unneeded: Option<Instant>,
+}
+
+/// The runner.
+#[derive(Debug)]
+pub struct Runner {
+    equipment: Equipment,
+    envelopes: Sender<Envelope>,
+    notes: Sender<Note>,
+    turn: u64,
+    opening: Option<AbortHandle>,
+    connection: Option<Connection>,
+    gate: Option<Gate>,
+    lists: HashMap<Query, Kept>,
+    logs: Option<(LogsOf, AbortHandle)>,
+    /// Lists that ended, and when, to be forgotten.
+    ended: Vec<(Query, Instant)>,
+    actions: JoinSet<()>,
+    stop: CancellationToken,
+    /// The planning that goes on; another question ends it.
+    planning: Option<AbortHandle>,
+    /// Requests in all, second by second, for the rate.
+    traffic: VecDeque<(Instant, u64)>,
+}
+
+impl Runner {
+    /// Makes a runner that sends mail and notes to the loop.
+    pub fn new(equipment: Equipment, envelopes: Sender<Envelope>, notes: Sender<Note>) -> Self {
+        Self {
+            equipment,
+            envelopes,
+            notes,
+            turn: 0,
+            opening: None,
+            connection: None,
+            gate: None,
+            lists: HashMap::new(),
+            logs: None,
+            ended: Vec::new(),
+            actions: JoinSet::new(),
+            stop: CancellationToken::new(),
+            planning: None,
+            traffic: VecDeque::new(),
+        }
+    }
+
+    /// Carries out an effect.
+    pub fn carry(&mut self, effect: Effect, store: &mut Store) {
+        match effect {
+            Effect::Connect(context) => self.connect(context, store),
+            Effect::Fetch(object) => self.fetch(object),
+            Effect::Plan { number, request } => self.plan(number, request),
+            Effect::Carry { plan, answer } => self.act(*plan, answer),
+            // These are the terminal's, and the loop's own.
+            Effect::Quit
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Mouse(_)
+            | Effect::Theme(_)
+            | Effect::Copy(_) => {}
+        }
+    }
+
+    /// Takes a note of one of its tasks and returns what there is to say.
+    pub fn take(&mut self, note: Note) -> Vec<Message> {
+        match note {
+            Note::Said(message) => vec![message],
+            Note::SaidOf { turn, message } if turn == self.turn => vec![message],
+            Note::Opened { turn, connection } if turn == self.turn => {
+                self.connection = Some(connection);
+                Vec::new()
+            }
+            Note::SaidOf { .. } | Note::Opened { .. } => Vec::new(),
+        }
+    }
+
+    /// Looks after what time changes: lists that nobody needs, the rate of requests.
+    pub fn tick(&mut self, store: &mut Store) -> Vec<Message> {
+        let now = Instant::now();
+        let over: Vec<Query> = self
+            .lists
+            .iter()
+            .filter(|(_, kept)| kept.unneeded.is_some_and(|since| now - since >= LINGER))
+            .map(|(query, _)| query.clone())
+            .collect();
+        for query in over {
+            if let Some(kept) = self.lists.remove(&query) {
+                kept.task.abort();
+            }
+            store.unsubscribe(&query, self.equipment.clock.now());
+            self.ended.push((query, now));
+        }
+        let (gone, stays): (Vec<_>, Vec<_>) =
+            self.ended.drain(..).partition(|(_, since)| now.duration_since(*since) >= FORGET);
+        self.ended = stays;
+        for (query, _) in gone {
+            store.forget(&query);
+        }
+        let Some(connection) = &self.connection else { return Vec::new() };
+        let total = connection.traffic().requests;
+        self.traffic.push_back((now, total));
+        while self.traffic.front().is_some_and(|(at, _)| now.duration_since(*at) > Duration::from_mins(1)) {
+            self.traffic.pop_front();
+        }
+        let before = self.traffic.front().map_or(total, |(_, total)| *total);
+        vec![Message::Requests { total, minute: total.saturating_sub(before) }]
+    }
+
+    fn connect(&mut self, context: Context, store: &mut Store) {
+        self.turn += 1;
+        for handle in self.opening.take().into_iter().chain(self.planning.take()) {
+            handle.abort();
+        }
+        for (query, kept) in self.lists.drain() {
+            kept.task.abort();
+            store.forget(&query);
+        }
+        if let Some((_, task)) = self.logs.take() {
+            task.abort();
+        }
+        self.ended.clear();
+        self.traffic.clear();
+        self.connection = None;
+        store.forget_context(&context);
+        let standing = self.equipment.config.standing(context.as_str());
+        let rules = Rules {
+            context: context.clone(),
+            environment: standing.environment.word().to_owned(),
+            protected: standing.protected,
+            readonly: standing.readonly,
+        };
+        // One gate for the whole session, so that an answered question stays answered.
+        match &mut self.gate {
+            Some(gate) => gate.govern(rules),
+            None => self.gate = Some(Gate::new(rules)),
+        }
+        let namespaces = standing.namespaces.iter().map(|name| Text::from(name.as_str())).collect();
+        let opening = Opening {
+            turn: self.turn,
+            context,
+            namespaces,
+            equipment: self.equipment.clone(),
+            notes: self.notes.clone(),
+        };
+        self.opening = Some(tokio::spawn(opening.run()).abort_handle());
+    }
+
+    /// Starts and stops tasks so that what is needed is kept.
+    pub fn need(&mut self, needs: Vec<Need>, store: &mut Store) {
+        let Some(connection) = self.connection.clone() else { return };
+        let now = Instant::now();
+        let mut logs = None;
+        let mut lists = Vec::new();
+        for need in needs {
+            match need {
+                Need::List(query) => lists.push(query),
+                Need::Logs(of) => logs = Some(of),
+            }
+        }
+        for (query, kept) in &mut self.lists {
+            if lists.contains(query) {
+                kept.unneeded = None;
+            } else if kept.unneeded.is_none() {
+                kept.unneeded = Some(now);
+            }
+        }
+        for query in lists {
+            if query.context == *connection.context() && !self.lists.contains_key(&query) {
+                self.ended.retain(|(other, _)| *other != query);
+                self.follow(&connection, query, store);
+            }
+        }
+        if self.logs.as_ref().map(|(of, _)| of) != logs.as_ref() {
+            if let Some((_, task)) = self.logs.take() {
+                task.abort();
+            }
+            self.logs = logs.map(|of| {
+                let task = self.tail(&connection, of.clone());
+                (of, task)
+            });
+        }
+    }
+
+    fn follow(&mut self, connection: &Connection, query: Query, store: &mut Store) {
+        let epoch = store.subscribe(&query);
+        let (connection, kinds, mail) =
+            (connection.clone(), Arc::clone(&self.equipment.kinds), self.envelopes.clone());
+        let asked = query.clone();
+        let task = tokio::spawn(async move { connection.follow(kinds, asked, epoch, mail).await });
+        self.lists.insert(query, Kept { task: task.abort_handle(), unneeded: None });
+    }
+
+    fn tail(&self, connection: &Connection, of: LogsOf) -> AbortHandle {
+        let (connection, notes) = (connection.clone(), self.notes.clone());
+        let _ = (&connection, &notes, &of);
+        tokio::spawn(async move {}).abort_handle()
+    }
+
+    fn fetch(&mut self, object: ObjectRef) {
+        let Some(connection) = self.connection.clone() else {
+            let error = not_connected(&object);
+            self.say(Message::Document { object, result: Err(error) });
+            return;
+        };
+        let notes = self.notes.clone();
+        tokio::spawn(async move {
+            let result = connection.document(&object).await.map(Arc::new);
+            let _ = notes.send(Note::Said(Message::Document { object, result })).await;
+        });
+    }
+
+    fn desk(&self) -> Option<Desk<Connection>> {
+        let limit = Duration::from_secs(u64::from(self.equipment.config.watch_minutes) * 60);
+        Some(Desk {
+            remote: self.connection.clone()?,
+            rules: self.gate.as_ref()?.rules().clone(),
+            clock: self.equipment.clock.clone(),
+            audit: self.equipment.audit.clone(),
+            local_user: self.equipment.local_user.clone(),
+            pace: Pace { limit, ..Pace::default() },
+        })
+    }
+
+    fn plan(&mut self, number: u64, request: Request) {
+        if let Some(task) = self.planning.take() {
+            task.abort();
+        }
+        let Some(desk) = self.desk() else {
+            let result = Err("not connected: a plan needs the cluster's answers".to_owned());
+            self.say(Message::Planned { number, result });
+            return;
+        };
+        let notes = self.notes.clone();
+        let task = tokio::spawn(async move {
+            let (drafts, mut coming) = mpsc::channel::<Plan>(16);
+            let planned = |plan: Plan| Note::Said(Message::Planned { number, result: Ok(Box::new(plan)) });
+            let forward = async {
+                while let Some(draft) = coming.recv().await {
+                    let _ = notes.send(planned(draft)).await;
+                }
+            };
+            let make = async {
+                // The channel closes with the plan, so that `forward` ends.
+                let drafts = drafts;
+                actions::plan(&desk, request, &drafts).await
+            };
+            let (plan, ()) = tokio::join!(make, forward);
+            let _ = notes.send(planned(plan)).await;
+        });
+        self.planning = Some(task.abort_handle());
+    }
+
+    fn act(&mut self, plan: Plan, answer: Answer) {
+        let id = plan.id.clone();
+        let (Some(desk), Some(gate)) = (self.desk(), &mut self.gate) else {
+            self.say(Message::Refused { id, why: "not connected".to_owned() });
+            return;
+        };
+        let confirmed = match actions::confirm(gate, plan, answer, self.equipment.clock.now()) {
+            Ok(confirmed) => confirmed,
+            Err(refusal) => {
+                self.say(Message::Refused { id, why: refusal.to_string() });
+                return;
+            }
+        };
+        let (notes, stop) = (self.notes.clone(), self.stop.clone());
+        self.actions.spawn(async move {
+            let (progress, mut coming) = mpsc::channel(16);
+            let forward = async {
+                while let Some(one) = coming.recv().await {
+                    let _ = notes.send(Note::Said(Message::Progress(one))).await;
+                }
+            };
+            let carry = async {
+                let progress = progress;
+                actions::carry_out(&desk, confirmed, Follow::ToTheEnd, &progress, &stop).await
+            };
+            let (outcome, ()): (Outcome, ()) = tokio::join!(carry, forward);
+            let _ = notes.send(Note::Said(Message::Ended { id, outcome })).await;
+        });
+    }
+
+    /// Says something without waiting: from a task where there is no room.
+    fn say(&self, message: Message) {
+        if let Err(mpsc::error::TrySendError::Full(note)) = self.notes.try_send(Note::Said(message)) {
+            let notes = self.notes.clone();
+            tokio::spawn(async move { notes.send(note).await });
+        }
+    }
+
+    /// Ends the following of actions and waits, for a bounded time, until each has written its record.
+    pub async fn finish(mut self) {
+        self.stop.cancel();
+        // Nobody takes notes any more: a task that waits for room must not hold this up.
+        let ended = async { while self.actions.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, ended).await.is_err() {
+            tracing::warn!("an action did not end in time; its record may lack its end");
+        }
+    }
+}
+
+fn not_connected(object: &ObjectRef) -> SourceError {
+    SourceError::Unreachable {
+        what: object.to_string(),
+        place: object.context.to_string(),
+        reason: "not connected yet".to_owned(),
+    }
+}
+
+/// The opening of a context: tried until it is open, then its standing is watched.
+struct Opening {
+    turn: u64,
+    context: Context,
+    namespaces: Vec<Text>,
+    equipment: Equipment,
+    notes: Sender<Note>,
+}
+
+impl Opening {
+    async fn run(self) {
+        let mut wait = RETRY.0;
+        let since = self.equipment.clock.now();
+        let connection = loop {
+            match self.open().await {
+                Ok(connection) => break connection,
+                Err(reason) => {
+                    let retry_at = self.now().saturating_add(wait).ok();
+                    let error = SourceError::Unreachable {
+                        what: format!("context {}", self.context),
+                        place: "the kubeconfig".to_owned(),
+                        reason,
+                    };
+                    self.link(Link::Failed { error, since, retry_at }, None).await;
+                }
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        };
+        let namespace = connection.entry().namespace.as_deref().map(Text::from);
+        let note = Note::Opened { turn: self.turn, connection: connection.clone() };
+        if self.notes.send(note).await.is_err() {
+            return;
+        }
+        self.watch(connection, namespace).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        self.equipment.clock.now()
+    }
+
+    async fn open(&self) -> Result<Connection, String> {
+        let contexts = Contexts::load(&self.equipment.places).map_err(|error| error.to_string())?;
+        let entry = contexts.choose(Some(self.context.as_str())).map_err(|error| error.to_string())?;
+        let setup = Setup::new(self.equipment.clock.clone(), self.namespaces.clone());
+        Connection::open(contexts, entry, setup).await.map_err(|error| error.to_string())
+    }
+
+    async fn link(&self, link: Link, namespace: Option<Text>) {
+        let message = Message::Link { context: self.context.clone(), link, namespace };
+        let _ = self.notes.send(Note::SaidOf { turn: self.turn, message }).await;
+    }
+
+    /// Says how the connection stands, whenever that changes.
+    async fn watch(&self, connection: Connection, namespace: Option<Text>) {
+        let mut standing = connection.standing();
+        let mut known: Option<(String, String)> = None;
+        let mut lost_since = None;
+        loop {
+            let now = standing.borrow_and_update().clone();
+            let link = match now {
+                Standing::New | Standing::Answered => {
+                    lost_since = None;
+                    if known.is_none() {
+                        // The first question that is asked; its answer is what makes the link live.
+                        let (version, user) = tokio::join!(connection.version(), connection.who());
+                        let version = match version {
+                            Ok(version) => Some(version),
+                            // It answers, and does not tell its version: it is there all the same.
+                            Err(SourceError::Denied { .. } | SourceError::Missing { .. }) => {
+                                Some(String::new())
+                            }
+                            Err(_) => None,
+                        };
+                        let user = user.map(|user| user.username).unwrap_or_default();
+                        known = version.map(|version| (version, user));
+                    }
+                    known
+                        .as_ref()
+                        .map(|(version, user)| Link::Live { version: version.clone(), user: user.clone() })
+                }
+                Standing::Renewing { by } => Some(Link::Failed {
+                    error: SourceError::Unauthenticated {
+                        what: format!("context {}", self.context),
+                        reason: format!("it has expired; {by} is fetching another"),
+                    },
+                    since: *lost_since.get_or_insert_with(|| self.now()),
+                    retry_at: None,
+                }),
+                Standing::Lost(error) => {
+                    let since = *lost_since.get_or_insert_with(|| self.now());
+                    Some(Link::Failed { error, since, retry_at: None })
+                }
+            };
+            if let Some(link) = link {
+                self.link(link, namespace.clone()).await;
+            }
+            if standing.changed().await.is_err() || self.notes.is_closed() {
+                return;
+            }
+        }
+    }
+}
