@@ -149,3 +149,121 @@ fn selected(resource: &SyncResource) -> Value {
     }
     Value::Object(selected)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin() -> Origin<'static> {
+        Origin { username: "alice@example", local: "alice on laptop", reason: "", action: "a-1" }
+    }
+
+    fn info() -> Value {
+        json!([
+            { "name": "Operator", "value": "alice on laptop" },
+            { "name": "opsdeck action", "value": "a-1" },
+        ])
+    }
+
+    // contracts 1.6: an entry with several sources serialises `source` as {"repoURL":""}.
+    #[test]
+    fn a_rollback_with_several_sources_names_them_all_and_no_single_one() {
+        let app = json!({ "spec": { "sources": [{ "repoURL": "a" }, { "repoURL": "b" }] } });
+        let entry = json!({ "id": 3, "revisions": ["111", "222"], "source": { "repoURL": "" },
+            "sources": [{ "repoURL": "a", "path": "p" }, { "repoURL": "b", "ref": "values" }] });
+        let operation = rollback(App(&app), Entry(&entry), true, origin());
+        assert_eq!(
+            operation,
+            json!({
+                "initiatedBy": { "username": "alice@example", "automated": false },
+                "info": info(),
+                "sync": {
+                    "sources": [{ "repoURL": "a", "path": "p" }, { "repoURL": "b", "ref": "values" }],
+                    "revisions": ["111", "222"],
+                    "prune": true,
+                    "dryRun": false,
+                    "syncStrategy": { "apply": {} },
+                },
+            })
+        );
+    }
+
+    // contracts 1.4.
+    #[test]
+    fn a_sync_copies_source_options_and_retry_from_the_spec() {
+        let app = json!({ "spec": {
+            "source": { "repoURL": "a", "path": "p", "targetRevision": "main" },
+            "syncPolicy": { "syncOptions": ["CreateNamespace=true"], "retry": { "limit": 5 } } } });
+        let options = Options {
+            revision: Some("abc".to_owned()),
+            prune: true,
+            force: true,
+            resources: vec![SyncResource {
+                group: String::new(),
+                kind: "ConfigMap".to_owned(),
+                namespace: "shop".to_owned(),
+                name: "env".to_owned(),
+            }],
+            ..Options::default()
+        };
+        assert_eq!(
+            sync(App(&app), &options, Origin { reason: "INC-7", ..origin() }),
+            json!({
+                "initiatedBy": { "username": "alice@example", "automated": false },
+                "info": [
+                    { "name": "Reason", "value": "INC-7" },
+                    { "name": "Operator", "value": "alice on laptop" },
+                    { "name": "opsdeck action", "value": "a-1" },
+                ],
+                "retry": { "limit": 5 },
+                "sync": {
+                    "source": { "repoURL": "a", "path": "p", "targetRevision": "main" },
+                    "revision": "abc",
+                    "prune": true,
+                    "dryRun": false,
+                    "syncStrategy": { "hook": { "force": true } },
+                    "syncOptions": ["CreateNamespace=true"],
+                    "resources": [{ "kind": "ConfigMap", "name": "env", "namespace": "shop" }],
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn a_sync_of_several_sources_or_of_a_hydrator_leaves_the_revision_to_the_controller() {
+        let several = json!({ "spec": { "sources": [{ "repoURL": "a" }] }, "status": { "sync": { "revisions": ["old"] } } });
+        let operation = sync(App(&several), &Options::default(), origin());
+        assert_eq!(operation["sync"]["sources"], json!([{ "repoURL": "a" }]));
+        assert!(operation["sync"].get("source").is_none() && operation["sync"].get("revisions").is_none());
+        let hydrated =
+            json!({ "spec": { "sourceHydrator": { "syncSource": { "targetBranch": "env/prod" } } } });
+        let operation = sync(App(&hydrated), &Options { apply_only: true, ..Options::default() }, origin());
+        assert!(operation["sync"].get("source").is_none());
+        assert_eq!(operation["sync"]["syncStrategy"], json!({ "apply": {} }));
+    }
+
+    // contracts 1.5: `operation` stays; 1.4: the old state goes in the same write.
+    #[test]
+    fn beginning_takes_the_old_state_out_and_terminating_leaves_the_operation_in() {
+        assert_eq!(
+            begin_patch("9", &json!({ "sync": {} })),
+            json!({ "metadata": { "resourceVersion": "9" }, "operation": { "sync": {} }, "status": { "operationState": null } })
+        );
+        assert_eq!(
+            terminate_patch("9"),
+            json!({ "metadata": { "resourceVersion": "9" }, "status": { "operationState": { "phase": "Terminating" } } })
+        );
+        assert_eq!(withdraw_patch("9"), json!({ "metadata": { "resourceVersion": "9" }, "operation": null }));
+    }
+
+    #[test]
+    fn auto_sync_is_on_unless_it_is_switched_off() {
+        let on = |automated: Value| {
+            App(&json!({ "spec": { "syncPolicy": { "automated": automated } } })).auto_sync()
+        };
+        assert!(on(json!({})));
+        assert!(on(json!({ "enabled": true })));
+        assert!(!on(json!({ "enabled": false, "selfHeal": true })));
+        assert!(!on(Value::Null));
+    }
+}
