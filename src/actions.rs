@@ -375,6 +375,18 @@ impl Outcome {
         }
     }
 
+    /// Says it in another sentence.
+    #[must_use]
+    pub fn map(self, say: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Verified(detail) => Self::Verified(say(detail)),
+            Self::Accepted(detail) => Self::Accepted(say(detail)),
+            Self::NotVerified(detail) => Self::NotVerified(say(detail)),
+            Self::Failed(detail) => Self::Failed(say(detail)),
+            Self::Refused(detail) => Self::Refused(say(detail)),
+        }
+    }
+
     /// Returns the sentence.
     pub fn detail(&self) -> &str {
         match self {

@@ -107,6 +107,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     if targets.is_empty() {
         slots.push(vec![Line::new(Mark::Stop, "nothing is selected")]);
     }
+    let mut afterwards = Vec::new();
     let mut found = Vec::new();
     for (target, document) in targets.iter().zip(documents) {
         match document {
@@ -124,6 +125,10 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         let draft = verbs::draft(desk, &request, &target.object, document);
         for part in draft.parts {
             match part {
+                // What comes afterwards stands at the end, below the checks.
+                Part::Known(line) if line.mark == Mark::After => {
+                    afterwards.push(prefixed(prefix.as_deref(), line));
+                }
                 Part::Known(line) => slots.push(vec![prefixed(prefix.as_deref(), line)]),
                 Part::Asked(check) => {
                     let slot = slots.len();
@@ -173,6 +178,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         };
         (audit, vec![line])
     }));
+    slots.push(afterwards);
     commands.dedup();
     plan.command = commands.join("; ");
     plan.lines = slots.concat();

@@ -89,7 +89,7 @@ pub async fn carry_out<R: Remote>(
             break;
         }
     }
-    let outcome = sum_up(&objects, done);
+    let outcome = sum_up(&objects, done).map(|detail| one_line(&detail).into_owned());
     let ended_at = desk.clock.now();
     let ending = Ending {
         outcome: outcome.word().to_owned(),
@@ -100,7 +100,7 @@ pub async fn carry_out<R: Remote>(
     };
     match desk.audit.end(begun, ending, ended_at).await {
         Ok(()) => outcome,
-        Err(error) => unrecorded(outcome, &error.to_string()),
+        Err(error) => outcome.map(|detail| format!("{detail}. The end could not be recorded: {error}")),
     }
 }
 
@@ -176,17 +176,6 @@ fn sum_up(objects: &[ObjectRef], mut done: Vec<Outcome>) -> Outcome {
         Some(Outcome::Refused(_)) if good == 0 && done.len() == 1 => Outcome::Refused(detail),
         Some(Outcome::Failed(_) | Outcome::Refused(_)) => Outcome::Failed(detail),
         _ => Outcome::NotVerified(detail),
-    }
-}
-
-fn unrecorded(outcome: Outcome, error: &str) -> Outcome {
-    let add = |detail: String| format!("{detail}. The end could not be recorded: {error}");
-    match outcome {
-        Outcome::Verified(detail) => Outcome::Verified(add(detail)),
-        Outcome::Accepted(detail) => Outcome::Accepted(add(detail)),
-        Outcome::NotVerified(detail) => Outcome::NotVerified(add(detail)),
-        Outcome::Failed(detail) => Outcome::Failed(add(detail)),
-        Outcome::Refused(detail) => Outcome::Refused(add(detail)),
     }
 }
 

@@ -24,6 +24,7 @@ async fn a_rollback_states_everything_that_the_person_must_know() {
     assert_line(&plan, Mark::Note, "revert bbb in https://git.example/tenants");
     assert_line(&plan, Mark::Ok, "no sync window is in the way");
     assert_line(&plan, Mark::Ok, "nothing owns this app");
+    assert_eq!(plan.lines.last().map(|line| line.mark), Some(Mark::After));
     assert_line(&plan, Mark::After, "aaa applied, its pods ready, healthy");
     assert_eq!(plan.command, "argocd app rollback checkout 41");
     assert!(plan.can_run());

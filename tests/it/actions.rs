@@ -1,0 +1,216 @@
+//! Actions against the embedded platform, over the wire: what is planned, written, followed and recorded.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use opsdeck::actions::{self, Answer, Confirmation, Desk, Follow, Mark, Options, Outcome, Pace, Plan, Request, Verb};
+use opsdeck::audit::{Audit, Event};
+use opsdeck::clock::Clock;
+use opsdeck::demo::Platform;
+use opsdeck::demo::credentials::RESTRICTED_CONTEXT;
+use opsdeck::demo::platform::{Options as Start, Running};
+use opsdeck::demo::world;
+use opsdeck::gate::{Gate, Rules};
+use opsdeck::identity::{Context, ObjectRef, Resource};
+use opsdeck::sources::kubernetes::Setup;
+use opsdeck::sources::{Connection, Contexts, Places};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How fast the world runs while an action is followed: a second of the world in so many milliseconds.
+const SECOND: Duration = Duration::from_millis(5);
+
+/// A platform, a console's desk on it, and the hands of their clock.
+struct Bench {
+    desk: Desk<Connection>,
+    gate: Gate,
+    clock: Clock,
+    platform: Running,
+    _state: TempDir,
+}
+
+impl Bench {
+    async fn start(story: &str) -> Self {
+        Self::start_as(story, None, false).await
+    }
+
+    async fn start_as(story: &str, context: Option<&str>, protected: bool) -> Self {
+        opsdeck::install_crypto_provider();
+        let state = TempDir::new().unwrap();
+        let start: Timestamp = "2026-03-02T14:00:00Z".parse().unwrap();
+        let clock = Clock::manual(start);
+        let options = Start {
+            world: world::Options { tenants: 3, pods_per_tenant: 6, nodes: 4, story: story.to_owned(), ..world::Options::default() },
+            port: 0,
+            kubeconfig: Some(state.path().join("kubeconfig")),
+            clock: clock.clone(),
+            pace: Some(SECOND),
+        };
+        let platform = Platform::start(options).await.unwrap();
+        let contexts =
+            Contexts::load(&Places { flag: Some(platform.kubeconfig.clone()), ..Places::default() }).unwrap();
+        let entry = contexts.choose(context).unwrap();
+        let rules = Rules {
+            context: entry.context.clone(),
+            environment: if protected { "prod".to_owned() } else { "dev".to_owned() },
+            protected,
+            readonly: None,
+        };
+        let setup = Setup::new(Clock::system(), Vec::new());
+        let connection = Connection::open(contexts, entry, setup).await.unwrap();
+        let desk = Desk {
+            remote: connection,
+            rules: rules.clone(),
+            clock: clock.clone(),
+            audit: Audit::at(state.path().join("audit.jsonl")),
+            local_user: "tester".to_owned(),
+            pace: Pace { look: Duration::from_millis(20), limit: Duration::from_secs(60), ..Pace::default() },
+        };
+        Self { desk, gate: Gate::new(rules), clock, platform, _state: state }
+    }
+
+    fn object(&self, group: &str, plural: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
+        ObjectRef {
+            context: self.desk.rules.context.clone(),
+            resource: Resource::new(group, plural),
+            namespace: namespace.map(Into::into),
+            name: name.into(),
+        }
+    }
+
+    async fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Value> {
+        self.desk.remote.documents(&Resource::new(group, plural), namespace, "", "").await.unwrap()
+    }
+
+    async fn plan(&self, verb: Verb, object: &ObjectRef, options: Options) -> Plan {
+        let target = actions::resolve(&self.desk, object).await.unwrap();
+        let request =
+            Request { verb, targets: vec![target], options, reason: "INC-7".to_owned(), tenant: None };
+        let (drafts, _kept) = mpsc::channel(64);
+        actions::plan(&self.desk, request, &drafts).await
+    }
+
+    /// Answers and runs, while the world's time runs fast.
+    async fn run(&mut self, plan: Plan) -> Outcome {
+        let answer = match &plan.confirmation {
+            Confirmation::Yes => Answer::Yes,
+            Confirmation::Type(name) => Answer::Typed(name.clone()),
+        };
+        let confirmed = actions::confirm(&mut self.gate, plan, answer, self.clock.now()).unwrap();
+        let (progress, _kept) = mpsc::channel(64);
+        let stop = CancellationToken::new();
+        let hands = self.clock.clone();
+        let running = async {
+            let mut ticks = tokio::time::interval(SECOND);
+            loop {
+                ticks.tick().await;
+                hands.advance(Duration::from_secs(1));
+            }
+        };
+        tokio::select! {
+            outcome = actions::carry_out(&self.desk, confirmed, Follow::ToTheEnd, &progress, &stop) => outcome,
+            () = running => unreachable!(),
+        }
+    }
+
+    async fn act(&mut self, verb: Verb, object: &ObjectRef, options: Options) -> Outcome {
+        let plan = self.plan(verb, object, options).await;
+        assert!(plan.can_run(), "{:#?}", plan.lines);
+        self.run(plan).await
+    }
+
+    async fn document(&self, object: &ObjectRef) -> Value {
+        self.desk.remote.document(object).await.unwrap()
+    }
+}
+
+fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
+    document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[track_caller]
+fn assert_verified(outcome: &Outcome) {
+    assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_is_cordoned_and_uncordoned() {
+    let mut bench = Bench::start("quiet").await;
+    let nodes = bench.list("", "nodes", None).await;
+    let node = bench.object("", "nodes", None, text(&nodes[0], "/metadata/name"));
+    assert_verified(&bench.act(Verb::Cordon, &node, Options::default()).await);
+    assert_eq!(bench.document(&node).await["spec"]["unschedulable"], true);
+    assert_verified(&bench.act(Verb::Uncordon, &node, Options::default()).await);
+    assert!(bench.document(&node).await["spec"].get("unschedulable").is_none());
+    assert_eq!(bench.desk.audit.verify().unwrap().unwrap().records, 4);
+    assert!(bench.platform.kubeconfig.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_is_restarted_and_its_pods_are_other_ones() {
+    let mut bench = Bench::start("quiet").await;
+    let deployments = bench.list("apps", "deployments", None).await;
+    let one = deployments
+        .iter()
+        .find(|one| text(one, "/metadata/namespace").starts_with("tenant-") && one["spec"]["replicas"] != 0)
+        .unwrap();
+    let (namespace, name) = (text(one, "/metadata/namespace"), text(one, "/metadata/name"));
+    let deployment = bench.object("apps", "deployments", Some(namespace), name);
+    let outcome = bench.act(Verb::Restart, &deployment, Options::default()).await;
+    assert_verified(&outcome);
+    let after = bench.document(&deployment).await;
+    assert!(!text(&after, "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_is_deleted_and_its_owner_has_its_pods_again() {
+    let mut bench = Bench::start("quiet").await;
+    let pods = bench.list("", "pods", None).await;
+    let one = pods
+        .iter()
+        .find(|one| {
+            text(one, "/metadata/namespace").starts_with("tenant-")
+                && text(one, "/metadata/ownerReferences/0/kind") == "ReplicaSet"
+        })
+        .unwrap();
+    let pod = bench.object("", "pods", Some(text(one, "/metadata/namespace")), text(one, "/metadata/name"));
+    let plan = bench.plan(Verb::DeletePod, &pod, Options::default()).await;
+    assert!(plan.lines.iter().any(|line| line.mark == Mark::Ok && line.text.contains("replaces it")), "{plan:#?}");
+    let outcome = bench.run(plan).await;
+    assert!(matches!(&outcome, Outcome::Verified(how) if how.contains("are ready")), "{outcome:?}");
+    let records = bench.desk.audit.read(None).unwrap().records;
+    let Event::After(ending) = &records[1].event else { panic!("{records:#?}") };
+    assert_eq!(ending.after[0].uid, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_is_told_which_right_is_missing() {
+    let bench = Bench::start_as("quiet", Some(RESTRICTED_CONTEXT), false).await;
+    let home = bench.desk.remote.entry().namespace.clone().unwrap();
+    let pods = bench.list("", "pods", Some(&home)).await;
+    let pod = bench.object("", "pods", Some(&home), text(&pods[0], "/metadata/name"));
+    let plan = bench.plan(Verb::DeletePod, &pod, Options::default()).await;
+    assert!(!plan.can_run());
+    assert!(
+        plan.stops().any(|line| line.text.contains("you may not delete pods in")),
+        "{:#?}",
+        plan.lines
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_is_who_the_record_says() {
+    let mut bench = Bench::start_as("quiet", None, true).await;
+    let nodes = bench.list("", "nodes", None).await;
+    let node = bench.object("", "nodes", None, text(&nodes[0], "/metadata/name"));
+    let plan = bench.plan(Verb::Cordon, &node, Options::default()).await;
+    assert_eq!(plan.confirmation, Confirmation::Type(node.name.to_string()));
+    assert_verified(&bench.run(plan).await);
+    let records = bench.desk.audit.read(None).unwrap().records;
+    let Event::Before(intent) = &records[0].event else { panic!("{records:#?}") };
+    assert!(!intent.who.server.is_empty() && intent.who.local == "tester");
+    assert_eq!(intent.confirmation, format!("typed {}", node.name));
+    assert_eq!(intent.context, Context::new(bench.desk.rules.context.as_str()));
+}
