@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use opsdeck::actions::{self, Answer, Confirmation, Desk, Follow, Mark, Options, Outcome, Pace, Plan, Request, Verb};
+use opsdeck::actions::{
+    self, Answer, Confirmation, Desk, Follow, Mark, Options, Outcome, Pace, Plan, Request, Verb,
+};
 use opsdeck::audit::{Audit, Event};
 use opsdeck::clock::Clock;
 use opsdeck::demo::Platform;
@@ -42,7 +44,13 @@ impl Bench {
         let start: Timestamp = "2026-03-02T14:00:00Z".parse().unwrap();
         let clock = Clock::manual(start);
         let options = Start {
-            world: world::Options { tenants: 3, pods_per_tenant: 6, nodes: 4, story: story.to_owned(), ..world::Options::default() },
+            world: world::Options {
+                tenants: 3,
+                pods_per_tenant: 6,
+                nodes: 4,
+                story: story.to_owned(),
+                ..world::Options::default()
+            },
             port: 0,
             kubeconfig: Some(state.path().join("kubeconfig")),
             clock: clock.clone(),
@@ -161,7 +169,9 @@ async fn a_deployment_is_restarted_and_its_pods_are_other_ones() {
     let outcome = bench.act(Verb::Restart, &deployment, Options::default()).await;
     assert_verified(&outcome);
     let after = bench.document(&deployment).await;
-    assert!(!text(&after, "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt").is_empty());
+    assert!(
+        !text(&after, "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt").is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -177,7 +187,10 @@ async fn a_pod_is_deleted_and_its_owner_has_its_pods_again() {
         .unwrap();
     let pod = bench.object("", "pods", Some(text(one, "/metadata/namespace")), text(one, "/metadata/name"));
     let plan = bench.plan(Verb::DeletePod, &pod, Options::default()).await;
-    assert!(plan.lines.iter().any(|line| line.mark == Mark::Ok && line.text.contains("replaces it")), "{plan:#?}");
+    assert!(
+        plan.lines.iter().any(|line| line.mark == Mark::Ok && line.text.contains("replaces it")),
+        "{plan:#?}"
+    );
     let outcome = bench.run(plan).await;
     assert!(matches!(&outcome, Outcome::Verified(how) if how.contains("are ready")), "{outcome:?}");
     let records = bench.desk.audit.read(None).unwrap().records;
@@ -193,11 +206,7 @@ async fn who_may_not_is_told_which_right_is_missing() {
     let pod = bench.object("", "pods", Some(&home), text(&pods[0], "/metadata/name"));
     let plan = bench.plan(Verb::DeletePod, &pod, Options::default()).await;
     assert!(!plan.can_run());
-    assert!(
-        plan.stops().any(|line| line.text.contains("you may not delete pods in")),
-        "{:#?}",
-        plan.lines
-    );
+    assert!(plan.stops().any(|line| line.text.contains("you may not delete pods in")), "{:#?}", plan.lines);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
