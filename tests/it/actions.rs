@@ -55,6 +55,7 @@ impl Bench {
             kubeconfig: Some(state.path().join("kubeconfig")),
             clock: clock.clone(),
             pace: Some(SECOND),
+            ..Start::default()
         };
         let platform = Platform::start(options).await.unwrap();
         let contexts =
