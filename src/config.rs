@@ -16,6 +16,7 @@ pub use contexts::{ContextRule, Standing};
 pub use keys::{KEYS, Key, Takes, Value};
 pub use paths::Paths;
 
+use crate::model::tenants::Rules;
 use crate::settings::{Entry, Place, Section, SettingsError, Source, not_one_of};
 
 /// Where a value came from.
@@ -66,19 +67,6 @@ pub enum Borders {
     Ascii,
 }
 
-/// How tenants are found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TenantRules {
-    /// Labels of namespaces whose value names the tenant, tried in order.
-    pub namespace_labels: Vec<String>,
-    /// Whether an Application without a namespace of a tenant belongs to the tenant of its AppProject's name.
-    pub app_project: bool,
-    /// Names of namespaces where no label says it: `*` is the tenant, such as `tenant-*`; empty for none.
-    pub name_patterns: Vec<String>,
-    /// Namespaces that belong to the platform and to no tenant; patterns with `*`.
-    pub ignore: Vec<String>,
-}
-
 /// All settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -97,7 +85,7 @@ pub struct Config {
     /// Namespaces that are listed where listing all of them is forbidden.
     pub namespaces: Vec<String>,
     /// How tenants are found.
-    pub tenants: TenantRules,
+    pub tenants: Rules,
     /// Minutes for which a rollback is watched after the operation.
     pub watch_minutes: u32,
     /// Minutes for which auto-sync is held.
@@ -121,7 +109,7 @@ impl Default for Config {
             readonly: false,
             also_protect: Vec::new(),
             namespaces: Vec::new(),
-            tenants: TenantRules {
+            tenants: Rules {
                 namespace_labels: Vec::new(),
                 app_project: false,
                 name_patterns: Vec::new(),

@@ -15,6 +15,7 @@ pub mod human;
 pub mod identity;
 pub mod keymap;
 pub mod kinds;
+pub mod model;
 pub mod nearest;
 pub mod rows;
 pub mod runner;

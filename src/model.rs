@@ -1,0 +1,11 @@
+//! Conclusions from what the store holds: tenants, what changed, what is suspected. Pure, and kept by what changed.
+//!
+//! Nothing here fetches, draws or reads a clock; a model is brought up to date with the store and a moment.
+
+pub mod application;
+pub mod rollout;
+pub mod suspects;
+pub mod tenants;
+pub mod timeline;
+
+mod watch;

@@ -1,0 +1,602 @@
+//! Tenants: named groups of namespaces and Applications, found by rules, and how each of them is.
+//!
+//! [`Tenants`] answers who belongs to whom ([`Tenancy`]) and keeps one [`Summary`] a tenant, ranked worst first
+//! with the reason in words.
+//!
+//! # Why
+//!
+//! Each pod, Application and quota adds something to its tenant's sum. What it added is remembered by its seat,
+//! so that a change takes the old share out and puts the new one in, and only the tenants that were touched are
+//! summed up anew. What is in trouble or on its way is looked at again as time passes, because a pod that has
+//! been pending for a minute is worse than a new one though nothing changed; what is well is not.
+//!
+//! A tenant of which not everything is known is not called healthy.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::watch::{News, Watch};
+use crate::identity::{Context, Resource, Text};
+use crate::kinds::applications::Application;
+use crate::kinds::pods::Pod;
+use crate::kinds::quota::{NEARLY_FULL, Quota};
+use crate::kinds::{Health, Object, Tenancy, natural};
+use crate::sources::SourceError;
+use crate::store::{Query, Shelf, Store};
+
+/// How tenants are found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Labels of namespaces whose value names the tenant, tried in order.
+    pub namespace_labels: Vec<String>,
+    /// Whether an Application whose namespace names no tenant belongs to the one that its AppProject is called
+    /// after: a tenant that namespaces know, or any where namespaces know none.
+    pub app_project: bool,
+    /// Namespaces that are tenants by their own name where no label says it; patterns with `*`.
+    pub name_patterns: Vec<String>,
+    /// Namespaces that belong to the platform and to no tenant; patterns with `*`.
+    pub ignore: Vec<String>,
+}
+
+impl Rules {
+    /// Returns the tenant that a namespace names.
+    pub fn of_namespace(&self, namespace: &Object) -> Option<Text> {
+        let meta = &namespace.meta;
+        if self.ignores(&meta.name) {
+            return None;
+        }
+        let labelled = self.namespace_labels.iter().find_map(|key| meta.label(key));
+        labelled.filter(|tenant| !tenant.is_empty()).cloned().or_else(|| {
+            self.name_patterns.iter().any(|pattern| is_like(&meta.name, pattern)).then(|| meta.name.clone())
+        })
+    }
+
+    fn ignores(&self, namespace: &str) -> bool {
+        self.ignore.iter().any(|pattern| is_like(namespace, pattern))
+    }
+}
+
+/// Tells whether a name is like a pattern in which `*` stands for any text.
+fn is_like(name: &str, pattern: &str) -> bool {
+    match pattern.split_once('*') {
+        None => name == pattern,
+        Some((head, tail)) => {
+            let Some(rest) = name.strip_prefix(head) else { return false };
+            (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| is_like(rest, tail)))
+        }
+    }
+}
+
+/// Labels of namespaces that name the environment, in the order in which they are tried.
+const ENVIRONMENTS: [&str; 4] = ["environment", "env", "app.kubernetes.io/environment", "stage"];
+
+/// How a tenant is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// Its name.
+    pub name: Text,
+    /// Its environments, as its namespaces are labelled, such as `prod`.
+    pub environments: Vec<Text>,
+    /// Its namespaces, in order.
+    pub namespaces: Vec<Text>,
+    /// How many Applications it has; `None` where they are not known.
+    pub apps: Option<usize>,
+    /// How many of them are out of sync.
+    pub out_of_sync: usize,
+    /// In how many an operation is asked for or going on.
+    pub busy: usize,
+    /// The worst of what its Applications say of their health.
+    pub app_health: Health,
+    /// How many of its pods are ready to serve; `None` where they are not known.
+    pub ready: Option<usize>,
+    /// How many should be: those that have not ended and are not going.
+    pub pods: usize,
+    /// How many pods are in trouble.
+    pub troubled_pods: usize,
+    /// How often its containers were started again, all in all.
+    pub restarts: u64,
+    /// The key of its quotas of which least is left, with the used share.
+    pub quota: Option<(Text, f64)>,
+    /// When one of its Applications was last deployed.
+    pub deployed: Option<Timestamp>,
+    /// How it is, all in all.
+    pub health: Health,
+    /// Why, in words; empty where there is nothing to say.
+    pub reason: Text,
+    /// Whether all that it is concluded from is known.
+    pub complete: bool,
+}
+
+/// What one object adds to its tenant.
+#[derive(Debug, Clone, PartialEq)]
+struct Share {
+    tenant: Text,
+    health: Health,
+    part: Part,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Part {
+    Pod { serving: bool, wanted: bool, restarts: u32 },
+    App { out_of_sync: bool, busy: bool, says: Health, deployed: Option<Timestamp> },
+    Quota { key: Text, share: f64 },
+}
+
+/// The shares of one list, by seat.
+#[derive(Debug, Default)]
+struct Ledger {
+    watch: Watch,
+    shares: HashMap<u32, Share>,
+    /// Seats whose share may change with time alone.
+    restless: BTreeSet<u32>,
+}
+
+/// What the shares of a tenant come to.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    apps: usize,
+    out_of_sync: usize,
+    busy: usize,
+    /// How many Applications say each health, from best to worst.
+    says: [usize; 6],
+    serving: usize,
+    wanted: usize,
+    restarts: u64,
+    /// Seats of what is not well: Applications, pods; worst ones are named in the reason.
+    apps_in_trouble: BTreeMap<u32, Health>,
+    pods_in_trouble: BTreeMap<u32, Health>,
+    quotas: BTreeMap<u32, (Text, f64)>,
+    deployed: BTreeMap<u32, Timestamp>,
+}
+
+/// Every health, from best to worst, as [`Tally::says`] counts them.
+const HEALTHS: [Health; 6] =
+    [Health::Healthy, Health::Idle, Health::Progressing, Health::Unknown, Health::Warning, Health::Degraded];
+
+/// The tenants of one context.
+#[derive(Debug, Default)]
+pub struct Tenants {
+    rules: Rules,
+    context: Option<Context>,
+    tenancy: Tenancy,
+    /// Tenant to its namespaces with their environments.
+    homes: BTreeMap<Text, BTreeMap<Text, Option<Text>>>,
+    names: Vec<Text>,
+    namespaces: Watch,
+    applications: Watch,
+    pods: Ledger,
+    apps: Ledger,
+    quotas: Ledger,
+    tallies: HashMap<Text, Tally>,
+    dirty: BTreeSet<Text>,
+    ranking: Vec<Summary>,
+    /// The second up to which the restless shares were looked at.
+    looked: i64,
+    complete: Known,
+}
+
+/// What is known in full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Known {
+    pods: bool,
+    apps: bool,
+    /// Argo CD is not installed: there are no Applications, and that is known.
+    no_apps: bool,
+}
+
+impl Tenants {
+    /// Makes the model of a platform of which nothing is known yet.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
+    /// Returns who belongs to whom.
+    pub fn tenancy(&self) -> &Tenancy {
+        &self.tenancy
+    }
+
+    /// Returns the names of the tenants, as people count.
+    pub fn names(&self) -> &[Text] {
+        &self.names
+    }
+
+    /// Returns the tenants, worst first.
+    pub fn ranking(&self) -> &[Summary] {
+        &self.ranking
+    }
+
+    /// Returns one tenant.
+    pub fn get(&self, name: &str) -> Option<&Summary> {
+        self.ranking.iter().find(|summary| &*summary.name == name)
+    }
+
+    /// Brings the model up to date and tells whether anything in it is different.
+    pub fn refresh(&mut self, store: &Store, context: &Context, now: Timestamp) -> bool {
+        if self.context.as_ref() != Some(context) {
+            *self = Self { context: Some(context.clone()), ..Self::new(std::mem::take(&mut self.rules)) };
+        }
+        let shelf =
+            |group: &str, plural: &str| store.shelf(&Query::all(context, &Resource::new(group, plural)));
+        let (namespaces, applications) = (shelf("", "namespaces"), shelf("argoproj.io", "applications"));
+        let (pods, quotas) = (shelf("", "pods"), shelf("", "resourcequotas"));
+        let belongs = self.find_tenants(namespaces, applications);
+        if belongs {
+            for ledger in [&mut self.pods, &mut self.apps, &mut self.quotas] {
+                ledger.watch.reset();
+            }
+        }
+        let known = Known {
+            pods: pods.is_some_and(|shelf| shelf.feed().is_complete()),
+            apps: applications.is_some_and(|shelf| shelf.feed().is_complete()),
+            no_apps: applications
+                .is_some_and(|shelf| matches!(shelf.feed().error(), Some(SourceError::Missing { .. }))),
+        };
+        if known != self.complete {
+            self.complete = known;
+            self.dirty.extend(self.names.iter().cloned());
+        }
+        let passed = self.looked != now.as_second();
+        self.looked = now.as_second();
+        let tenancy = &self.tenancy;
+        let books = [
+            (&mut self.pods, pods, pod_share as ShareOf),
+            (&mut self.apps, applications, app_share as ShareOf),
+            (&mut self.quotas, quotas, quota_share as ShareOf),
+        ];
+        for (ledger, shelf, share_of) in books {
+            let changes = ledger.read(shelf, passed, |object| share_of(tenancy, object, now));
+            for (seat, old, new) in changes {
+                for (share, sign) in [(old, -1), (new, 1)] {
+                    let Some(share) = share else { continue };
+                    self.dirty.insert(share.tenant.clone());
+                    self.tallies.entry(share.tenant.clone()).or_default().book(seat, &share, sign);
+                }
+            }
+        }
+        let changed = belongs || !self.dirty.is_empty();
+        if changed {
+            self.rank(applications, pods, now);
+        }
+        changed
+    }
+
+    /// Finds out anew who belongs to whom, where namespaces or Applications changed; tells whether the answer did.
+    fn find_tenants(&mut self, namespaces: Option<&Shelf>, applications: Option<&Shelf>) -> bool {
+        let news = (self.namespaces.news(namespaces), self.applications.news(applications));
+        if matches!(news, (News::None, News::None)) {
+            return false;
+        }
+        if let (News::None, News::Seats(seats)) = &news
+            && let Some(applications) = applications
+            && !seats.iter().any(|seat| self.is_displaced(applications.at(*seat)))
+        {
+            return false;
+        }
+        let mut tenancy = Tenancy::default();
+        let mut homes: BTreeMap<Text, BTreeMap<Text, Option<Text>>> = BTreeMap::new();
+        for (_, namespace) in namespaces.into_iter().flat_map(Shelf::iter) {
+            let Some(tenant) = self.rules.of_namespace(namespace) else { continue };
+            tenancy.give_namespace(&namespace.meta.name, &tenant);
+            let environment = ENVIRONMENTS.iter().find_map(|key| namespace.meta.label(key)).cloned();
+            homes.entry(tenant).or_default().insert(namespace.meta.name.clone(), environment);
+        }
+        let by_namespaces = !homes.is_empty();
+        for (_, object) in applications.into_iter().flat_map(Shelf::iter) {
+            let Some(tenant) = self.of_application(object, &tenancy, &homes, by_namespaces) else { continue };
+            homes.entry(tenant.clone()).or_default();
+            if let Some(namespace) = &object.meta.namespace {
+                tenancy.give_application(namespace, &object.meta.name, &tenant);
+            }
+        }
+        let differs = tenancy != self.tenancy || homes != self.homes;
+        if differs {
+            self.tenancy = tenancy;
+            self.names = homes.keys().cloned().collect();
+            self.names.sort_by(|a, b| natural(a, b));
+            self.homes = homes;
+            self.dirty.extend(self.names.iter().cloned());
+            self.tallies.retain(|name, _| self.homes.contains_key(name));
+        }
+        differs
+    }
+
+    /// Tells whether an Application is new, gone, or belongs to another tenant than was thought.
+    fn is_displaced(&self, object: Option<&std::sync::Arc<Object>>) -> bool {
+        // Which one has gone is no longer to be seen.
+        let Some(object) = object else { return true };
+        let known = object
+            .meta
+            .namespace
+            .as_ref()
+            .and_then(|namespace| self.tenancy.of_application(namespace, &object.meta.name));
+        let found = self.of_application(object, &self.tenancy, &self.homes, !self.homes.is_empty());
+        known != found.as_ref()
+    }
+
+    fn of_application(
+        &self,
+        object: &Object,
+        tenancy: &Tenancy,
+        homes: &BTreeMap<Text, BTreeMap<Text, Option<Text>>>,
+        by_namespaces: bool,
+    ) -> Option<Text> {
+        let application = object.body::<Application>()?;
+        let home = application.namespace.as_ref().or(object.meta.namespace.as_ref());
+        if let Some(tenant) = home.and_then(|namespace| tenancy.of_namespace(namespace)) {
+            return Some(tenant.clone());
+        }
+        let project = &application.project;
+        let counts = self.rules.app_project
+            && !matches!(&**project, "" | "default")
+            && (homes.contains_key(project)
+                || !by_namespaces && !home.is_some_and(|namespace| self.rules.ignores(namespace)));
+        counts.then(|| project.clone())
+    }
+
+    /// Sums the touched tenants up anew and ranks all of them.
+    fn rank(&mut self, applications: Option<&Shelf>, pods: Option<&Shelf>, now: Timestamp) {
+        let dirty = std::mem::take(&mut self.dirty);
+        let mut summaries: HashMap<Text, Summary> =
+            self.ranking.drain(..).map(|summary| (summary.name.clone(), summary)).collect();
+        let nothing = Tally::default();
+        let mut ranking = Vec::with_capacity(self.names.len());
+        for name in &self.names {
+            let kept = summaries.remove(name).filter(|_| !dirty.contains(name));
+            ranking.push(match kept {
+                Some(summary) => summary,
+                None => {
+                    let tally = self.tallies.get(name).unwrap_or(&nothing);
+                    self.summary(name, tally, applications, pods, now)
+                }
+            });
+        }
+        ranking.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| natural(&a.name, &b.name)));
+        self.ranking = ranking;
+    }
+
+    fn summary(
+        &self,
+        name: &Text,
+        tally: &Tally,
+        applications: Option<&Shelf>,
+        pods: Option<&Shelf>,
+        now: Timestamp,
+    ) -> Summary {
+        let homes = self.homes.get(name);
+        let mut environments: Vec<Text> =
+            homes.into_iter().flat_map(BTreeMap::values).flatten().cloned().collect();
+        environments.sort_unstable();
+        environments.dedup();
+        let says = HEALTHS.iter().zip(tally.says).rev().find(|(_, count)| *count > 0);
+        let app_health = match says {
+            Some((health, _)) => *health,
+            None if self.complete.apps || self.complete.no_apps => Health::Idle,
+            None => Health::Unknown,
+        };
+        let tightest = tally.quotas.values().max_by(|a, b| a.1.total_cmp(&b.1)).cloned();
+        let complete = self.complete.pods && (self.complete.apps || self.complete.no_apps);
+        let (health, reason) = verdict(tally, tightest.as_ref(), applications, pods, now);
+        let (health, reason) = if complete || health >= Health::Warning {
+            (health, reason)
+        } else {
+            let what = if self.complete.pods { "Applications" } else { "pods" };
+            (Health::Unknown, Text::from(format!("not all {what} are known")))
+        };
+        Summary {
+            name: name.clone(),
+            environments,
+            namespaces: homes.into_iter().flat_map(BTreeMap::keys).cloned().collect(),
+            apps: (applications.is_some() && !self.complete.no_apps).then_some(tally.apps),
+            out_of_sync: tally.out_of_sync,
+            busy: tally.busy,
+            app_health,
+            ready: pods.is_some().then_some(tally.serving),
+            pods: tally.wanted,
+            troubled_pods: tally
+                .pods_in_trouble
+                .values()
+                .filter(|health| **health >= Health::Warning)
+                .count(),
+            restarts: tally.restarts,
+            quota: tightest,
+            deployed: tally.deployed.values().max().copied(),
+            health,
+            reason,
+            complete,
+        }
+    }
+}
+
+type ShareOf = fn(&Tenancy, &Object, Timestamp) -> Option<Share>;
+
+fn pod_share(tenancy: &Tenancy, object: &Object, now: Timestamp) -> Option<Share> {
+    let pod = object.body::<Pod>()?;
+    let tenant = tenancy.of_namespace(object.meta.namespace.as_deref()?)?.clone();
+    let (health, _) = pod.verdict(&object.meta, now);
+    let wanted = !pod.is_finished() && object.meta.deleted.is_none();
+    let part = Part::Pod { serving: wanted && pod.serving, wanted, restarts: pod.restarts };
+    Some(Share { tenant, health, part })
+}
+
+fn app_share(tenancy: &Tenancy, object: &Object, now: Timestamp) -> Option<Share> {
+    let application = object.body::<Application>()?;
+    let tenant = tenancy.of_application(object.meta.namespace.as_deref()?, &object.meta.name)?.clone();
+    let (health, _) = application.verdict(&object.meta, now);
+    let part = Part::App {
+        out_of_sync: &*application.sync == "OutOfSync",
+        busy: application.is_busy(),
+        says: application.health(),
+        deployed: application.last_deploy().and_then(|deploy| deploy.at),
+    };
+    Some(Share { tenant, health, part })
+}
+
+fn quota_share(tenancy: &Tenancy, object: &Object, _: Timestamp) -> Option<Share> {
+    let tenant = tenancy.of_namespace(object.meta.namespace.as_deref()?)?.clone();
+    let tightest = object.body::<Quota>()?.tightest()?;
+    let part = Part::Quota { key: Text::from(tightest.short_key()), share: tightest.share()? };
+    Some(Share { tenant, health: Health::Healthy, part })
+}
+
+/// What changed in a ledger: the seat, its old share and its new one.
+type Booking = (u32, Option<Share>, Option<Share>);
+
+impl Ledger {
+    /// Reads what changed, and where time has passed also what hangs on the time.
+    fn read(
+        &mut self,
+        shelf: Option<&Shelf>,
+        passed: bool,
+        share_of: impl Fn(&Object) -> Option<Share>,
+    ) -> Vec<Booking> {
+        let mut seats: BTreeSet<u32> = match self.watch.news(shelf) {
+            News::None => BTreeSet::new(),
+            News::Seats(seats) => seats.into_iter().collect(),
+            News::Everything => {
+                let there = shelf.map_or(0, |shelf| u32::try_from(shelf.seats()).unwrap_or(u32::MAX));
+                (0..there).chain(self.shares.keys().copied()).collect()
+            }
+        };
+        if passed {
+            seats.extend(&self.restless);
+        }
+        let mut bookings = Vec::new();
+        for seat in seats {
+            let new = shelf.and_then(|shelf| shelf.at(seat)).and_then(|object| share_of(object));
+            if new.as_ref().is_some_and(|share| share.health > Health::Idle) {
+                self.restless.insert(seat);
+            } else {
+                self.restless.remove(&seat);
+            }
+            let old = match &new {
+                Some(share) => self.shares.insert(seat, share.clone()),
+                None => self.shares.remove(&seat),
+            };
+            if old != new {
+                bookings.push((seat, old, new));
+            }
+        }
+        bookings
+    }
+}
+
+impl Tally {
+    /// Adds a share, or takes it out.
+    fn book(&mut self, seat: u32, share: &Share, sign: isize) {
+        let add = |sum: &mut usize, amount: usize| {
+            *sum = if sign > 0 { *sum + amount } else { sum.saturating_sub(amount) };
+        };
+        match &share.part {
+            Part::Pod { serving, wanted, restarts } => {
+                add(&mut self.serving, usize::from(*serving));
+                add(&mut self.wanted, usize::from(*wanted));
+                let restarts = u64::from(*restarts);
+                self.restarts =
+                    if sign > 0 { self.restarts + restarts } else { self.restarts.saturating_sub(restarts) };
+                keep(&mut self.pods_in_trouble, seat, share.health, sign > 0 && share.health > Health::Idle);
+            }
+            Part::App { out_of_sync, busy, says, deployed } => {
+                add(&mut self.apps, 1);
+                add(&mut self.out_of_sync, usize::from(*out_of_sync));
+                add(&mut self.busy, usize::from(*busy));
+                add(&mut self.says[*says as usize], 1);
+                keep(&mut self.apps_in_trouble, seat, share.health, sign > 0 && share.health > Health::Idle);
+                match deployed {
+                    Some(at) => keep(&mut self.deployed, seat, *at, sign > 0),
+                    None => keep(&mut self.deployed, seat, Timestamp::UNIX_EPOCH, false),
+                }
+            }
+            Part::Quota { key, share } => keep(&mut self.quotas, seat, (key.clone(), *share), sign > 0),
+        }
+    }
+}
+
+fn keep<T>(map: &mut BTreeMap<u32, T>, seat: u32, value: T, is_kept: bool) {
+    if is_kept {
+        map.insert(seat, value);
+    } else {
+        map.remove(&seat);
+    }
+}
+
+/// The order of the ranking: the least comes first.
+fn rank(summary: &Summary) -> (Reverse<Health>, bool, Reverse<usize>, Reverse<usize>) {
+    // Customers are on production: of two equal troubles it goes first.
+    let elsewhere = !summary.environments.iter().any(|environment| environment.starts_with("prod"));
+    (Reverse(summary.health), elsewhere, Reverse(summary.troubled_pods), Reverse(summary.out_of_sync))
+}
+
+/// Says how a tenant is: the worst of Applications, pods and quotas, in the words of the first of the worst.
+fn verdict(
+    tally: &Tally,
+    quota: Option<&(Text, f64)>,
+    applications: Option<&Shelf>,
+    pods: Option<&Shelf>,
+    now: Timestamp,
+) -> (Health, Text) {
+    let worst = |map: &BTreeMap<u32, Health>| map.values().max().copied().unwrap_or(Health::Healthy);
+    let (apps, podly) = (worst(&tally.apps_in_trouble), worst(&tally.pods_in_trouble));
+    let pressed = match quota {
+        Some((_, share)) if *share >= NEARLY_FULL => Health::Warning,
+        _ => Health::Healthy,
+    };
+    let health = apps.max(podly).max(pressed);
+    if health <= Health::Idle {
+        return (Health::Healthy, Text::from(""));
+    }
+    // The pods say why more plainly than the Application that they are of.
+    let reason = if podly == health && health >= Health::Warning {
+        pod_reason(&tally.pods_in_trouble, health, pods, now)
+    } else if apps == health {
+        app_reason(&tally.apps_in_trouble, health, applications, now)
+    } else if podly == health {
+        pod_reason(&tally.pods_in_trouble, health, pods, now)
+    } else {
+        quota.map(|(key, share)| format!("quota: {:.0} % of {key} used", share * 100.0))
+    };
+    (health, Text::from(reason.unwrap_or_default()))
+}
+
+fn of_health(map: &BTreeMap<u32, Health>, health: Health) -> impl Iterator<Item = u32> {
+    map.iter().filter(move |(_, other)| **other == health).map(|(seat, _)| *seat)
+}
+
+fn app_reason(
+    map: &BTreeMap<u32, Health>,
+    health: Health,
+    shelf: Option<&Shelf>,
+    now: Timestamp,
+) -> Option<String> {
+    let object = of_health(map, health).find_map(|seat| shelf?.at(seat))?;
+    let (_, why) = object.body::<Application>()?.verdict(&object.meta, now);
+    let more = more(of_health(map, health).count(), "app");
+    Some(format!("{}: {why}{more}", object.meta.name))
+}
+
+fn pod_reason(
+    map: &BTreeMap<u32, Health>,
+    health: Health,
+    shelf: Option<&Shelf>,
+    now: Timestamp,
+) -> Option<String> {
+    let object = of_health(map, health).find_map(|seat| shelf?.at(seat))?;
+    let pod = object.body::<Pod>()?;
+    let (_, why) = pod.verdict(&object.meta, now);
+    let more = more(of_health(map, health).count(), "pod");
+    // What the containers say begins with their name, which says more than that of the pod.
+    let named = pod.containers.iter().any(|container| why.starts_with(&*container.name));
+    if named { Some(format!("{why}{more}")) } else { Some(format!("{}: {why}{more}", object.meta.name)) }
+}
+
+fn more(count: usize, what: &str) -> String {
+    match count {
+        ..=1 => String::new(),
+        2 => format!(", and 1 more {what}"),
+        many => format!(", and {} more {what}s", many - 1),
+    }
+}
+
+#[cfg(test)]
+mod tests;
