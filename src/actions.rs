@@ -33,7 +33,7 @@ mod run;
 mod sync;
 mod terminate;
 mod verbs;
-mod windows;
+pub mod windows;
 
 pub use desk::{Desk, Pace, Remote, local_user};
 pub use draft::{plan, resolve};

@@ -33,6 +33,7 @@ pub mod running;
 pub mod session;
 pub mod settle;
 pub mod spot;
+pub mod standing;
 pub mod state;
 pub mod table;
 pub mod typing;

@@ -4,6 +4,7 @@
 //! more rows than it shows. What stood where is handed back, for the mouse and for paging.
 
 pub mod actions;
+pub mod application;
 pub mod cells;
 pub mod columns;
 pub mod detail;
@@ -124,7 +125,8 @@ impl Frame {
 
 fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
     match scene.state.views.last() {
-        None | Some(View::Overview(_) | View::Application(_)) => {}
+        None | Some(View::Overview(_)) => {}
+        Some(View::Application(view)) => application::draw(buffer, area, scene, view, spots),
         Some(View::Table(table)) => table::draw(buffer, area, scene, table, spots),
         Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),
         Some(View::Logs(logs)) => logs::draw(buffer, area, scene, logs, spots),
@@ -158,8 +160,11 @@ fn weight(command: Command) -> u8 {
         (Command::Confirm | Command::Submit, _) => 0,
         (Command::Open, _) => 1,
         (_, Place::Verb | Place::Plan) => 2,
-        (_, Place::Application | Place::Logs | Place::Columns) => 3,
-        (Command::Filter | Command::Search | Command::NextMatch, _) => 4,
+        (Command::Search | Command::Filter, _) => 4,
+        (_, Place::Application | Place::Columns) => 3,
+        (Command::Follow | Command::Timestamps | Command::TogglePrevious | Command::NextContainer, _) => 3,
+        (_, Place::Logs) => 9,
+        (Command::NextMatch, _) => 4,
         (Command::Describe | Command::Yaml | Command::Logs, _) => 5,
         (Command::Back | Command::Overview | Command::NextPanel | Command::Cancel, _) => 7,
         (Command::Mark | Command::Wide | Command::Wrap | Command::Node | Command::Owner, _) => 8,

@@ -14,7 +14,8 @@ use super::desk::{Desk, Remote};
 use super::draft::text;
 use super::{Line, Mark};
 use crate::human;
-use crate::identity::{ObjectRef, Resource};
+use crate::identity::{ObjectRef, Resource, Text};
+use crate::kinds::argo::Project;
 
 /// How many openings and closings ahead the next opening is looked for.
 const AHEAD: usize = 200;
@@ -37,7 +38,7 @@ struct Window {
 
 /// What the windows of a project say of one Application.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Nothing is in the way.
     Open,
     /// Automatic syncs are blocked, one begun by hand is not.
@@ -115,6 +116,24 @@ fn line(verdict: &Verdict, now: Timestamp) -> Line {
     }
 }
 
+/// Decides for an operation begun by hand, from what the store keeps of the project.
+pub fn standing(project: &Project, app: App<'_>, now: Timestamp) -> Verdict {
+    let owned = |texts: &[Text]| texts.iter().map(ToString::to_string).collect();
+    let windows = project.windows.iter().map(|window| Window {
+        kind: if window.denies { "deny" } else { "allow" }.to_owned(),
+        schedule: window.schedule.to_string(),
+        duration: window.duration.to_string(),
+        applications: owned(&window.applications),
+        namespaces: owned(&window.namespaces),
+        clusters: owned(&window.clusters),
+        manual_sync: window.manual,
+        time_zone: window.zone.as_deref().unwrap_or_default().to_owned(),
+        and_operator: window.all,
+        description: window.description.as_deref().unwrap_or_default().to_owned(),
+    });
+    judged(&windows.filter(|window| window.concerns(app)).collect::<Vec<_>>(), now)
+}
+
 /// Decides for an operation begun by hand.
 pub(super) fn decide(project: &Value, app: App<'_>, now: Timestamp) -> Verdict {
     let mut windows = Vec::new();
@@ -125,8 +144,12 @@ pub(super) fn decide(project: &Value, app: App<'_>, now: Timestamp) -> Verdict {
             Err(error) => return Verdict::Unknown(error.to_string()),
         }
     }
+    judged(&windows, now)
+}
+
+fn judged(windows: &[Window], now: Timestamp) -> Verdict {
     let mut schedules = Vec::new();
-    for window in &windows {
+    for window in windows {
         match Schedule::of(window) {
             Ok(schedule) => schedules.push(schedule),
             Err(why) => return Verdict::Unknown(why),

@@ -43,6 +43,16 @@ pub struct Window {
     pub zone: Option<Text>,
     /// Whether a sync that a person asks for is allowed all the same.
     pub manual: bool,
+    /// The Applications that it concerns, as patterns.
+    pub applications: Box<[Text]>,
+    /// The namespaces that it concerns, as patterns.
+    pub namespaces: Box<[Text]>,
+    /// The clusters that it concerns, as patterns.
+    pub clusters: Box<[Text]>,
+    /// Whether all the lists that are given must match; otherwise any.
+    pub all: bool,
+    /// What it is for.
+    pub description: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -77,6 +87,15 @@ struct WireWindow<'a> {
     #[serde(borrow)]
     time_zone: Opt<'a>,
     manual_sync: Option<bool>,
+    #[serde(borrow)]
+    applications: Option<Vec<Str<'a>>>,
+    #[serde(borrow)]
+    namespaces: Option<Vec<Str<'a>>>,
+    #[serde(borrow)]
+    clusters: Option<Vec<Str<'a>>>,
+    and_operator: Option<bool>,
+    #[serde(borrow)]
+    description: Opt<'a>,
 }
 
 impl Slim for Project {
@@ -105,12 +124,21 @@ impl Slim for Project {
                     duration: pool.share(as_str(&window.duration)),
                     zone: share(&window.time_zone, pool),
                     manual: window.manual_sync.unwrap_or_default(),
+                    applications: patterns(&window.applications, pool),
+                    namespaces: patterns(&window.namespaces, pool),
+                    clusters: patterns(&window.clusters, pool),
+                    all: window.and_operator.unwrap_or_default(),
+                    description: own(&window.description),
                 })
                 .collect(),
             roles: spec.roles.map_or(0, |roles| roles.len()),
         };
         (wire.metadata.keep(pool), slim)
     }
+}
+
+fn patterns(patterns: &Option<Vec<Str<'_>>>, pool: &mut Pool) -> Box<[Text]> {
+    patterns.iter().flatten().map(|pattern| pool.share(pattern.as_str())).collect()
 }
 
 fn projects() -> Kind {

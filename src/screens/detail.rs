@@ -127,7 +127,7 @@ fn yaml(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail) {
 
 /// The cells of the names of fields.
 fn name_width(area: Rect) -> u16 {
-    (area.width / 4).clamp(8, 24)
+    (area.width / 3).clamp(8, 30)
 }
 
 fn describe(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail, spots: &mut Spots) {
@@ -144,7 +144,8 @@ fn describe(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail,
     }
 }
 
-fn entry(
+/// Draws one line of fields, related things or words; `find` finds what a search looks for.
+pub fn entry(
     buffer: &mut Buffer,
     area: Rect,
     scene: &Scene<'_>,
@@ -168,7 +169,8 @@ fn entry(
             pen.put(title, style(Role::Title));
         }
         Entry::Field { name, value } => {
-            searched(&mut pen, name, style(Role::Dim), theme, find);
+            let name = fit::fit(name, usize::from(name_width(area)), glyphs.ellipsis);
+            searched(&mut pen, &name, style(Role::Dim), theme, find);
             pen.to(names);
             let painted = cells::painted(value, scene.state.now);
             if painted.mark {
@@ -194,7 +196,12 @@ fn entry(
             pen.put(&painted.text, style(painted.role));
         }
         Entry::Words(words) => {
-            pen.to(names.min(area.right()));
+            // A sentence that would be cut begins further to the left.
+            if fit::width(words) <= usize::from(area.right().saturating_sub(names)) {
+                pen.to(names);
+            } else {
+                pen.gap(2);
+            }
             searched(&mut pen, words, style(Role::Text), theme, find);
         }
         Entry::Gap => {}

@@ -88,6 +88,8 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
             break;
         }
         let role = if count == "?" { Role::Unknown } else { Role::Strong };
+        // `1 app`, not `1 apps`.
+        let words = if count == "1" { words.trim_end_matches('s') } else { words };
         pen.put(&count, styled(role)).gap(1).put(words, base).gap(2);
     }
 }

@@ -30,11 +30,12 @@ pub fn titled(
     let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
     pen.put(glyphs.rule, rule).put(" ", rule);
     pen.put(title, theme.style(Role::Title));
-    for (text, role) in facts {
-        if pen.room() < super::fit::width(text) + 2 {
+    for (index, (text, role)) in facts.iter().enumerate() {
+        let gap = if index == 0 && title.is_empty() { "" } else { "  " };
+        if pen.room() < super::fit::width(text) + gap.len() {
             break;
         }
-        pen.put("  ", rule).put(text, theme.style(*role));
+        pen.put(gap, rule).put(text, theme.style(*role));
     }
     pen.put(" ", rule);
     pen.fill(glyphs.rule, rule);

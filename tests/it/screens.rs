@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use opsdeck::actions::{
     Line as PlanLine, Mark, Options, Outcome, Plan, Progress, Request, Standing, Step, Verb,
 };
+use opsdeck::app::application::{Application, Node, Pane};
 use opsdeck::app::detail::{Detail, Document, Entry, Page, Search, Tab};
 use opsdeck::app::history::View;
 use opsdeck::app::line::Line;
@@ -378,6 +379,54 @@ fn info() -> Stage {
     stage
 }
 
+fn application(pane: Pane) -> Stage {
+    let mut stage = Stage::new();
+    let document = stage::application();
+    stage.list("applications", &[document.clone()]);
+    stage.list("appprojects", &[stage::project()]);
+    stage.list("applicationsets", &[stage::application_set()]);
+    stage.list("replicasets", &stage::replica_sets());
+    let mut view = Application::new(object("argoproj.io", "applications", "argocd", "tenant-2-checkout"));
+    view.pane = pane;
+    view.document = Document::Ready(Arc::new(document));
+    let node = |depth, name: &str, health, why: &str, sync: &str| Node {
+        depth,
+        object: None,
+        name: name.to_owned(),
+        health,
+        why: Text::from(why),
+        sync: Text::from(sync),
+        has_children: false,
+        folded: false,
+    };
+    let parent = |node| Node { has_children: true, ..node };
+    view.tree = vec![
+        parent(node(0, "Application/tenant-2-checkout", Health::Degraded, "", "Synced")),
+        node(1, "ConfigMap/checkout-env", Health::Healthy, "", "Synced"),
+        parent(node(1, "Deployment/checkout", Health::Degraded, "2 of 3 pods are not ready", "Synced")),
+        parent(node(2, "ReplicaSet/checkout-5d8f7c9b4", Health::Degraded, "", "")),
+        node(
+            3,
+            "Pod/checkout-5d8f7c9b4-2xk4l",
+            Health::Degraded,
+            "app: CrashLoopBackOff after exit code 1",
+            "",
+        ),
+        node(
+            3,
+            "Pod/checkout-5d8f7c9b4-9mzqv",
+            Health::Degraded,
+            "app: CrashLoopBackOff after exit code 1",
+            "",
+        ),
+        Node { folded: true, ..parent(node(2, "ReplicaSet/checkout-7f9c6b5d8", Health::Healthy, "", "")) },
+        node(1, "Service/checkout", Health::Healthy, "", "OutOfSync"),
+    ];
+    view.views[pane as usize] = Viewport { cursor: 2, top: 0 };
+    stage.state.views.open(View::Application(view));
+    stage
+}
+
 fn unconnected() -> Stage {
     let mut stage = Stage::new();
     stage.state.session.context = None;
@@ -407,6 +456,10 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
         ("help", help()),
         ("info", info()),
         ("unconnected", unconnected()),
+        ("application", application(Pane::Resources)),
+        ("application-history", application(Pane::History)),
+        ("application-operation", application(Pane::Operation)),
+        ("application-conditions", application(Pane::Conditions)),
     ]
 }
 

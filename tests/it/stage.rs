@@ -191,3 +191,87 @@ pub fn pods() -> Vec<Value> {
     }
     pods
 }
+
+/// An Application in its wire form, in trouble since its last deployment.
+pub fn application() -> Value {
+    let revisions = ["9ad01be4c0ffee00000000000000000000000001", "3f9c1a24c0ffee00000000000000000000000002"];
+    let history = |id: i64, revision: usize, age: i64, by: Value| {
+        json!({"id": id, "revision": revisions[revision], "deployedAt": ago(age), "initiatedBy": by,
+            "source": {"repoURL": "https://git.example.com/tenants", "path": "tenant-2/checkout"}})
+    };
+    json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+        "metadata": {"namespace": "argocd", "name": "tenant-2-checkout", "uid": "uid-app",
+            "resourceVersion": "99", "creationTimestamp": ago(900_000),
+            "ownerReferences": [{"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet",
+                "name": "tenants", "uid": "uid-set", "controller": true}]},
+        "spec": {"project": "tenant-2",
+            "destination": {"server": "https://kubernetes.default.svc", "namespace": "tenant-2"},
+            "source": {"repoURL": "https://git.example.com/tenants", "path": "tenant-2/checkout",
+                "targetRevision": "main"},
+            "syncPolicy": {"automated": {"prune": true, "selfHeal": true}}},
+        "status": {
+            "sync": {"status": "Synced", "revision": revisions[1]},
+            "health": {"status": "Degraded",
+                "message": "Deployment \"checkout\" exceeded its progress deadline"},
+            "reconciledAt": ago(31),
+            "summary": {"images": ["registry.example.com/shop/checkout:1.8.0"]},
+            "conditions": [{"type": "OrphanedResourceWarning", "lastTransitionTime": ago(7_300),
+                "message": "Application has 1 orphaned resources"}],
+            "history": [
+                history(40, 0, 260_000, json!({"username": "ci-bot"})),
+                history(41, 0, 7_300, json!({"username": "ci-bot"})),
+                history(42, 1, 660, json!({"automated": true}))],
+            "operationState": {"phase": "Succeeded",
+                "message": "successfully synced (all tasks run)",
+                "startedAt": ago(668), "finishedAt": ago(660),
+                "operation": {"initiatedBy": {"automated": true}, "sync": {"revision": revisions[1]}},
+                "syncResult": {"revision": revisions[1], "resources": [
+                    {"group": "batch", "kind": "Job", "namespace": "tenant-2", "name": "migrate-db",
+                        "hookType": "PreSync", "hookPhase": "Succeeded", "message": "job completed"},
+                    {"group": "", "kind": "ConfigMap", "namespace": "tenant-2", "name": "checkout-env",
+                        "status": "Synced", "message": "configmap/checkout-env configured"},
+                    {"group": "apps", "kind": "Deployment", "namespace": "tenant-2", "name": "checkout",
+                        "status": "Synced", "message": "deployment.apps/checkout configured"}]}},
+            "resources": [
+                {"group": "", "version": "v1", "kind": "ConfigMap", "namespace": "tenant-2",
+                    "name": "checkout-env", "status": "Synced"},
+                {"group": "apps", "version": "v1", "kind": "Deployment", "namespace": "tenant-2",
+                    "name": "checkout", "status": "Synced", "health": {"status": "Degraded"}}]}
+    })
+}
+
+/// The ReplicaSets of two releases of one Deployment.
+pub fn replica_sets() -> Vec<Value> {
+    [("checkout-7f9c6b5d8", "1.7.4", 260_003), ("checkout-5d8f7c9b4", "1.8.0", 662)]
+        .map(|(name, version, age)| {
+            json!({"apiVersion": "apps/v1", "kind": "ReplicaSet",
+                "metadata": {"namespace": "tenant-2", "name": name, "uid": format!("uid-{name}"),
+                    "resourceVersion": "3", "creationTimestamp": ago(age),
+                    "ownerReferences": [{"apiVersion": "apps/v1", "kind": "Deployment",
+                        "name": "checkout", "uid": "uid-deploy", "controller": true}]},
+                "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "checkout"}},
+                    "template": {"metadata": {"labels": {"app": "checkout"}}, "spec": {"containers": [
+                        {"name": "app", "image": format!("registry.example.com/shop/checkout:{version}")}]}}},
+                "status": {"replicas": 3}})
+        })
+        .to_vec()
+}
+
+/// The project of the Application, with a window that is closed until the evening.
+pub fn project() -> Value {
+    json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+        "metadata": {"namespace": "argocd", "name": "tenant-2", "uid": "uid-project",
+            "resourceVersion": "5", "creationTimestamp": ago(900_000)},
+        "spec": {"sourceRepos": ["*"], "destinations": [{"namespace": "tenant-2", "server": "*"}],
+            "syncWindows": [{"kind": "deny", "schedule": "0 9 * * *", "duration": "9h",
+                "applications": ["*"], "description": "freeze"}]}})
+}
+
+/// The ApplicationSet that owns the Application.
+pub fn application_set() -> Value {
+    json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "ApplicationSet",
+        "metadata": {"namespace": "argocd", "name": "tenants", "uid": "uid-set",
+            "resourceVersion": "6", "creationTimestamp": ago(900_000)},
+        "spec": {"generators": [{"git": {}}]}, "status": {"resourcesCount": 6}})
+}
