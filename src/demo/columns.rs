@@ -183,7 +183,6 @@ fn builtin(kind: Type) -> &'static [Column] {
             ("Allowed Disruptions", "integer", 0),
             AGE,
         ],
-        Type::Role | Type::ClusterRole => &[NAME, ("Created At", "date", 0)],
         Type::RoleBinding | Type::ClusterRoleBinding => &[
             NAME,
             ("Role", "string", 0),
@@ -208,8 +207,9 @@ fn builtin(kind: Type) -> &'static [Column] {
             AGE,
             ("PreemptionPolicy", "string", 1),
         ],
-        Type::CustomResourceDefinition => &[NAME, ("Created At", "date", 0)],
-        Type::LimitRange => &[NAME, ("Created At", "date", 0)],
+        Type::Role | Type::ClusterRole | Type::CustomResourceDefinition | Type::LimitRange => {
+            &[NAME, ("Created At", "date", 0)]
+        }
         _ => &[],
     }
 }

@@ -126,9 +126,9 @@ fn init_containers(pod: &Value, look: &mut Look) -> bool {
 
 fn containers(status: &Value, look: &mut Look) {
     let mut running = false;
-    let list: Vec<&Value> = items(&status["containerStatuses"]).collect();
+    let states: Vec<&Value> = items(&status["containerStatuses"]).collect();
     let (mut restarts, mut last) = (0, None);
-    for container in list.iter().rev() {
+    for container in states.iter().rev() {
         restarts += container["restartCount"].as_i64().unwrap_or(0);
         last = last.max(finished(&container["lastState"]));
         let state = &container["state"];
@@ -148,7 +148,7 @@ fn containers(status: &Value, look: &mut Look) {
     if look.reason == "Completed" && running {
         let ready = items(&status["conditions"])
             .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
-        look.reason = if ready { "Running" } else { "NotReady" }.to_owned();
+        if ready { "Running" } else { "NotReady" }.clone_into(&mut look.reason);
     }
 }
 

@@ -85,7 +85,6 @@ pub async fn route(front: &Arc<Front>, user: User, request: Request<Incoming>) -
     let handle = &front.handle;
     match (verb, target.subresource.as_str()) {
         (Verb::Get, "log") => logs::answer(handle, &target, &query).await,
-        (_, "log") => Err(method_not_allowed()),
         (Verb::Create, "eviction") => {
             let body = decode(&media, &collect(body).await?)?;
             let key = key_of(&target, kind);
@@ -93,7 +92,7 @@ pub async fn route(front: &Arc<Front>, user: User, request: Request<Incoming>) -
                 handle.call(move |world, now| eviction::evict(&mut world.objects, &key, &body, &query, now));
             Ok(answer_json(201, &done.await??))
         }
-        (_, "eviction") => Err(method_not_allowed()),
+        (_, "log" | "eviction") => Err(method_not_allowed()),
         (Verb::Get, "scale") => {
             let key = key_of(&target, kind);
             let found = handle.call(move |world, _| world.objects.get_value(&key)).await?;

@@ -98,7 +98,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<Front>,
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_secs(300))
+        .header_read_timeout(Duration::from_mins(5))
         .max_buf_size(1 << 20);
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1_000).max_send_buf_size(1 << 20);
     // The client went away: that is its right.

@@ -1,7 +1,9 @@
 //! The integration tests: one binary, so that it links once.
 
 mod actions;
+mod cluster;
 mod fault_server;
+mod kubectl;
 mod kubernetes_faults;
 mod screens;
 mod stage;

@@ -1,0 +1,198 @@
+//! A small embedded platform for one test, whose time runs faster, and the real kubectl to talk to it.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use opsdeck::clock::Clock;
+use opsdeck::demo::Platform;
+use opsdeck::demo::platform::{Options, Running};
+use opsdeck::demo::world;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Longest that one kubectl may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tells that a program is missing; a failure where the environment demands it.
+pub fn missing(program: &str) -> bool {
+    let there = std::process::Command::new(program)
+        .arg("version")
+        .arg("--client")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if there {
+        return false;
+    }
+    println!("SKIPPED: {program} is not installed");
+    assert!(std::env::var_os("OPSDECK_REQUIRE_PROGRAMS").is_none(), "{program} is required here");
+    true
+}
+
+/// A platform and a folder for what kubectl keeps.
+pub struct Cluster {
+    pub running: Running,
+    home: tempfile::TempDir,
+    _hurry: AbortOnDropHandle<()>,
+}
+
+/// What a program said.
+pub struct Said {
+    pub ok: bool,
+    pub out: String,
+    pub err: String,
+}
+
+impl Cluster {
+    /// Starts a platform whose clock runs ten times as fast as the wall's.
+    pub async fn start() -> Self {
+        Self::with(world::Options { tenants: 2, pods_per_tenant: 8, nodes: 4, ..world::Options::default() })
+            .await
+    }
+
+    /// Starts a platform of a size.
+    pub async fn with(world: world::Options) -> Self {
+        opsdeck::install_crypto_provider();
+        // An hour behind, so that it does not overtake the clock that kubectl computes ages with.
+        let start = Clock::system().now() - jiff::SignedDuration::from_hours(1);
+        let clock = Clock::manual(start);
+        let home = tempfile::tempdir().unwrap();
+        let options = Options {
+            world,
+            port: 0,
+            kubeconfig: Some(home.path().join("kubeconfig")),
+            clock: clock.clone(),
+            pace: Some(Duration::from_millis(50)),
+        };
+        let running = Platform::start(options).await.unwrap();
+        let hurry = tokio::spawn(async move {
+            let mut beat = tokio::time::interval(Duration::from_millis(50));
+            loop {
+                beat.tick().await;
+                clock.advance(Duration::from_millis(500));
+            }
+        });
+        Self { running, home, _hurry: AbortOnDropHandle::new(hurry) }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("kubectl");
+        command
+            .args(args)
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("HOME", self.home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.running.kubeconfig.clone()
+    }
+
+    /// Runs kubectl to its end.
+    #[track_caller]
+    pub fn kubectl(&self, args: &[&str]) -> impl Future<Output = Said> + use<> {
+        let caller = std::panic::Location::caller();
+        let output = self.command(args).output();
+        let words = args.join(" ");
+        async move {
+            let output = timeout(PATIENCE, output)
+                .await
+                .unwrap_or_else(|_| panic!("{caller}: kubectl {words} does not end"))
+                .unwrap();
+            Said {
+                ok: output.status.success(),
+                out: String::from_utf8_lossy(&output.stdout).into_owned(),
+                err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            }
+        }
+    }
+
+    /// Runs kubectl, which must succeed, and returns what it printed.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> impl Future<Output = String> + use<> {
+        let caller = std::panic::Location::caller();
+        let said = self.kubectl(args);
+        let words = args.join(" ");
+        async move {
+            let said = said.await;
+            assert!(said.ok, "{caller}: kubectl {words}\n{}\n{}", said.out, said.err);
+            said.out
+        }
+    }
+
+    /// Runs kubectl, which must fail, and returns what it said about it.
+    #[track_caller]
+    pub fn fails(&self, args: &[&str]) -> impl Future<Output = String> + use<> {
+        let caller = std::panic::Location::caller();
+        let said = self.kubectl(args);
+        let words = args.join(" ");
+        async move {
+            let said = said.await;
+            assert!(!said.ok, "{caller}: kubectl {words} succeeded\n{}\n{}", said.out, said.err);
+            said.err
+        }
+    }
+
+    /// Applies a manifest.
+    #[track_caller]
+    pub fn apply(&self, manifest: &str) -> impl Future<Output = String> + use<> {
+        let caller = std::panic::Location::caller();
+        let mut command = self.command(&["apply", "-f", "-"]);
+        let manifest = manifest.to_owned();
+        async move {
+            let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+            let mut input = child.stdin.take().unwrap();
+            input.write_all(manifest.as_bytes()).await.unwrap();
+            drop(input);
+            let output = timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+            let err = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{caller}: {err}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        }
+    }
+
+    /// Starts kubectl and leaves it running.
+    pub fn spawn(&self, args: &[&str]) -> Following {
+        let mut child = self.command(args).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Following { _child: child, lines }
+    }
+}
+
+/// A kubectl that runs on; it ends with this value.
+pub struct Following {
+    _child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Following {
+    /// Reads lines until one is wanted; panics when none comes in time.
+    pub async fn until(&mut self, wanted: impl Fn(&str) -> bool) -> String {
+        let mut seen = String::new();
+        let search = async {
+            loop {
+                let mut line = String::new();
+                if self.lines.read_line(&mut line).await.unwrap() == 0 {
+                    return None;
+                }
+                if wanted(&line) {
+                    return Some(line);
+                }
+                seen.push_str(&line);
+            }
+        };
+        match timeout(PATIENCE, search).await {
+            Ok(Some(line)) => line,
+            Ok(None) => panic!("it ended before; it said\n{seen}"),
+            Err(_) => panic!("it did not come; it said\n{seen}"),
+        }
+    }
+}
