@@ -67,6 +67,7 @@ impl Cluster {
             kubeconfig: Some(home.path().join("kubeconfig")),
             clock: clock.clone(),
             pace: Some(Duration::from_millis(50)),
+            ..Options::default()
         };
         let running = Platform::start(options).await.unwrap();
         let hurry = tokio::spawn(async move {
