@@ -26,6 +26,7 @@ pub mod network;
 pub mod pods;
 pub mod quota;
 pub mod rollout;
+pub mod table;
 pub mod workloads;
 
 pub use cell::natural;

@@ -18,6 +18,7 @@ pub mod logs;
 pub mod objects;
 pub mod parts;
 mod reader;
+mod table;
 mod waits;
 
 pub use kubeconfig::{ConnectError, Contexts, Entry, Places};

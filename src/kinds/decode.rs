@@ -119,7 +119,7 @@ impl Kind {
         let list: WireList<'_> =
             serde_json::from_slice(json).map_err(|error| garbled(&self.resource, json, &error))?;
         let mut page = list.metadata.unwrap_or_default().page();
-        for item in list.items.unwrap_or_default() {
+        for item in list.items.or(list.rows).unwrap_or_default() {
             match self.decode(item.get().as_bytes(), pool) {
                 Ok(object) => page.objects.push(Arc::new(object)),
                 Err(garbled) => page.garbled.push(garbled),
@@ -136,12 +136,19 @@ impl Kind {
         let frame: WireFrame<'_> = serde_json::from_slice(json).map_err(wrong)?;
         let body = frame.object.get().as_bytes();
         match frame.event.as_str() {
-            "ADDED" | "MODIFIED" => Ok(match self.decode(body, pool) {
-                Ok(object) => Frame::Put(Arc::new(object)),
-                Err(garbled) => Frame::Garbled { garbled, resource_version: label(body).resource_version() },
-            }),
+            "ADDED" | "MODIFIED" => {
+                let row = self.row(body).map_err(wrong)?;
+                Ok(match self.decode(row, pool) {
+                    Ok(object) => Frame::Put(Arc::new(object)),
+                    Err(garbled) => {
+                        Frame::Garbled { garbled, resource_version: label(row).resource_version() }
+                    }
+                })
+            }
             "DELETED" => {
-                let label: Label<'_> = serde_json::from_slice(body).map_err(wrong)?;
+                let label: Label<'_> =
+                    serde_json::from_slice(self.row(body).map_err(wrong)?).map_err(wrong)?;
+                let label = label.inner();
                 let meta = label.metadata.unwrap_or_default();
                 Ok(Frame::Gone {
                     namespace: super::wire::share(&meta.namespace, pool),
@@ -173,6 +180,18 @@ impl Kind {
                 reason: format!("a watch cannot say {other:?}"),
             }),
         }
+    }
+}
+
+impl Kind {
+    /// Returns the object of an event: itself, or the one row of the Table that it comes in.
+    fn row<'a>(&self, body: &'a [u8]) -> Result<&'a [u8], serde_json::Error> {
+        if !self.as_table {
+            return Ok(body);
+        }
+        let table: WireList<'a> = serde_json::from_slice(body)?;
+        let row = table.rows.and_then(|rows| rows.into_iter().next());
+        Ok(row.map_or(body, |row| row.get().as_bytes()))
     }
 }
 
@@ -212,7 +231,8 @@ impl<'de, T: Slim> Visitor<'de> for ListSeed<'_, T> {
         while let Some(key) = map.next_key::<Str<'de>>()? {
             match key.as_str() {
                 "metadata" => about = map.next_value::<Option<ListMeta<'de>>>()?.unwrap_or_default(),
-                "items" => {
+                // A Table has rows where a list has items.
+                "items" | "rows" => {
                     objects = map.next_value_seed(ItemsSeed::<T> { pool: self.pool, slim: PhantomData })?;
                 }
                 _ => {
@@ -263,6 +283,8 @@ struct WireList<'a> {
     metadata: Option<ListMeta<'a>>,
     #[serde(borrow)]
     items: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    rows: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -308,6 +330,9 @@ struct WireStatus<'a> {
 struct Label<'a> {
     #[serde(borrow)]
     metadata: Option<LabelMeta<'a>>,
+    /// The object that a row of a Table is about.
+    #[serde(borrow)]
+    object: Option<Box<Label<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -324,6 +349,14 @@ struct LabelMeta<'a> {
 }
 
 impl Label<'_> {
+    /// Returns the label of the object that a row of a Table is about, or this one.
+    fn inner(self) -> Self {
+        match self.object {
+            Some(object) if self.metadata.is_none() => *object,
+            _ => self,
+        }
+    }
+
     fn resource_version(&self) -> Text {
         self.metadata
             .as_ref()
@@ -332,7 +365,7 @@ impl Label<'_> {
 }
 
 fn label(json: &[u8]) -> Label<'_> {
-    serde_json::from_slice(json).unwrap_or_default()
+    serde_json::from_slice::<Label<'_>>(json).map(Label::inner).unwrap_or_default()
 }
 
 fn garbled(resource: &Resource, json: &[u8], error: &serde_json::Error) -> Garbled {

@@ -228,6 +228,8 @@ pub struct Kind {
     pub needs: Vec<Resource>,
     /// What may be done with it: the words of `actions::Verb`.
     pub verbs: &'static [&'static str],
+    /// Whether it is read in the Table format of the server.
+    pub(super) as_table: bool,
     pub(super) decoder: Decoder,
     health: VerdictOf,
     links: LinksOf,
@@ -254,6 +256,7 @@ impl Kind {
             order: None,
             needs: Vec::new(),
             verbs: &[],
+            as_table: false,
             decoder: Decoder::of::<T>(),
             health: Box::new(|_, _| (Health::Idle, Text::from(""))),
             links: Box::new(|_, _| Vec::new()),
@@ -268,6 +271,11 @@ impl Kind {
         } else {
             format!("{}/{}", self.resource.group, self.version)
         }
+    }
+
+    /// Returns the media type to ask the server for.
+    pub fn accept(&self) -> &'static str {
+        if self.as_table { super::table::ACCEPT } else { "application/json" }
     }
 
     /// Returns the position of a column by its name.
@@ -342,6 +350,12 @@ impl<T: Slim> Describe<T> {
         self.kind.namespaced = true;
         let column = Column::new(Shape::Text, "namespace", "the namespace").priority(1);
         self.column(column, |row| row.meta().namespace.clone().map_or(Cell::Empty, Cell::Text))
+    }
+
+    /// It is read in the Table format of the server.
+    pub(super) fn in_table_format(mut self) -> Self {
+        self.kind.as_table = true;
+        self
     }
 
     pub(super) fn needs(mut self, resources: &[(&str, &str)]) -> Self {

@@ -1,6 +1,7 @@
 //! Every kind the console knows, and the names under which people look for one.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Kind, argo, batch, cluster, karpenter, network, pods, quota, workloads};
 use crate::identity::Resource;
@@ -9,7 +10,7 @@ use crate::nearest::nearest;
 /// The kinds, built once and passed by reference.
 #[derive(Debug)]
 pub struct Kinds {
-    kinds: Vec<Kind>,
+    kinds: Vec<Arc<Kind>>,
     /// Every name in lower case to the position of the kind.
     names: HashMap<String, usize>,
     /// Group and kind name, as owner references spell them.
@@ -25,19 +26,36 @@ impl Default for Kinds {
 impl Kinds {
     /// Puts the families together, in the order of palette and help.
     pub fn new() -> Self {
-        let kinds: Vec<Kind> = [
-            argo::kinds(),
-            vec![pods::kind()],
-            workloads::kinds(),
-            batch::kinds(),
-            cluster::kinds(),
-            karpenter::kinds(),
-            network::kinds(),
-            quota::kinds(),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        Self::of(
+            [
+                argo::kinds(),
+                vec![pods::kind()],
+                workloads::kinds(),
+                batch::kinds(),
+                cluster::kinds(),
+                karpenter::kinds(),
+                network::kinds(),
+                quota::kinds(),
+            ]
+            .into_iter()
+            .flatten()
+            .map(Arc::new)
+            .collect(),
+        )
+    }
+
+    /// Returns these kinds and one more, such as one that is listed as the server describes it; one that is known
+    /// stays as it is.
+    #[must_use]
+    pub fn with(&self, kind: Kind) -> Self {
+        let mut kinds = self.kinds.clone();
+        if self.get(&kind.resource).is_none() {
+            kinds.push(Arc::new(kind));
+        }
+        Self::of(kinds)
+    }
+
+    fn of(kinds: Vec<Arc<Kind>>) -> Self {
         let mut names = HashMap::new();
         let mut by_kind = HashMap::new();
         for (at, kind) in kinds.iter().enumerate() {
@@ -52,23 +70,23 @@ impl Kinds {
 
     /// Returns every kind.
     pub fn iter(&self) -> impl Iterator<Item = &Kind> {
-        self.kinds.iter()
+        self.kinds.iter().map(AsRef::as_ref)
     }
 
     /// Returns the kind of a resource type.
     pub fn get(&self, resource: &Resource) -> Option<&Kind> {
-        self.kinds.iter().find(|kind| kind.resource == *resource)
+        self.kinds.iter().find(|kind| kind.resource == *resource).map(AsRef::as_ref)
     }
 
     /// Returns the kind that owner references call by group and kind name.
     pub fn by_kind(&self, group: &str, name: &str) -> Option<&Kind> {
         let at = *self.by_kind.get(&(group.to_owned(), name.to_owned()))?;
-        self.kinds.get(at)
+        self.kinds.get(at).map(AsRef::as_ref)
     }
 
     /// Returns the kind that a person means: plural, singular, short name, kind name, or `plural.group`.
     pub fn find(&self, name: &str) -> Option<&Kind> {
-        self.kinds.get(*self.names.get(&name.to_lowercase())?)
+        self.kinds.get(*self.names.get(&name.to_lowercase())?).map(AsRef::as_ref)
     }
 
     /// Returns the names nearest to one that was not found.

@@ -49,6 +49,7 @@ pub struct Permitted {
 struct Known {
     kinds: Arc<Kinds>,
     resource: Resource,
+    accept: &'static str,
     pool: Pool,
 }
 
@@ -70,22 +71,31 @@ impl Decode for Known {
         kind.decode_frame(line, &mut self.pool)
     }
 
+    fn accept(&self) -> &'static str {
+        self.accept
+    }
+
     fn twin(&self) -> Self {
-        Self { kinds: self.kinds.clone(), resource: self.resource.clone(), pool: Pool::default() }
+        Self {
+            kinds: self.kinds.clone(),
+            resource: self.resource.clone(),
+            accept: self.accept,
+            pool: Pool::default(),
+        }
     }
 }
 
 impl Connection {
-    /// Keeps a list of a known kind until nobody takes the mail any more or the future is dropped.
+    /// Keeps a list of one of the `kinds` until nobody takes the mail any more or the future is dropped.
     ///
     /// Lists, watches, lists again where it must, and says in the mail what goes wrong and when it is tried again.
     pub async fn follow(&self, kinds: Arc<Kinds>, query: Query, epoch: u64, mail: mpsc::Sender<Envelope>) {
-        let Some((version, namespaced)) =
-            kinds.get(&query.resource).map(|kind| (kind.version.clone(), kind.namespaced))
+        let Some((version, namespaced, accept)) =
+            kinds.get(&query.resource).map(|kind| (kind.version.clone(), kind.namespaced, kind.accept()))
         else {
             return;
         };
-        let decoder = Known { kinds, resource: query.resource.clone(), pool: Pool::default() };
+        let decoder = Known { kinds, resource: query.resource.clone(), accept, pool: Pool::default() };
         let post = Post { connection: self.clone(), query, epoch, part: None, mail };
         // The error says that nobody takes the mail any more, which is how following ends.
         let _ = keep(post, &version, namespaced, decoder).await;
