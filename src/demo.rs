@@ -83,3 +83,5 @@ pub use platform::Platform;
 
 #[cfg(test)]
 mod argo_tests;
+#[cfg(test)]
+mod story_tests;

@@ -135,10 +135,15 @@ fn sources(app: &App, directory: &str) -> Value {
 
 /// Returns the Application of an app, as its manifest.
 pub fn application(app: &App, team: &str) -> Value {
+    let mut policy = Policy::of(app).spec();
+    // Where the manifest says that it is on, switching it off by its flag is drift that a healing parent reverts.
+    if Owner::of(&app.tenant) == Owner::Guarded && Policy::of(app).automated() {
+        policy["automated"]["enabled"] = json!(true);
+    }
     let mut spec = json!({
         "project": app.tenant,
         "destination": {"server": SERVER, "namespace": app.namespace},
-        "syncPolicy": Policy::of(app).spec(),
+        "syncPolicy": policy,
         "revisionHistoryLimit": HISTORY_LIMIT,
     });
     merge(&mut spec, sources(app, &directory(app)));

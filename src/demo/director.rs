@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::argo::REFRESH;
 use super::argo_manifests::NAMESPACE;
@@ -101,7 +101,11 @@ fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), Gitops
                 cx.images.set(image, *behaviour);
             }
         }
-        Act::Window { project, name, lasts } => open_window(project, name, *lasts, cx),
+        // Projects are in git, and a hand edit of one would be healed away.
+        Act::Window { project, name, lasts } => {
+            gitops.commit_window(project, window(name, *lasts, cx.now), "maria.lopez", cx.now)?;
+            notify("platform", cx);
+        }
         Act::Interrupt { tenant } => interrupt(tenant, cx),
     }
     Ok(())
@@ -113,21 +117,16 @@ fn notify(application: &str, cx: &mut Cx<'_>) {
     cx.update(&key, |app| mark(app, "annotations", REFRESH, "normal"));
 }
 
-/// Adds a deny window to a project that opens now.
-fn open_window(project: &str, name: &str, lasts: f64, cx: &mut Cx<'_>) {
-    let opens = cx.now.to_zoned(TimeZone::UTC);
+/// Returns a deny window that opens now.
+fn window(name: &str, lasts: f64, now: Timestamp) -> Value {
+    let opens = now.to_zoned(TimeZone::UTC);
     // A window opens with a minute, and its day and month keep it from coming back tomorrow.
     let schedule = opens.strftime("%-M %-H %-d %-m *").to_string();
     let minutes = (lasts / 60.0).round();
-    let window = json!({
+    json!({
         "kind": "deny", "schedule": schedule, "duration": format!("{minutes}m"),
         "applications": ["*"], "manualSync": false, "timeZone": "UTC", "description": name,
-    });
-    let key = Key::new(Type::AppProject, NAMESPACE, project);
-    cx.update(&key, |project| match project["spec"]["syncWindows"].as_array_mut() {
-        Some(windows) => windows.push(window),
-        None => project["spec"]["syncWindows"] = json!([window]),
-    });
+    })
 }
 
 /// Takes back the spot node on which most pods of a tenant run.

@@ -199,6 +199,30 @@ impl Gitops {
         Ok(manifests)
     }
 
+    /// Commits a sync window to the manifest of a project and returns the commit's id.
+    pub fn commit_window(
+        &mut self,
+        project: &str,
+        window: Value,
+        author: &str,
+        at: Timestamp,
+    ) -> Result<String, GitopsError> {
+        let head = self.platform.head()?;
+        let path = format!("bootstrap/project-{project}.yaml");
+        let text = self.platform.read(&head, &path)?;
+        let wrong =
+            |problem: String| GitopsError::File { path: path.clone(), revision: head.clone(), problem };
+        let mut manifest: Value = serde_saphyr::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let message = format!("{project}: sync window {}", super::untyped::text(&window, "/description"));
+        match manifest["spec"]["syncWindows"].as_array_mut() {
+            Some(windows) => windows.push(window),
+            None => manifest["spec"]["syncWindows"] = Value::Array(vec![window]),
+        }
+        let text = serde_saphyr::to_string(&manifest).map_err(|error| wrong(error.to_string()))?;
+        let files = vec![(path.clone(), Some(text))];
+        Ok(self.platform.commit(&Commit { author: author.to_owned(), at, message, files })?)
+    }
+
     /// Commits a new version of an application, as CI does after a build, and returns the commit's id.
     pub fn commit_version(
         &mut self,

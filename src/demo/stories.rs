@@ -215,14 +215,12 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 impl Story {
     /// Finds a story by its name.
     pub fn find(name: &str) -> Result<Self, StoryError> {
-        match FILES.iter().find(|(known, _)| *known == name) {
-            Some((name, text)) => Self::parse(name, text),
-            None => {
-                let near: Vec<String> = nearest(name, names()).into_iter().map(str::to_owned).collect();
-                let nearest = if near.is_empty() { names().map(str::to_owned).collect() } else { near };
-                Err(StoryError::Unknown { name: name.to_owned(), nearest })
-            }
+        if let Some((name, text)) = FILES.iter().find(|(known, _)| *known == name) {
+            return Self::parse(name, text);
         }
+        let near: Vec<String> = nearest(name, names()).into_iter().map(str::to_owned).collect();
+        let nearest = if near.is_empty() { names().map(str::to_owned).collect() } else { near };
+        Err(StoryError::Unknown { name: name.to_owned(), nearest })
     }
 
     /// Reads a story file.
