@@ -217,7 +217,7 @@ impl State {
             }
             Command::Help => self.overlay.is_none(),
             _ => match command.tenant() {
-                Some(0) => !self.scope.is_everything(),
+                Some(0) => self.scope != crate::rows::Scope::default(),
                 Some(number) => self.tenant_of_key(number).is_some(),
                 None => true,
             },
@@ -288,7 +288,12 @@ impl State {
     /// is shown; empty where the verb does not apply. Each is captured by identity here and now.
     pub fn targets(&self, store: &Store, command: Command) -> Vec<Target> {
         let objects: Vec<ObjectRef> = match self.view() {
-            Some(View::Table(table)) if !table.marks.is_empty() => table.marks.iter().cloned().collect(),
+            // What is marked and not shown is not touched: nobody sees it.
+            Some(View::Table(table)) if !table.marks.is_empty() => {
+                let Some(kind) = self.kinds.get(&table.resource) else { return Vec::new() };
+                let shown = |object: &&ObjectRef| table.row_of(store, kind, object).is_some();
+                table.marks.iter().filter(shown).cloned().collect()
+            }
             Some(View::Application(app)) => {
                 let selected = app.selected();
                 let own = selected.filter(|object| self.verb_fits(store, command, object));

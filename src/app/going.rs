@@ -7,13 +7,14 @@ use crate::app::effect::Effect;
 use crate::app::history::View;
 use crate::app::overview::Overview;
 use crate::app::palette::{self, Jump};
-use crate::app::session::{Link, Scope};
+use crate::app::session::Link;
 use crate::app::state::{Overlay, State};
 use crate::app::table::Table;
 use crate::app::update;
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::{Health, Leads};
 use crate::nearest::did_you_mean;
+use crate::rows::Scope;
 use crate::store::Store;
 
 /// How many lines of the palette are remembered.
@@ -28,9 +29,8 @@ pub fn open(state: &mut State, object: ObjectRef) -> Vec<Effect> {
             vec![Effect::Fetch(object)]
         }
         ("", "namespaces") => {
-            let mut table = Table::new(Resource::new("", "pods"));
-            table.filter.text = format!("namespace={}", object.name);
-            state.views.open(View::Table(table));
+            let pods = Resource::new("", "pods");
+            filtered(state, pods, &format!("namespace={}", object.name));
             Vec::new()
         }
         _ => detail(state, object, Tab::Describe),
@@ -49,14 +49,24 @@ pub fn follow(state: &mut State, to: Leads) -> Vec<Effect> {
     match to {
         Leads::One(object) => open(state, object),
         Leads::Many { resource, namespace, filter } => {
-            let mut table = Table::new(resource);
             let within = namespace.map(|namespace| format!("namespace={namespace}"));
             let parts: Vec<String> =
                 within.into_iter().chain(Some(filter).filter(|filter| !filter.is_empty())).collect();
-            table.filter.text = parts.join(" ");
-            state.views.open(View::Table(table));
+            filtered(state, resource, &parts.join(" "));
             Vec::new()
         }
+    }
+}
+
+/// Opens a table with a filter in force; one that is not understood there is left out and said.
+fn filtered(state: &mut State, resource: Resource, filter: &str) {
+    let mut table = Table::new(resource);
+    let columns = state.kinds.get(&table.resource).map_or(&[][..], |kind| &kind.columns);
+    let wrong = table.filter.set(filter, columns).err();
+    table.filter.take();
+    state.views.open(View::Table(table));
+    if let Some(wrong) = wrong {
+        state.say(Health::Warning, wrong);
     }
 }
 
@@ -265,7 +275,9 @@ fn table(state: &mut State, store: &Store, jump: &Jump, resource: Resource) -> R
     table.labels = Text::from(jump.labels.as_deref().unwrap_or_default());
     table.fields = Text::from(jump.fields.as_deref().unwrap_or_default());
     if let Some(filter) = &jump.filter {
-        table.filter.set(filter)?;
+        let columns = state.kinds.get(&table.resource).map_or(&[][..], |kind| &kind.columns);
+        table.filter.set(filter, columns)?;
+        table.filter.take();
     }
     if let Some(scope) = scope {
         state.scope = scope;

@@ -62,7 +62,7 @@ fn step(state: &mut State, store: &Store, by: isize) {
     match state.views.last_mut() {
         Some(View::Table(table)) => match &mut table.chooser {
             Some(chooser) => chooser.view.step(by, chooser.columns.len()),
-            None => table.step(by),
+            None => table.step(store, by),
         },
         Some(View::Overview(overview)) => match overview.panel {
             Panel::Tenants => {
@@ -128,11 +128,11 @@ pub fn panel(state: &mut State, by: isize) {
 }
 
 /// Selects a row that was clicked.
-pub fn select(state: &mut State, panel: usize, index: usize) {
+pub fn select(state: &mut State, store: &Store, panel: usize, index: usize) {
     match state.views.last_mut() {
         Some(View::Table(table)) => match &mut table.chooser {
             Some(chooser) => chooser.view.select(index, chooser.columns.len()),
-            None => table.select(index),
+            None => table.select(store, index),
         },
         Some(View::Overview(overview)) => {
             if panel == Panel::Changes as usize {
@@ -161,7 +161,7 @@ pub fn select(state: &mut State, panel: usize, index: usize) {
 }
 
 /// Turns the wheel over something.
-pub fn scroll(state: &mut State, spot: Option<Spot>, lines: isize) {
+pub fn scroll(state: &mut State, store: &Store, spot: Option<Spot>, lines: isize) {
     match &mut state.overlay {
         Some(Overlay::Question(question)) => {
             question.top = question.top.saturating_add_signed(lines);
@@ -192,7 +192,7 @@ pub fn scroll(state: &mut State, spot: Option<Spot>, lines: isize) {
         Some(View::Table(table)) => {
             let len = table.len();
             table.view.scroll(lines, len, page);
-            table.select(table.view.cursor);
+            table.select(store, table.view.cursor);
         }
         Some(View::Detail(detail)) => {
             let len = detail.len();

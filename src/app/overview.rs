@@ -17,7 +17,7 @@ pub enum Panel {
 }
 
 /// The state of the overview.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Overview {
     /// The panel that has the keys.
     pub panel: Panel,

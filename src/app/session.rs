@@ -107,19 +107,3 @@ pub struct Session {
     /// Requests sent so far, and those of the last minute.
     pub requests: (u64, u64),
 }
-
-/// What part of the cluster is shown.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Scope {
-    /// One tenant alone.
-    pub tenant: Option<Text>,
-    /// One namespace alone.
-    pub namespace: Option<Text>,
-}
-
-impl Scope {
-    /// Tells whether nothing narrows it.
-    pub fn is_everything(&self) -> bool {
-        self.tenant.is_none() && self.namespace.is_none()
-    }
-}

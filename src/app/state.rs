@@ -10,12 +10,13 @@ use crate::app::history::Views;
 use crate::app::palette::Palette;
 use crate::app::question::Question;
 use crate::app::running::Running;
-use crate::app::session::{Environment, Link, Scope, Session};
+use crate::app::session::{Environment, Link, Session};
 use crate::app::spot::{Spot, Spots};
 use crate::config::Config;
 use crate::identity::{Context, Text};
 use crate::keymap::Keymap;
 use crate::kinds::{Health, Kinds, Lens, Tenancy};
+use crate::rows::Scope;
 use crate::store::Store;
 
 /// What lies over the view and has the keys.
@@ -60,6 +61,8 @@ pub struct State {
     pub kinds: Arc<Kinds>,
     /// Who belongs to whom in the open context; a conclusion from the store, brought up to date by `settle`.
     pub tenancy: Tenancy,
+    /// Counts the changes of the tenancy.
+    pub belonging: u64,
     /// The names of the tenants, in alphabetical order: what the number keys mean.
     pub tenants: Vec<Text>,
     /// Where the console is connected.
@@ -110,6 +113,7 @@ impl State {
                 requests: (0, 0),
             },
             tenancy: Tenancy::default(),
+            belonging: 0,
             tenants: Vec::new(),
             scope: Scope::default(),
             views: Views::default(),

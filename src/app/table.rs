@@ -4,24 +4,19 @@
 //! are the table model's ([`crate::rows`]); it is brought up to date before each update and each frame.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::app::line::Line;
 use crate::app::viewport::Viewport;
+use crate::filter::Scratch;
 use crate::identity::{Context, ObjectRef, Resource, Text};
-use crate::kinds::{Kind, Shape};
-use crate::store::Query;
-
-/// The order of the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sort {
-    /// The column, by the kind's own number.
-    pub column: usize,
-    /// Whether the greatest comes first.
-    pub descending: bool,
-}
+use crate::kinds::{Column, Kind, Lens, Object, Shape};
+pub use crate::rows::Order as Sort;
+use crate::rows::{Order, Rows, Scope};
+use crate::store::{Query, Shelf, Store};
 
 /// The filter of a table.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// The filter in force; empty for none.
     pub text: String,
@@ -29,21 +24,48 @@ pub struct Filter {
     pub editing: Option<Line>,
     /// What is wrong with it; the last good one stays in force.
     pub error: Option<String>,
+    /// What is in force, understood.
+    parsed: crate::filter::Filter,
+    /// The selectors for the server, taken over when the line is taken: not at every key.
+    labels: String,
+    fields: String,
+    /// Counts the changes, so that rows are filtered anew only when there was one.
+    turn: u64,
 }
 
 impl Filter {
     /// Puts a filter in force, or says what is wrong with it.
-    pub fn set(&mut self, text: &str) -> Result<(), String> {
+    pub fn set(&mut self, text: &str, columns: &[Column]) -> Result<(), String> {
+        let parsed = crate::filter::Filter::parse(text, columns).map_err(|error| error.to_string())?;
         text.clone_into(&mut self.text);
+        self.parsed = parsed;
         self.error = None;
+        self.turn += 1;
         Ok(())
     }
 
     /// Puts the line that is being typed in force where it is whole; else the last good one stays.
-    pub fn try_line(&mut self) {
+    pub fn try_line(&mut self, columns: &[Column]) {
         let Some(line) = &self.editing else { return };
         let text = line.text().to_owned();
-        self.error = self.set(&text).err();
+        self.error = self.set(&text, columns).err();
+    }
+
+    /// Takes the line: selectors for the server hold from here on.
+    pub fn take(&mut self) {
+        self.editing = None;
+        self.labels.clone_from(&self.parsed.labels);
+        self.fields.clone_from(&self.parsed.fields);
+    }
+
+    /// Takes the filter away.
+    pub fn clear(&mut self) {
+        *self = Self { turn: self.turn + 1, ..Self::default() };
+    }
+
+    /// Tells whether a name passes, where there are no columns.
+    pub fn matches_name(&self, name: &str, scratch: &mut Scratch) -> bool {
+        self.parsed.matches_name(name, scratch)
     }
 }
 
@@ -57,7 +79,7 @@ pub struct Chooser {
 }
 
 /// The state of a table.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Table {
     /// The kind.
     pub resource: Resource,
@@ -68,7 +90,7 @@ pub struct Table {
     /// The filter.
     pub filter: Filter,
     /// The order; `None` for the kind's own.
-    pub sort: Option<Sort>,
+    pub sort: Option<Order>,
     /// Whether wide columns are shown.
     pub wide: bool,
     /// The columns to show in their order; `None` for the kind's own.
@@ -85,8 +107,14 @@ pub struct Table {
     pub marks: BTreeSet<ObjectRef>,
     /// Where a range of marks begins.
     pub anchor: Option<ObjectRef>,
-    /// The rows in their order.
-    pub rows: Vec<ObjectRef>,
+    /// The table model.
+    rows: Rows,
+    /// The list that the rows are of, since they were settled.
+    list: Option<Query>,
+    /// The turn of the filter that the rows reflect.
+    filtered: u64,
+    /// The turn of the tenancy that the rows reflect.
+    belonging: u64,
 }
 
 impl Table {
@@ -106,15 +134,23 @@ impl Table {
             selected: None,
             marks: BTreeSet::new(),
             anchor: None,
-            rows: Vec::new(),
+            rows: Rows::new(),
+            list: None,
+            filtered: 0,
+            belonging: 0,
         }
     }
 
     /// Returns the list that the table shows.
     pub fn query(&self, context: &Context) -> Query {
+        let both = |own: &Text, filter: &str| match (&**own, filter) {
+            (own, "") => Text::from(own),
+            ("", filter) => Text::from(filter),
+            (own, filter) => Text::from(format!("{own},{filter}")),
+        };
         Query {
-            labels: self.labels.clone(),
-            fields: self.fields.clone(),
+            labels: both(&self.labels, &self.filter.labels),
+            fields: both(&self.fields, &self.filter.fields),
             ..Query::all(context, &self.resource)
         }
     }
@@ -126,33 +162,84 @@ impl Table {
 
     /// Tells whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.rows.is_empty()
+    }
+
+    /// Returns how many rows there would be without the filter.
+    pub fn total(&self) -> usize {
+        self.rows.total()
+    }
+
+    fn shelf<'s>(&self, store: &'s Store) -> Option<&'s Shelf> {
+        store.shelf(self.list.as_ref()?)
     }
 
     /// Returns the object of a row.
-    pub fn object(&self, row: usize) -> Option<ObjectRef> {
-        self.rows.get(row).cloned()
+    pub fn row<'s>(&self, store: &'s Store, row: usize) -> Option<&'s Arc<Object>> {
+        self.rows.object(self.shelf(store)?, row)
     }
 
-    /// Finds what is selected among rows that may have moved, and brings it into sight.
-    pub fn settle(&mut self, page: usize) {
-        if let Some(row) = self.selected.as_ref().and_then(|object| self.row_of(object)) {
+    /// Names the object of a row.
+    pub fn object(&self, store: &Store, row: usize) -> Option<ObjectRef> {
+        let meta = &self.row(store, row)?.meta;
+        Some(ObjectRef {
+            context: self.list.as_ref()?.context.clone(),
+            resource: self.resource.clone(),
+            namespace: meta.namespace.clone(),
+            name: meta.name.clone(),
+        })
+    }
+
+    /// Returns the row of an object, where it is shown.
+    pub fn row_of(&self, store: &Store, kind: &Kind, object: &ObjectRef) -> Option<usize> {
+        self.rows.position(self.shelf(store)?, kind, object.namespace.as_deref(), &object.name)
+    }
+
+    /// Brings the rows up to date, finds what is selected among them, and brings it into sight.
+    pub fn settle(&mut self, store: &Store, kind: &Kind, lens: &Lens<'_>, within: Within<'_>) {
+        let query = self.query(lens.context);
+        if self.list.as_ref() != Some(&query) {
+            self.list = Some(query);
+            self.rows.reset();
+        }
+        if self.filtered != self.filter.turn {
+            self.filtered = self.filter.turn;
+            self.rows.set_filter(self.filter.parsed.clone());
+        }
+        if self.belonging != within.belonging {
+            self.belonging = within.belonging;
+            self.rows.reset();
+        }
+        self.rows.set_order(self.sort);
+        self.rows.set_scope(within.scope.clone());
+        if let Some(shelf) = self.shelf(store) {
+            self.rows.refresh(shelf, kind, lens);
+        }
+        if let Some(row) = self.selected.as_ref().and_then(|object| self.row_of(store, kind, object)) {
             self.view.cursor = row;
         }
-        self.view.settle(self.len(), page);
-        self.selected = self.object(self.view.cursor);
+        self.view.settle(self.len(), within.page);
+        self.selected = self.object(store, self.view.cursor);
+    }
+
+    /// Lets go of the rows while the table is not shown: they are worked out again when it is.
+    pub fn rest(&mut self) {
+        self.rows = Rows::new();
+        self.list = None;
+        self.filtered = 0;
+        self.filter.turn += 1;
     }
 
     /// Selects a row.
-    pub fn select(&mut self, row: usize) {
+    pub fn select(&mut self, store: &Store, row: usize) {
         self.view.select(row, self.len());
-        self.selected = self.object(self.view.cursor);
+        self.selected = self.object(store, self.view.cursor);
     }
 
     /// Moves the selection by some rows.
-    pub fn step(&mut self, by: isize) {
+    pub fn step(&mut self, store: &Store, by: isize) {
         self.view.step(by, self.len());
-        self.selected = self.object(self.view.cursor);
+        self.selected = self.object(store, self.view.cursor);
     }
 
     /// Marks the selected row, or takes its mark away; the next range begins here.
@@ -165,20 +252,28 @@ impl Table {
     }
 
     /// Marks the rows from where the range begins to the selected one.
-    pub fn mark_range(&mut self) {
-        let Some(from) = self.anchor.as_ref().and_then(|anchor| self.row_of(anchor)) else { return };
+    pub fn mark_range(&mut self, store: &Store, kind: &Kind) {
+        let Some(from) = self.anchor.as_ref().and_then(|anchor| self.row_of(store, kind, anchor)) else {
+            return;
+        };
         let to = self.view.cursor;
         for row in from.min(to)..=from.max(to) {
-            if let Some(object) = self.object(row) {
+            if let Some(object) = self.object(store, row) {
                 self.marks.insert(object);
             }
         }
     }
+}
 
-    /// Returns the row of an object.
-    pub fn row_of(&self, object: &ObjectRef) -> Option<usize> {
-        self.rows.iter().position(|row| row == object)
-    }
+/// What a table is settled within.
+#[derive(Debug, Clone, Copy)]
+pub struct Within<'a> {
+    /// What part of the list is looked at.
+    pub scope: &'a Scope,
+    /// Counts the changes of the tenancy, on which the scope hangs.
+    pub belonging: u64,
+    /// How many rows fit on the screen.
+    pub page: usize,
 }
 
 /// Returns the column that says how a thing of this kind is.

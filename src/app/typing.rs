@@ -58,8 +58,11 @@ pub fn changed(state: &mut State, store: &Store) {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
-        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.try_line(),
-        Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.try_line(),
+        Some(View::Table(table)) if table.filter.editing.is_some() => {
+            let columns = state.kinds.get(&table.resource).map_or(&[][..], |kind| &kind.columns);
+            table.filter.try_line(columns);
+        }
+        Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.try_line(&[]),
         _ => search(state, store),
     }
 }
@@ -116,8 +119,8 @@ fn submit(state: &mut State, store: &Store) -> Vec<Effect> {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
-        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.editing = None,
-        Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.editing = None,
+        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.take(),
+        Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.take(),
         _ => {
             let Some(search) = state.search_mut() else { return Vec::new() };
             search.editing = None;
@@ -144,9 +147,9 @@ fn cancel(state: &mut State) {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
-        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter = Default::default(),
+        Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.clear(),
         Some(View::Overview(overview)) if overview.filter.editing.is_some() => {
-            overview.filter = Default::default();
+            overview.filter.clear();
         }
         _ => {
             if let Some(search) = state.search_mut() {

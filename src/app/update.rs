@@ -41,7 +41,7 @@ pub fn update(state: &mut State, store: &Store, action: Action) -> Vec<Effect> {
         }
         Action::Click(spot) => click(state, store, spot),
         Action::Scroll { spot, lines } => {
-            moving::scroll(state, spot, lines);
+            moving::scroll(state, store, spot, lines);
             Vec::new()
         }
         Action::Resize { width, height } => {
@@ -178,10 +178,10 @@ fn back(state: &mut State) {
             table.anchor = None;
         }
         Some(View::Table(table)) if !table.filter.text.is_empty() => {
-            table.filter = super::table::Filter::default();
+            table.filter.clear();
         }
         Some(View::Overview(overview)) if !overview.filter.text.is_empty() => {
-            overview.filter = super::table::Filter::default();
+            overview.filter.clear();
         }
         _ => {
             state.views.leave();
@@ -256,9 +256,13 @@ fn table(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
     match command {
         Command::Mark => {
             table.mark();
-            table.step(1);
+            table.step(store, 1);
         }
-        Command::MarkRange => table.mark_range(),
+        Command::MarkRange => {
+            if let Some(kind) = kind {
+                table.mark_range(store, kind);
+            }
+        }
         Command::ClearMarks => {
             table.marks.clear();
             table.anchor = None;
@@ -336,7 +340,7 @@ fn copy_table(state: &mut State, store: &Store) -> Vec<Effect> {
     let title = |at: &usize| kind.columns.get(*at).map_or("", |column| &column.title);
     let mut text = columns.iter().map(title).collect::<Vec<_>>().join("\t");
     for row in 0..table.len() {
-        let Some(object) = table.object(row) else { continue };
+        let Some(object) = table.object(store, row) else { continue };
         let wanted = table.marks.is_empty() || table.marks.contains(&object);
         let Some(found) = store.object(&object).filter(|_| wanted) else { continue };
         let lens = state.lens(store, &object.context);
@@ -508,7 +512,7 @@ fn click(state: &mut State, store: &Store, spot: Spot) -> Vec<Effect> {
             Vec::new()
         }
         Spot::Row { panel, index } => {
-            moving::select(state, panel, index);
+            moving::select(state, store, panel, index);
             let twice = before.is_some_and(|(last, at)| {
                 last == spot && state.now.duration_since(at).as_secs_f64() < DOUBLE_CLICK
             });

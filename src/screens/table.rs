@@ -14,7 +14,7 @@ use crate::app::spot::{Spot, Spots};
 use crate::app::table::Table;
 use crate::human;
 use crate::kinds::{Cell, Column, Kind, Lens, Object, Shape};
-use crate::store::Shelf;
+use crate::store::{Shelf, Store};
 use crate::theme::Role;
 use crate::widgets::table::{self, Painted, Width, Window};
 use crate::widgets::{fit, notice, panel};
@@ -22,14 +22,14 @@ use crate::widgets::{fit, notice, panel};
 /// The rows of a table, with the list they are looked up in.
 struct Listing<'a> {
     table: &'a Table,
+    store: &'a Store,
     shelf: Option<&'a Shelf>,
 }
 
 impl<'a> Listing<'a> {
     /// Returns the object of a row; a row whose object has just left has none.
     fn object(&self, row: usize) -> Option<&'a Arc<Object>> {
-        let object = self.table.object(row)?;
-        self.shelf?.get(object.namespace.as_deref(), &object.name)
+        self.table.row(self.store, row)
     }
 
     fn shown(&self) -> usize {
@@ -48,7 +48,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, state: &Table, s
     let plural = scene.plural(&state.resource);
     let context = scene.state.session.context.as_ref();
     let shelf = context.and_then(|context| scene.store.shelf(&state.query(context)));
-    let listing = &Listing { table: state, shelf };
+    let listing = &Listing { table: state, store: scene.store, shelf };
     let title = format!("{plural} {}", count(listing));
     let feed = shelf.map(Shelf::feed);
     let facts = facts(scene, state, feed);

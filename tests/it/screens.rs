@@ -50,7 +50,8 @@ fn pods() -> Stage {
     let mut stage = Stage::new();
     let (query, _) = stage.list("pods", &stage::pods());
     stage.show(&query);
-    table(&mut stage).select(1);
+    let Some(View::Table(table)) = stage.state.views.last_mut() else { panic!("no table is shown") };
+    table.select(&stage.store, 1);
     stage
 }
 
@@ -64,12 +65,14 @@ fn table(stage: &mut Stage) -> &mut Table {
 fn filtered() -> Stage {
     let mut stage = pods();
     let marked = object("", "pods", "tenant-2", "checkout-5d8f7c9b4-2xk4l");
+    let kinds = stage.state.kinds.clone();
     let table = table(&mut stage);
-    table.rows.truncate(2);
-    table.filter.text = "checkout status!=running".to_owned();
+    let columns = &kinds.get(&table.resource).unwrap().columns;
+    table.filter.set("checkout status!=running", columns).unwrap();
     table.filter.editing = Some(Line::new("checkout status!=running"));
     table.sort = Some(Order { column: 0, descending: true });
     table.marks.insert(marked);
+    stage.state.settle(&stage.store);
     stage
 }
 

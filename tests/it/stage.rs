@@ -88,15 +88,10 @@ impl Stage {
         (query, epoch)
     }
 
-    /// Opens the table of a list with all its rows, by name.
+    /// Opens the table of a list, with the first row selected.
     pub fn show(&mut self, query: &Query) {
-        let shelf = self.store.shelf(query).unwrap();
-        let kind = self.state.kinds.get(&query.resource).unwrap();
-        let mut table = Table::new(query.resource.clone());
-        table.rows = shelf.iter().map(|(_, object)| kind.reference(&query.context, object)).collect();
-        table.rows.sort();
-        table.select(0);
-        self.state.views.open(View::Table(table));
+        self.state.views.open(View::Table(Table::new(query.resource.clone())));
+        self.state.settle(&self.store);
     }
 
     /// Draws a frame.
