@@ -5,91 +5,14 @@ use std::time::Duration;
 
 use opsdeck::gate::Access;
 use opsdeck::identity::{ObjectRef, Resource, Text};
-use opsdeck::kinds::Kinds;
 use opsdeck::sources::{Connection, SourceError, Standing};
-use opsdeck::store::{Feed, Query, Shelf, Stage, Store};
+use opsdeck::store::{Query, Stage};
 use tokio::sync::mpsc;
 
+use crate::bare_console::Console;
 use crate::fault_server::{Answer, Asked, FaultServer, Line};
 
 const PODS: &str = "/api/v1/pods";
-
-/// A console without a screen: a store, and the mail of the lists that are followed.
-struct Console {
-    store: Store,
-    query: Query,
-    mail: mpsc::Receiver<opsdeck::store::Envelope>,
-    task: tokio::task::JoinHandle<()>,
-    /// Every stage that a screen could have seen.
-    stages: Vec<Stage>,
-    /// How many rows there were after each piece of mail.
-    rows: Vec<usize>,
-}
-
-impl Drop for Console {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Console {
-    fn follow(connection: &Connection, query: Query) -> Self {
-        let mut store = Store::default();
-        let epoch = store.subscribe(&query);
-        let (sender, mail) = mpsc::channel(16);
-        let connection = connection.clone();
-        let followed = query.clone();
-        let task = tokio::spawn(async move {
-            connection.follow(Arc::new(Kinds::new()), followed, epoch, sender).await;
-        });
-        Self { store, query, mail, task, stages: Vec::new(), rows: Vec::new() }
-    }
-
-    fn shelf(&self) -> &Shelf {
-        self.store.shelf(&self.query).unwrap()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> =
-            self.shelf().iter().map(|(_, object)| object.meta.name.to_string()).collect();
-        names.sort();
-        names
-    }
-
-    /// Takes mail until something is so; fails with what is there after ten seconds.
-    #[track_caller]
-    fn until(&mut self, what: &'static str, test: impl Fn(&Self) -> bool) -> impl Future<Output = ()> {
-        let place = std::panic::Location::caller();
-        async move {
-            let wait = tokio::time::timeout(Duration::from_secs(10), async {
-                while !test(self) {
-                    let Some(envelope) = self.mail.recv().await else { break };
-                    self.store.apply(envelope);
-                    let stage = self.shelf().feed().stage.clone();
-                    if self.stages.last() != Some(&stage) {
-                        self.stages.push(stage);
-                    }
-                    self.rows.push(self.shelf().len());
-                }
-            });
-            let over = wait.await.is_err();
-            assert!(
-                test(self),
-                "{place}: waited for {what} (over: {over}); rows {:?}, feed {:?}",
-                self.names(),
-                self.shelf().feed()
-            );
-        }
-    }
-
-    async fn until_live(&mut self) {
-        self.until("a live list", |console| console.feed().is_live()).await;
-    }
-
-    fn feed(&self) -> &Feed {
-        self.shelf().feed()
-    }
-}
 
 fn everything(connection: &Connection) -> Query {
     Query::all(connection.context(), &Resource::new("", "pods"))

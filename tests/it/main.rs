@@ -1,10 +1,12 @@
 //! The integration tests: one binary, so that it links once.
 
 mod actions;
+mod bare_console;
 mod cluster;
 mod fault_server;
 mod kubectl;
 mod kubernetes_faults;
+mod kubernetes_source;
 mod screens;
 mod stage;
 mod svg;
