@@ -10,3 +10,4 @@ mod kubernetes_source;
 mod screens;
 mod stage;
 mod svg;
+mod wire;
