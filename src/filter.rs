@@ -205,18 +205,18 @@ impl Filter {
             selector.push_str(value.text);
             return Ok(());
         }
-        let (inverse, token) = match token.text.strip_prefix('!') {
+        let (inverse, term) = match token.text.strip_prefix('!') {
             Some(rest) if !token.quoted => (true, Token { text: rest, at: token.at + 1, quoted: false }),
             _ => (false, *token),
         };
-        if token.text.is_empty() {
-            return if token.quoted {
+        if term.text.is_empty() {
+            return if term.quoted {
                 Ok(())
             } else {
                 Err(token.wrong("! needs a term to turn around".to_owned()))
             };
         }
-        self.terms.push(Term { inverse, test: token.test(columns)? });
+        self.terms.push(Term { inverse, test: term.test(columns)? });
         Ok(())
     }
 }
@@ -292,7 +292,7 @@ fn compare(cell: &Cell, operator: Operator, value: &Value, lens: &Lens<'_>) -> b
     }
     let number = match (cell, value) {
         (Cell::Count(number), _) => *number as f64,
-        (Cell::Percent(number), _) | (Cell::Quantity { value: number, .. }, _) => *number,
+        (Cell::Percent(number) | Cell::Quantity { value: number, .. }, _) => *number,
         (Cell::Ratio { have, want }, _) => share(*have as f64, *want as f64),
         (Cell::Bar { used, total, .. }, Value::Share(_)) => share(*used, *total),
         (Cell::Bar { used, .. }, _) => *used,

@@ -29,6 +29,11 @@ pub mod rollout;
 pub mod table;
 pub mod workloads;
 
+#[cfg(test)]
+pub(crate) mod fixtures;
+#[cfg(test)]
+mod tests;
+
 pub use cell::natural;
 pub use decode::{Frame, Page};
 pub use kind::{Column, Kind, Leads, Lens, Link, Shape};

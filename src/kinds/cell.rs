@@ -56,18 +56,18 @@ impl Cell {
 pub fn natural(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let (mut i, mut j) = (0, 0);
-    while let (Some(&x), Some(&y)) = (a.get(i), b.get(j)) {
-        if x.is_ascii_digit() && y.is_ascii_digit() {
-            let (m, n) = (digits(a, i), digits(b, j));
+    while let (Some(one), Some(other)) = (a.get(i), b.get(j)) {
+        if one.is_ascii_digit() && other.is_ascii_digit() {
+            let (left, right) = (digits(a, i), digits(b, j));
             // Without leading zeros the longer number is the greater one.
-            let order = m.len().cmp(&n.len()).then_with(|| m.cmp(n));
+            let order = left.len().cmp(&right.len()).then_with(|| left.cmp(right));
             if order != Ordering::Equal {
                 return order;
             }
             i = end_of_digits(a, i);
             j = end_of_digits(b, j);
         } else {
-            let order = x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase());
+            let order = one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase());
             if order != Ordering::Equal {
                 return order;
             }

@@ -333,7 +333,8 @@ impl Slim for Pod {
             serving,
             restarts: state.restarts,
             last_restart: state.last_restart,
-            cpu: (request("cpu") * 1000.0).ceil() as u32,
+            // Sums of fractions are off by a little, which must not become a whole thousandth.
+            cpu: (request("cpu") * 1000.0 - 1e-6).ceil() as u32,
             memory: request("memory") as u64,
             ip: own(&status.pod_ip),
             started: time(&status.start_time),

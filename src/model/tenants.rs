@@ -282,9 +282,8 @@ impl Tenants {
             let environment = ENVIRONMENTS.iter().find_map(|key| namespace.meta.label(key)).cloned();
             homes.entry(tenant).or_default().insert(namespace.meta.name.clone(), environment);
         }
-        let by_namespaces = !homes.is_empty();
         for (_, object) in applications.into_iter().flat_map(Shelf::iter) {
-            let Some(tenant) = self.of_application(object, &tenancy, &homes, by_namespaces) else { continue };
+            let Some(tenant) = self.of_application(object, &tenancy, &homes) else { continue };
             homes.entry(tenant.clone()).or_default();
             if let Some(namespace) = &object.meta.namespace {
                 tenancy.give_application(namespace, &object.meta.name, &tenant);
@@ -311,7 +310,7 @@ impl Tenants {
             .namespace
             .as_ref()
             .and_then(|namespace| self.tenancy.of_application(namespace, &object.meta.name));
-        let found = self.of_application(object, &self.tenancy, &self.homes, !self.homes.is_empty());
+        let found = self.of_application(object, &self.tenancy, &self.homes);
         known != found.as_ref()
     }
 
@@ -320,7 +319,6 @@ impl Tenants {
         object: &Object,
         tenancy: &Tenancy,
         homes: &BTreeMap<Text, BTreeMap<Text, Option<Text>>>,
-        by_namespaces: bool,
     ) -> Option<Text> {
         let application = object.body::<Application>()?;
         let home = application.namespace.as_ref().or(object.meta.namespace.as_ref());
@@ -328,10 +326,15 @@ impl Tenants {
             return Some(tenant.clone());
         }
         let project = &application.project;
-        let counts = self.rules.app_project
-            && !matches!(&**project, "" | "default")
-            && (homes.contains_key(project)
-                || !by_namespaces && !home.is_some_and(|namespace| self.rules.ignores(namespace)));
+        if !self.rules.app_project || matches!(&**project, "" | "default") {
+            return None;
+        }
+        // A tenant without a namespace is one that an earlier project named: it proves nothing.
+        let counts = if homes.values().all(BTreeMap::is_empty) {
+            !home.is_some_and(|namespace| self.rules.ignores(namespace))
+        } else {
+            homes.get(project).is_some_and(|namespaces| !namespaces.is_empty())
+        };
         counts.then(|| project.clone())
     }
 
