@@ -179,6 +179,12 @@ pub struct Demo {
     /// How many nodes there are at the start.
     #[arg(long, value_name = "K")]
     pub nodes: Option<u32>,
+    /// How many Applications there are; as many as fit the pods if absent.
+    #[arg(long, value_name = "N")]
+    pub applications: Option<u32>,
+    /// How many objects change each second, for measuring.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub churn: u32,
     /// The seed: the same seed gives the same platform.
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,

@@ -11,6 +11,7 @@ pub mod demo;
 mod doctor;
 mod gather;
 mod get;
+mod logs;
 mod manual;
 mod report;
 mod settings;
@@ -19,7 +20,7 @@ use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use color_eyre::eyre::{Report, Result, WrapErr as _, eyre};
+use color_eyre::eyre::{Report, Result};
 
 use crate::args::{Cli, Command, Look, Scope};
 use crate::clock::Clock;
@@ -216,7 +217,7 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         Command::Get(args) => get::run(&mut desk, &args).await,
         Command::Doctor(args) => doctor::run(&mut desk, &args).await,
         Command::Demo(args) => demo::headless(&mut desk, &args).await,
-        Command::Logs(_) => Err(eyre!("not yet")).wrap_err("dispatch"),
+        Command::Logs(args) => logs::run(&mut desk, &args).await,
         command @ (Command::Refresh(_)
         | Command::Sync(_)
         | Command::Rollback(_)

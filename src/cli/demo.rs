@@ -24,6 +24,8 @@ pub async fn start(args: &Args, clock: Clock) -> Result<Running> {
         tenants: given(args.tenants, usual.tenants),
         pods_per_tenant: given(args.pods_per_tenant, usual.pods_per_tenant),
         nodes: given(args.nodes, usual.nodes),
+        applications: args.applications.map(|number| number as usize),
+        churn: args.churn,
         seed: args.seed.unwrap_or(usual.seed),
         story: args.story.clone().unwrap_or_else(|| stories::DEFAULT.to_owned()),
         ..usual

@@ -13,8 +13,12 @@ use super::gather::{connect, failure, gather};
 use super::report::{Head, table};
 use super::{Desk, Exit, Usage};
 use crate::args::{Get as Args, Output, Scope};
+use crate::filter::Filter;
 use crate::identity::{ObjectRef, Resource, Text};
-use crate::kinds::{Kind, Kinds, Lens, Object, Tenancy};
+use crate::kinds::{Kind, Kinds, Lens, Object};
+use crate::model::tenants::Tenants;
+use crate::nearest::did_you_mean;
+use crate::rows::{Rows, Scope as RowScope};
 use crate::sources::kubernetes::Connection;
 use crate::store::{Feed, Query, Store};
 
@@ -27,28 +31,31 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     if args.output == Output::Yaml {
         return yaml(desk, &connection, kind, args, &scope).await;
     }
-    let queries = queries(&connection, &kinds, kind, args, &scope);
+    let filter = Filter::parse(args.filter.as_deref().unwrap_or_default(), &kind.columns)
+        .map_err(|error| Usage::report(format!("--filter: {error}")))?;
+    let queries = queries(&connection, &kinds, kind, args, &filter, &scope);
     let store = gather(&connection, &kinds, &queries).await?;
-    let tenants = Tenancy::default();
-    let lens = Lens {
-        now: desk.clock.now(),
-        context: connection.context(),
-        store: &store,
-        kinds: &kinds,
-        tenants: &tenants,
-    };
+    let now = desk.clock.now();
+    let mut tenants = Tenants::new(desk.config.tenants.clone());
+    tenants.refresh(&store, connection.context(), now);
+    if let Some(tenant) = &scope.tenant {
+        known_tenant(&tenants, tenant)?;
+    }
+    let lens =
+        Lens { now, context: connection.context(), store: &store, kinds: &kinds, tenants: tenants.tenancy() };
     let shelf =
         queries.first().and_then(|query| store.shelf(query)).ok_or_else(|| eyre!("nothing was listed"))?;
-    let mut objects: Vec<&Arc<Object>> = shelf
-        .iter()
-        .map(|(_, object)| object)
+    let mut rows = Rows::new();
+    rows.set_filter(filter);
+    rows.set_scope(RowScope { namespace: None, tenant: scope.tenant.as_deref().map(Text::from) });
+    rows.refresh(shelf, kind, &lens);
+    let objects: Vec<&Arc<Object>> = rows
+        .window(shelf, 0..rows.len())
         .filter(|object| args.names.is_empty() || args.names.iter().any(|name| **name == *object.meta.name))
-        .filter(|object| of_tenant(&scope, kind, object, &tenants))
         .collect();
-    objects.sort_by(|a, b| (&a.meta.namespace, &a.meta.name).cmp(&(&b.meta.namespace, &b.meta.name)));
     match args.output {
         Output::Table | Output::Wide => {
-            rows(desk, kind, &objects, &lens, args.output == Output::Wide, &scope)?;
+            print_rows(desk, kind, &objects, &lens, args.output == Output::Wide, &scope)?;
         }
         Output::Json => as_json(desk, kind, &objects, &lens, shelf.feed())?,
         Output::Name | Output::Yaml => names(desk, kind, &objects)?,
@@ -75,15 +82,22 @@ fn unknown(kinds: &Kinds, name: &str) -> color_eyre::Report {
 }
 
 /// Returns the lists that the rows need: the kind's own first, then those that its columns look at.
-fn queries(connection: &Connection, kinds: &Kinds, kind: &Kind, args: &Args, scope: &Scope) -> Vec<Query> {
+fn queries(
+    connection: &Connection,
+    kinds: &Kinds,
+    kind: &Kind,
+    args: &Args,
+    filter: &Filter,
+    scope: &Scope,
+) -> Vec<Query> {
     let context = connection.context();
     let within = |resource: &Resource, namespaced: bool| match &scope.namespace {
         Some(namespace) if namespaced => Query::within(context, resource, namespace),
         _ => Query::all(context, resource),
     };
     let mut own = within(&kind.resource, kind.namespaced);
-    own.labels = Text::from(args.selector.as_deref().unwrap_or_default());
-    own.fields = Text::from(args.field_selector.as_deref().unwrap_or_default());
+    own.labels = both(args.selector.as_deref(), &filter.labels);
+    own.fields = both(args.field_selector.as_deref(), &filter.fields);
     let mut queries = vec![own];
     let tenancy = [Resource::new("", "namespaces"), Resource::new("argoproj.io", "applications")];
     for resource in kind.needs.iter().chain(&tenancy) {
@@ -101,14 +115,22 @@ fn queries(connection: &Connection, kinds: &Kinds, kind: &Kind, args: &Args, sco
     queries
 }
 
-fn of_tenant(scope: &Scope, kind: &Kind, object: &Object, tenants: &Tenancy) -> bool {
-    scope
-        .tenant
-        .as_deref()
-        .is_none_or(|tenant| tenants.of(&kind.resource, object).is_some_and(|of| **of == *tenant))
+/// Joins the selector of the flag and that of the filter: an object must fit both.
+fn both(flag: Option<&str>, filter: &str) -> Text {
+    let parts: Vec<&str> = flag.into_iter().chain([filter]).filter(|part| !part.is_empty()).collect();
+    Text::from(parts.join(","))
 }
 
-fn rows(
+/// Refuses a tenant that nobody has heard of, with the nearest names.
+fn known_tenant(tenants: &Tenants, name: &str) -> Result<()> {
+    if tenants.get(name).is_some() {
+        return Ok(());
+    }
+    let hint = did_you_mean(name, tenants.names().iter().map(|name| &**name));
+    Err(Usage::report(format!("there is no tenant {name}{hint}")))
+}
+
+fn print_rows(
     desk: &mut Desk<'_>,
     kind: &Kind,
     objects: &[&Arc<Object>],

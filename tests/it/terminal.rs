@@ -1,0 +1,174 @@
+//! The binary in a pseudo-terminal: keys in, screens out, as a person has it.
+//!
+//! Waits for what is to be seen, with a bound, and never for a length of time.
+
+use std::io::{Read as _, Write};
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+
+/// How long anything on the screen is waited for: a debug build on a busy machine is slow.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A program in a pseudo-terminal.
+pub struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    output: Receiver<Vec<u8>>,
+    screen: vt100::Parser,
+    /// Everything that was written, for what a screen does not show: modes, titles.
+    pub raw: Vec<u8>,
+}
+
+impl Terminal {
+    /// Starts a program; the environment is only what is given, and a home that is empty.
+    pub fn start(
+        program: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        (columns, rows): (u16, u16),
+    ) -> Self {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let mut command = CommandBuilder::new(program);
+        command.args(arguments);
+        command.env_clear();
+        command.env("TERM", "xterm-256color");
+        command.env("PATH", std::env::var("PATH").unwrap_or_default());
+        for (name, value) in variables {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).expect("the program starts");
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let keys = pair.master.take_writer().expect("a writer");
+        let (sender, output) = sync_channel(256);
+        thread::spawn(move || {
+            let mut buffer = [0; 16 * 1024];
+            while let Ok(count) = reader.read(&mut buffer) {
+                if count == 0 || sender.send(buffer[..count].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        let screen = vt100::Parser::new(cells(rows), cells(columns), 0);
+        Self { child, master: pair.master, keys, output, screen, raw: Vec::new() }
+    }
+
+    /// Presses keys, as the bytes a terminal sends for them.
+    pub fn press(&mut self, keys: &str) {
+        self.keys
+            .write_all(keys.as_bytes())
+            .and_then(|()| self.keys.flush())
+            .expect("the program takes keys");
+    }
+
+    /// Gives the terminal another size.
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
+        self.master.resize(size).expect("another size");
+        self.screen.screen_mut().set_size(cells(rows), cells(columns));
+    }
+
+    /// Returns what is on the screen.
+    pub fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// Tells whether the program has the alternate screen.
+    pub fn is_alternate(&self) -> bool {
+        self.screen.screen().alternate_screen()
+    }
+
+    /// Tells whether the cursor can be seen.
+    pub fn shows_cursor(&self) -> bool {
+        !self.screen.screen().hide_cursor()
+    }
+
+    /// Waits until the screen is as wanted, and returns how long that took.
+    #[track_caller]
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Duration {
+        self.wait_for(what, PATIENCE, wanted)
+    }
+
+    /// Waits with another bound.
+    #[track_caller]
+    pub fn wait_for(&mut self, what: &str, patience: Duration, wanted: impl Fn(&str) -> bool) -> Duration {
+        let begun = Instant::now();
+        loop {
+            if wanted(&self.text()) {
+                return begun.elapsed();
+            }
+            let Some(left) = patience.checked_sub(begun.elapsed()) else {
+                panic!("not seen within {patience:?}: {what}\n{}", self.text());
+            };
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => self.take(&bytes),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    assert!(wanted(&self.text()), "ended before it was seen: {what}\n{}", self.text());
+                }
+            }
+        }
+    }
+
+    /// Takes in what the program writes for a while: what is looked at is what it does by itself.
+    pub fn listen(&mut self, time: Duration) -> usize {
+        let begun = Instant::now();
+        let mut count = 0;
+        while let Some(left) = time.checked_sub(begun.elapsed()) {
+            match self.output.recv_timeout(left) {
+                Ok(bytes) => {
+                    count += bytes.len();
+                    self.take(&bytes);
+                }
+                Err(_) => break,
+            }
+        }
+        count
+    }
+
+    /// Waits for the end of the program and takes in the rest of what it writes.
+    #[track_caller]
+    pub fn end(&mut self) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the state of the program") {
+                while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
+                    self.take(&bytes);
+                }
+                return status;
+            }
+            assert!(begun.elapsed() < PATIENCE, "still running\n{}", self.text());
+            if let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(20)) {
+                self.take(&bytes);
+            }
+        }
+    }
+
+    /// Returns the process id.
+    pub fn pid(&self) -> u32 {
+        self.child.process_id().expect("a process id")
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.raw.extend_from_slice(bytes);
+        self.screen.process(bytes);
+    }
+}
+
+fn cells(count: u16) -> NonZero<u16> {
+    NonZero::new(count).expect("a terminal has rows and columns")
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Most tests have seen the end already; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
