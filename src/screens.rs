@@ -13,6 +13,7 @@ pub mod head;
 pub mod help;
 pub mod info;
 pub mod logs;
+pub mod overview;
 pub mod palette;
 pub mod plan;
 pub mod table;
@@ -161,8 +162,8 @@ fn weight(command: Command) -> u8 {
         (Command::Open, _) => 1,
         (_, Place::Verb | Place::Plan) => 2,
         (Command::Search | Command::Filter, _) => 4,
-        (_, Place::Application | Place::Columns) => 3,
-        (Command::Follow | Command::Timestamps | Command::TogglePrevious | Command::NextContainer, _) => 3,
+        (Command::Follow | Command::Timestamps | Command::TogglePrevious | Command::NextContainer, _)
+        | (_, Place::Application | Place::Columns) => 3,
         (_, Place::Logs) => 9,
         (Command::NextMatch, _) => 4,
         (Command::Describe | Command::Yaml | Command::Logs, _) => 5,

@@ -147,7 +147,7 @@ fn resources(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Applicat
             .map_or_else(String::new, |branch| tree::prefix(branch, node.depth == 0, glyphs));
         let cells = [
             Painted::text(format!("{prefix}{}", node.name)),
-            Painted::marked(word(node.health), node.health.into()),
+            Painted::marked(cells::health_word(node.health), node.health.into()),
             sync(&node.sync),
             Painted::text(node.why.to_string()),
         ];
@@ -176,17 +176,6 @@ fn branches(nodes: &[Node], top: usize, height: usize) -> Vec<Branch> {
     }
     branches.reverse();
     branches
-}
-
-fn word(health: Health) -> &'static str {
-    match health {
-        Health::Healthy => "healthy",
-        Health::Idle => "idle",
-        Health::Progressing => "progressing",
-        Health::Unknown => "unknown",
-        Health::Warning => "warning",
-        Health::Degraded => "degraded",
-    }
 }
 
 fn sync(word: &str) -> Painted<'static> {

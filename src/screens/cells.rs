@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use crate::human;
-use crate::kinds::Cell;
+use crate::kinds::{Cell, Health};
 use crate::theme::Role;
 use crate::widgets::table::Painted;
 
@@ -45,12 +45,16 @@ pub fn text(cell: &Cell, now: Timestamp) -> Cow<'_, str> {
     }
 }
 
-/// Says whether a column of such cells is aligned to the right.
-pub fn is_number(cell: &Cell) -> bool {
-    matches!(
-        cell,
-        Cell::Count(_) | Cell::Ratio { .. } | Cell::Percent(_) | Cell::Quantity { .. } | Cell::Age(_)
-    )
+/// Returns the word for a health, which stands beside its colour.
+pub fn health_word(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "healthy",
+        Health::Idle => "idle",
+        Health::Progressing => "progressing",
+        Health::Unknown => "unknown",
+        Health::Warning => "warning",
+        Health::Degraded => "degraded",
+    }
 }
 
 fn ratio(have: i64, want: i64) -> Role {
@@ -80,7 +84,7 @@ fn bar(used: f64, total: f64) -> Painted<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::{Health, Unit};
+    use crate::kinds::Unit;
 
     fn say(cell: &Cell) -> (String, Role) {
         let painted = painted(cell, Timestamp::UNIX_EPOCH);

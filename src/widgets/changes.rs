@@ -26,7 +26,8 @@ pub struct Entry<'a> {
 }
 
 /// Draws entries from `top` on as long as there is room, and asks for no others; returns how many were drawn
-/// whole.
+/// whole, and adds to `places` where each stands.
+#[expect(clippy::too_many_arguments, reason = "a list, its window, and where it is drawn")]
 pub fn draw<'a>(
     buffer: &mut Buffer,
     area: Rect,
@@ -34,6 +35,7 @@ pub fn draw<'a>(
     entries: usize,
     top: usize,
     cursor: Option<usize>,
+    places: &mut Vec<(Rect, usize)>,
     mut entry: impl FnMut(usize) -> Entry<'a>,
 ) -> usize {
     let area = area.intersection(buffer.area);
@@ -48,6 +50,7 @@ pub fn draw<'a>(
         let base = if cursor == Some(index) { theme.style(Role::Selected) } else { Style::new() };
         let line = Rect { y, height: 1, ..area };
         buffer.set_style(line, base);
+        places.push((line, index));
         let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
         pen.gap(1).put(&item.at, over(base, theme.style(Role::Dim))).gap(1);
         pen.put(glyphs.mark(item.role), over(base, theme.style(item.role))).gap(1);
@@ -70,6 +73,7 @@ pub fn draw<'a>(
             }
             let line = Rect { y, height: 1, ..area };
             buffer.set_style(line, base);
+            places.push((line, index));
             let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
             pen.to(indent).put(text.trim_end(), over(base, theme.style(role)));
             y += 1;

@@ -123,7 +123,7 @@ fn a_long_input_scrolls_with_its_cursor() {
 #[test]
 fn a_change_goes_on_below_when_its_line_is_full() {
     let (mut buffer, area) = canvas(30, 4);
-    changes::draw(&mut buffer, area, &theme(), 1, 0, None, |_| changes::Entry {
+    changes::draw(&mut buffer, area, &theme(), 1, 0, None, &mut Vec::new(), |_| changes::Entry {
         at: "13:51".to_owned(),
         role: Role::Progressing,
         who: "tenant-2",

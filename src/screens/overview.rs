@@ -1,0 +1,306 @@
+//! The first screen: tenants worst first, what changed, and what is suspected.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::Scene;
+use super::cells::health_word;
+use super::feed;
+use crate::app::overview::{Overview, Panel};
+use crate::app::session::Link;
+use crate::app::spot::{Spot, Spots};
+use crate::human;
+use crate::identity::Resource;
+use crate::kinds::Health;
+use crate::kinds::quota::NEARLY_FULL;
+use crate::model::suspects;
+use crate::model::tenants::Summary;
+use crate::model::timeline::Change;
+use crate::store::{Query, Stage};
+use crate::theme::Role;
+use crate::widgets::changes::{self, Entry};
+use crate::widgets::glyphs::Glyphs;
+use crate::widgets::pen::Pen;
+use crate::widgets::table::{self, Column, Painted, Width, Window};
+use crate::widgets::{fit, notice, panel};
+
+/// From this width on, what changed stands beside the tenants; below, it stands under them.
+const BESIDE: u16 = 100;
+/// The most suspects that are told.
+const SUSPECTS: usize = 4;
+
+/// The conclusions that the overview shows.
+#[derive(Debug, Clone, Copy)]
+pub struct Conclusions<'a> {
+    /// The tenants that pass the filter, worst first.
+    pub tenants: &'a [&'a Summary],
+    /// How many tenants there are.
+    pub total: usize,
+    /// What changed, newest first.
+    pub changes: &'a [Change],
+}
+
+/// Draws the overview.
+pub fn draw(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    view: &Overview,
+    shown: Conclusions<'_>,
+    spots: &mut Spots,
+) {
+    let selected = shown.tenants.get(view.tenants.cursor).copied();
+    let suspected =
+        selected.map(|tenant| suspects::of(tenant, shown.changes, scene.state.now)).unwrap_or_default();
+    let lines = suspected.len().min(SUSPECTS) as u16;
+    let below = if lines == 0 || area.height < 14 { 0 } else { lines + 1 };
+    let (top, bottom) = panel::split_bottom(area, below);
+    if area.width >= BESIDE {
+        let (left, right) = panel::split_left(top, top.width * 3 / 5);
+        tenants(buffer, left, scene, view, shown, spots);
+        let right = panel::wall(buffer, right, scene.theme);
+        changed(buffer, right, scene, view, shown.changes, spots);
+    } else {
+        // Tenants come first; what changed has what they leave, and never less than two fifths.
+        let wanted = (shown.tenants.len() as u16).saturating_add(3);
+        let (upper, lower) = panel::split_top(top, wanted.min(top.height * 3 / 5));
+        tenants(buffer, upper, scene, view, shown, spots);
+        changed(buffer, lower, scene, view, shown.changes, spots);
+    }
+    if let Some(tenant) = selected.filter(|_| bottom.height > 1) {
+        let title = format!("Suspects for the trouble of {}", tenant.name);
+        let body = panel::titled(buffer, bottom, scene.theme, &title, &[], false);
+        for (y, (index, suspect)) in (body.y..body.bottom()).zip(suspected.iter().enumerate()) {
+            let line = Rect { y, height: 1, ..body };
+            let mut pen = Pen::new(buffer, line, Glyphs::of(scene.theme).ellipsis);
+            pen.gap(2).put(&(index + 1).to_string(), scene.theme.style(Role::Strong)).gap(2);
+            pen.put(&suspect.text, scene.theme.style(Role::Text));
+        }
+    }
+}
+
+/// Returns what has to be said of the lists that a panel is concluded from: the gravest, in a few words.
+fn trust(scene: &Scene<'_>, lists: &[(&str, &str)]) -> Vec<feed::Fact> {
+    let Some(context) = &scene.state.session.context else { return Vec::new() };
+    let mut facts = Vec::new();
+    for (group, plural) in lists {
+        let Some(shelf) = scene.store.shelf(&Query::all(context, &Resource::new(group, plural))) else {
+            facts.push((format!("{plural} not asked for yet"), Role::Unknown));
+            continue;
+        };
+        // What is not installed is not missing.
+        let absent = matches!(
+            &shelf.feed().stage,
+            Stage::Failed { error: crate::sources::SourceError::Missing { .. }, .. }
+        );
+        for (text, role) in feed::facts(shelf.feed(), scene.state.now) {
+            if role != Role::Healthy && !absent {
+                facts.push((format!("{plural} {text}"), role));
+            }
+        }
+    }
+    facts
+}
+
+fn borrowed(facts: &[feed::Fact]) -> Vec<(&str, Role)> {
+    facts.iter().map(|(text, role)| (text.as_str(), *role)).collect()
+}
+
+fn tenants(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    view: &Overview,
+    shown: Conclusions<'_>,
+    spots: &mut Spots,
+) {
+    let theme = scene.theme;
+    let number = Panel::Tenants as usize;
+    let mut facts = Vec::new();
+    if !view.filter.text.is_empty() {
+        facts.push((format!("{} of {}", shown.tenants.len(), shown.total), Role::Strong));
+        facts.push((format!("/{}", view.filter.text), Role::Match));
+    }
+    facts.extend(trust(scene, &[("", "namespaces"), ("", "pods"), ("argoproj.io", "applications")]));
+    let focused = view.panel == Panel::Tenants;
+    let body = panel::titled(buffer, area, theme, "Tenants, worst first", &borrowed(&facts), focused);
+    spots.put(body, Spot::Panel(number));
+    if shown.tenants.is_empty() {
+        nothing(buffer, body, scene, view, shown.total);
+        return;
+    }
+    // The reason of the selected tenant has a line of its own where the column cuts it.
+    let (body, reason) = panel::split_bottom(body, u16::from(body.height > 6));
+    spots.fits(number, body.height.saturating_sub(1));
+    let column = |title, width, rank| Column { title, width, right: false, rank, sorted: None };
+    let widest = shown.tenants.iter().skip(view.tenants.top).take(usize::from(body.height));
+    let widest = widest.map(|tenant| fit::width(&tenant.name)).max().unwrap_or(0) as u16;
+    let columns = [
+        column("TENANT", Width::Flexible { least: 10, most: widest.clamp(10, 32) }, 0),
+        column("ENV", Width::Fixed(5), 5),
+        Column { right: true, ..column("APPS", Width::Fixed(4), 4) },
+        column("SYNC", Width::Fixed(9), 3),
+        column("HEALTH", Width::Fixed(13), 0),
+        Column { right: true, ..column("PODS", Width::Fixed(7), 1) },
+        column("QUOTA", Width::Fixed(9), 6),
+        column("WHY", Width::Flexible { least: 14, most: 120 }, 2),
+    ];
+    for (y, index) in (body.y + 1..body.bottom()).zip(view.tenants.top..shown.tenants.len()) {
+        spots.put(Rect { y, height: 1, ..body }, Spot::Row { panel: number, index });
+    }
+    let cursor = focused.then_some(view.tenants.cursor);
+    let window = Window { rows: shown.tenants.len(), top: view.tenants.top, cursor };
+    table::draw(buffer, body, theme, &columns, window, |row, kept| {
+        let cells = cells(shown.tenants[row]);
+        (kept.iter().map(|at| cells[*at].clone()).collect(), false)
+    });
+    if let Some(tenant) = shown.tenants.get(view.tenants.cursor).filter(|tenant| !tenant.reason.is_empty()) {
+        let role = Role::from(tenant.health);
+        let mut pen = Pen::new(buffer, reason, Glyphs::of(theme).ellipsis);
+        pen.gap(2).put(Glyphs::of(theme).mark(role), theme.style(role)).gap(1);
+        pen.put(&tenant.name, theme.style(Role::Strong)).put(": ", theme.style(Role::Dim));
+        pen.put(&tenant.reason, theme.style(Role::Text));
+    }
+}
+
+fn cells(tenant: &Summary) -> [Painted<'static>; 8] {
+    let unknown = || Painted::toned("?", Role::Unknown);
+    let environments: Vec<&str> = tenant.environments.iter().map(|name| &**name).collect();
+    let sync = match tenant.apps {
+        None => unknown(),
+        Some(_) if tenant.out_of_sync > 0 => {
+            Painted::marked(format!("{} out", tenant.out_of_sync), Role::Warning)
+        }
+        Some(_) if tenant.busy > 0 => Painted::marked(format!("{} busy", tenant.busy), Role::Progressing),
+        Some(0) => Painted::text(""),
+        Some(_) => Painted::marked("synced", Role::Healthy),
+    };
+    let pods = tenant.ready.map_or_else(unknown, |ready| {
+        let role = match (ready, tenant.pods) {
+            (_, 0) => Role::Dim,
+            (0, _) => Role::Degraded,
+            (ready, pods) if ready < pods => Role::Warning,
+            _ => Role::Text,
+        };
+        Painted::toned(format!("{ready}/{}", tenant.pods), role)
+    });
+    let quota = tenant.quota.as_ref().map_or_else(
+        || Painted::text(""),
+        |(key, share)| {
+            // `requests.memory` and `limits.memory` are both memory at a glance.
+            let key = key.rsplit('.').next().unwrap_or(key);
+            let key = if key == "memory" { "mem" } else { key };
+            let role = if *share >= 1.0 {
+                Role::Degraded
+            } else if *share >= NEARLY_FULL {
+                Role::Warning
+            } else {
+                Role::Text
+            };
+            Painted::toned(format!("{key} {}%", human::percent((share * 100.0).round())), role)
+        },
+    );
+    [
+        Painted::text(tenant.name.to_string()),
+        Painted::toned(environments.join(","), Role::Dim),
+        tenant.apps.map_or_else(unknown, |apps| Painted::text(apps.to_string())),
+        sync,
+        Painted::marked(health_word(tenant.health), tenant.health.into()),
+        pods,
+        quota,
+        Painted::text(tenant.reason.to_string()),
+    ]
+}
+
+/// Says why there is no tenant to show.
+fn nothing(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, total: usize) {
+    let state = scene.state;
+    let context = state.session.context.as_ref().map_or("", |context| context.as_str());
+    let mut sentences: Vec<String> = Vec::new();
+    let (role, headline) = match &state.session.link {
+        _ if total > 0 => {
+            sentences
+                .push(format!("The filter {} hides {total} tenants; esc takes it away.", view.filter.text));
+            (Role::Idle, "No tenant to show".to_owned())
+        }
+        Link::None => {
+            sentences.push("The command line (:) opens a context.".to_owned());
+            for known in &state.session.contexts {
+                sentences.push(format!("  {}  {}", known.context, known.environment.word()));
+            }
+            (Role::Unknown, "No context is open".to_owned())
+        }
+        Link::Connecting { .. } => (Role::Progressing, format!("Connecting to {context}")),
+        Link::Failed { error, .. } => {
+            sentences.push(feed::sentence(error));
+            (Role::Degraded, format!("{context} cannot be seen"))
+        }
+        Link::Live { .. } => {
+            let known = state.session.context.as_ref().is_some_and(|context| {
+                let namespaces = Query::all(context, &Resource::new("", "namespaces"));
+                scene.store.shelf(&namespaces).is_some_and(|shelf| shelf.feed().is_complete())
+            });
+            if known {
+                sentences.push(
+                    "No namespace names one. The rules are in the configuration, under tenants.".to_owned(),
+                );
+                (Role::Idle, "No tenants".to_owned())
+            } else {
+                (Role::Progressing, "Waiting for the namespaces".to_owned())
+            }
+        }
+    };
+    let sentences: Vec<&str> = sentences.iter().map(String::as_str).collect();
+    notice::draw(buffer, area, scene.theme, role, &headline, &sentences);
+}
+
+fn changed(
+    buffer: &mut Buffer,
+    area: Rect,
+    scene: &Scene<'_>,
+    view: &Overview,
+    list: &[Change],
+    spots: &mut Spots,
+) {
+    let (state, theme) = (scene.state, scene.theme);
+    let number = Panel::Changes as usize;
+    let focused = view.panel == Panel::Changes;
+    let facts = trust(scene, &[("", "events"), ("apps", "replicasets")]);
+    let body = panel::titled(buffer, area, theme, "What changed, last 60 min", &borrowed(&facts), focused);
+    spots.put(body, Spot::Panel(number));
+    if list.is_empty() {
+        // Nothing is only known to be nothing where everything is seen.
+        let (role, headline) = if facts.is_empty() && state.session.context.is_some() {
+            (Role::Idle, "Nothing that is known")
+        } else {
+            (Role::Unknown, "Nothing is known yet")
+        };
+        notice::draw(buffer, body, theme, role, headline, &[]);
+        return;
+    }
+    let cursor = focused.then_some(view.changes.cursor);
+    let top = view.changes.top.min(list.len() - 1);
+    let mut places = Vec::new();
+    let whole = changes::draw(buffer, body, theme, list.len(), top, cursor, &mut places, |index| {
+        let change = &list[index];
+        Entry {
+            at: human::moment(change.at, state.now, &state.zone),
+            role: mark(change),
+            who: change.tenant.as_deref().unwrap_or_default(),
+            text: &change.headline,
+            more: Some(change.detail.as_str()).filter(|detail| !detail.is_empty()).into_iter().collect(),
+        }
+    });
+    spots.fits(number, (whole as u16).max(1));
+    for (place, index) in places {
+        spots.put(place, Spot::Row { panel: number, index });
+    }
+}
+
+/// Returns the role of a change: good news are healthy, and what was done on purpose is on its way.
+fn mark(change: &Change) -> Role {
+    match change.health {
+        Health::Idle => Role::Progressing,
+        health => health.into(),
+    }
+}
