@@ -36,8 +36,13 @@ impl<'a> Listing<'a> {
         self.table.len()
     }
 
-    /// Returns how many objects the list holds.
+    /// Returns how many rows there would be without the filter.
     fn total(&self) -> usize {
+        self.table.total()
+    }
+
+    /// Returns how many objects the list holds, whatever part of them is looked at.
+    fn all(&self) -> usize {
         self.shelf.map_or(0, Shelf::len)
     }
 }
@@ -66,8 +71,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, state: &Table, s
             (None, Some(tenant)) => format!(" of {tenant}"),
             (None, None) => String::new(),
         };
-        let (role, headline, sentences) =
-            feed::empty(feed, &plural, &place, listing.total(), &state.filter.text, scene.state.now);
+        // Rows that the filter hides, else those of other namespaces or tenants.
+        let (held, filter) = match listing.total() {
+            0 => (listing.all(), ""),
+            total => (total, state.filter.text.as_str()),
+        };
+        let (role, headline, sentences) = feed::empty(feed, &plural, &place, held, filter, scene.state.now);
         let sentences: Vec<&str> = sentences.iter().map(String::as_str).collect();
         notice::draw(buffer, body, theme, role, &headline, &sentences);
     } else if let Some(context) = context {
