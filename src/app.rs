@@ -14,6 +14,7 @@ pub mod action;
 pub mod application;
 pub mod asking;
 pub mod command;
+pub mod describe;
 pub mod detail;
 pub mod effect;
 pub mod focus;

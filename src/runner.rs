@@ -22,15 +22,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actions::{self, Answer, Desk, Follow, Outcome, Pace, Plan, Request};
 use crate::app::effect::{Effect, LogsOf, Need};
+use crate::app::logs::{LogLine, Since};
 use crate::app::message::Message;
 use crate::app::session::Link;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::{Gate, Rules};
-use crate::identity::{Context, ObjectRef, Text};
-use crate::kinds::Kinds;
+use crate::identity::{Context, ObjectRef, Resource, Text};
+use crate::kinds::{Kind, Kinds};
 use crate::sources::kubernetes::Setup;
+use crate::sources::logs::{LogNews, LogRequest, LogsFrom};
 use crate::sources::{Connection, Contexts, Places, SourceError, Standing};
 use crate::store::{Envelope, Query, Store};
 
@@ -56,6 +58,8 @@ pub enum Note {
         /// The connection.
         connection: Connection,
     },
+    /// A kind that was learned from the server.
+    Learned(Box<Kind>),
     /// Something for the state.
     Said(Message),
     /// Something for the state about a connection; of an earlier one it is passed over.
@@ -139,6 +143,7 @@ impl Runner {
         match effect {
             Effect::Connect(context) => self.connect(context, store),
             Effect::Fetch(object) => self.fetch(object),
+            Effect::Learn(resource) => self.learn(resource),
             Effect::Plan { number, request } => self.plan(number, request),
             Effect::Carry { plan, answer } => self.act(*plan, answer),
             // These are the terminal's, and the loop's own.
@@ -155,6 +160,10 @@ impl Runner {
     pub fn take(&mut self, note: Note) -> Vec<Message> {
         match note {
             Note::Said(message) => vec![message],
+            Note::Learned(kind) => {
+                self.equipment.kinds = Arc::new(self.equipment.kinds.with(*kind));
+                vec![Message::Kinds(Arc::clone(&self.equipment.kinds))]
+            }
             Note::SaidOf { turn, message } if turn == self.turn => vec![message],
             Note::Opened { turn, connection } if turn == self.turn => {
                 self.connection = Some(connection);
@@ -282,8 +291,58 @@ impl Runner {
 
     fn tail(&self, connection: &Connection, of: LogsOf) -> AbortHandle {
         let (connection, notes) = (connection.clone(), self.notes.clone());
-        let _ = (&connection, &notes, &of);
-        tokio::spawn(async move {}).abort_handle()
+        let kinds = Arc::clone(&self.equipment.kinds);
+        let (from, tail) = match of.since {
+            Since::Tail => (LogsFrom::Beginning, Some(self.equipment.config.log_tail)),
+            Since::Minutes(minutes) => (LogsFrom::Seconds(u64::from(minutes) * 60), None),
+        };
+        let request = LogRequest {
+            object: of.object.clone(),
+            container: of.container.clone(),
+            previous: of.previous,
+            follow: !of.previous,
+            from,
+            tail,
+        };
+        let task = async move {
+            let (mail, mut news) = mpsc::channel(8);
+            let forward = async {
+                while let Some(one) = news.recv().await {
+                    let _ = notes.send(Note::Said(logged(&of, one))).await;
+                }
+            };
+            let read = async {
+                // Moved in, so that the channel closes with the logs and `forward` ends.
+                let (request, mail) = (request, mail);
+                connection.logs(kinds, request, mail).await
+            };
+            let (ended, ()) = tokio::join!(read, forward);
+            if let Err(error) = ended {
+                let stream = of.object.name.clone();
+                let _ = notes.send(Note::Said(Message::LogFailed { of, stream, error })).await;
+            }
+        };
+        tokio::spawn(task).abort_handle()
+    }
+
+    fn learn(&self, resource: Resource) {
+        let Some(connection) = self.connection.clone() else { return };
+        let notes = self.notes.clone();
+        tokio::spawn(async move {
+            let learned = async {
+                let served = connection.served().await?;
+                let one = served.get(&resource).ok_or_else(|| SourceError::Missing {
+                    what: resource.to_string(),
+                    reason: "the server does not have this type".to_owned(),
+                })?;
+                connection.learn(one).await
+            };
+            let note = match learned.await {
+                Ok(kind) => Note::Learned(Box::new(kind)),
+                Err(error) => Note::Said(Message::Trouble(error.to_string())),
+            };
+            let _ = notes.send(note).await;
+        });
     }
 
     fn fetch(&mut self, object: ObjectRef) {
@@ -389,6 +448,27 @@ impl Runner {
     }
 }
 
+/// Puts what is heard of logs in the words of the state.
+fn logged(of: &LogsOf, news: LogNews) -> Message {
+    let of = of.clone();
+    match news {
+        LogNews::Lines { lines, dropped } => {
+            let lines = lines
+                .into_iter()
+                .map(|line| LogLine {
+                    pod: line.pod,
+                    container: line.container,
+                    at: line.at,
+                    text: line.text,
+                })
+                .collect();
+            Message::Logged { of, lines, dropped }
+        }
+        LogNews::Failed { stream, error } => Message::LogFailed { of, stream, error },
+        LogNews::Started { stream } => Message::LogStarted { of, stream },
+    }
+}
+
 fn not_connected(object: &ObjectRef) -> SourceError {
     SourceError::Unreachable {
         what: object.to_string(),
@@ -473,6 +553,14 @@ impl Opening {
                         };
                         let user = user.map(|user| user.username).unwrap_or_default();
                         known = version.map(|version| (version, user));
+                        if known.is_some()
+                            && let Ok(served) = connection.served().await
+                        {
+                            let types = served.types().iter();
+                            let listed = types.filter(|one| one.can("list")).map(|one| one.resource.clone());
+                            let message = Message::Served(listed.collect());
+                            let _ = self.notes.send(Note::SaidOf { turn: self.turn, message }).await;
+                        }
                     }
                     known
                         .as_ref()

@@ -43,6 +43,8 @@ pub struct Application {
     pub document: Document,
     /// How many lines the panes of text have, brought up to date before each frame.
     pub lines: usize,
+    /// The revision and number of folds that the tree reflects.
+    pub(super) grown: Option<(u64, usize)>,
     /// The rows of the resource tree, brought up to date before each frame.
     pub tree: Vec<Node>,
 }
@@ -78,6 +80,7 @@ impl Application {
             folded: BTreeSet::new(),
             document: Document::Loading,
             lines: 0,
+            grown: None,
             tree: Vec::new(),
         }
     }

@@ -119,6 +119,10 @@ pub struct Detail {
     pub entries: Vec<Entry>,
     /// The window of the describe tab.
     pub describe: Page,
+    /// The revision and document that the entries reflect.
+    pub(super) described: Option<(u64, u64)>,
+    /// Counts the documents.
+    pub(super) turn: u64,
     /// The lines of the YAML, made once when the document comes.
     pub yaml: Vec<String>,
     /// The window of the YAML tab.
@@ -133,6 +137,8 @@ impl Detail {
             tab,
             document: Document::Loading,
             entries: Vec::new(),
+            described: None,
+            turn: 0,
             describe: Page::default(),
             yaml: Vec::new(),
             page: Page::default(),
@@ -146,6 +152,7 @@ impl Detail {
             self.yaml = text.lines().map(|line| crate::text::one_line(line).into_owned()).collect();
         }
         self.document = document;
+        self.turn += 1;
     }
 
     /// Returns the text of the tab that is shown.

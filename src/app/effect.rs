@@ -5,7 +5,7 @@
 
 use crate::actions::{Answer, Plan, Request};
 use crate::app::logs::Since;
-use crate::identity::{Context, ObjectRef, Text};
+use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::store::Query;
 
 /// Something the program will do.
@@ -27,6 +27,8 @@ pub enum Effect {
     Connect(Context),
     /// Fetch a whole object.
     Fetch(ObjectRef),
+    /// Learn how the server lists a type that the console has no description of.
+    Learn(Resource),
     /// Make the plan of a request.
     Plan {
         /// The number of the asking, which comes back with the plan.

@@ -8,7 +8,7 @@ use crate::app::command::{Command, Place};
 use crate::app::detail::{Entry, Search, Tab};
 use crate::app::history::View;
 use crate::app::line::Line;
-use crate::app::overview::Panel;
+use crate::app::overview::{Overview, Panel};
 use crate::app::question::Field;
 use crate::app::state::{Overlay, State};
 use crate::identity::{ObjectRef, Resource, Target, Text};
@@ -258,9 +258,15 @@ impl State {
             View::Detail(detail) => Some(detail.object.clone()),
             View::Application(app) => Some(app.selected().unwrap_or_else(|| app.object.clone())),
             View::Logs(logs) => Some(logs.object.clone()),
-            View::Overview(overview) if overview.panel == Panel::Changes => overview.change_object(),
+            View::Overview(overview) if overview.panel == Panel::Changes => self.change_object(overview),
             View::Overview(_) | View::Actions(_) | View::Info(_) => None,
         }
+    }
+
+    /// Returns the object of the change that is selected in the overview.
+    pub fn change_object(&self, overview: &Overview) -> Option<ObjectRef> {
+        let entry = *overview.changed.get(overview.changes.cursor)?;
+        self.timeline.entries().get(entry)?.object.clone()
     }
 
     /// Tells whether `enter` leads somewhere.
@@ -277,7 +283,7 @@ impl State {
             },
             Some(View::Overview(overview)) => match overview.panel {
                 Panel::Tenants => overview.selected.is_some(),
-                Panel::Changes => overview.change_object().is_some(),
+                Panel::Changes => self.change_object(overview).is_some(),
             },
             Some(View::Table(table)) => table.selected.is_some(),
             Some(View::Logs(_) | View::Actions(_) | View::Info(_)) | None => false,
@@ -334,7 +340,7 @@ impl State {
 
     /// Returns the tenant of a number key: the tenants in alphabetical order, counted from 1.
     pub fn tenant_of_key(&self, number: usize) -> Option<&Text> {
-        self.tenants.get(number.checked_sub(1)?)
+        self.tenants.names().get(number.checked_sub(1)?)
     }
 }
 

@@ -115,8 +115,7 @@ impl State {
         self.session.link = Link::Connecting { since: self.now };
         self.session.namespace = None;
         self.session.context = Some(context);
-        self.tenancy = crate::kinds::Tenancy::default();
-        self.tenants.clear();
+        self.served.clear();
     }
 }
 
@@ -248,12 +247,12 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
     if let Some(object) = palette::object_named(state, store, &jump.head) {
         return Ok(open(state, object));
     }
-    // `plural.group` of a type that the console does not know is listed by the server's own columns.
-    if let Some((plural, group)) = jump.head.split_once('.')
-        && !plural.is_empty()
-        && group.contains('.')
-    {
-        return table(state, store, jump, Resource::new(group, plural));
+    // A type that the console has no description of is listed with the server's own columns.
+    let served = |one: &&Resource| *one.plural == *jump.head || one.to_string() == jump.head;
+    if let Some(resource) = state.served.iter().find(served).cloned() {
+        let mut effects = table(state, store, jump, resource.clone())?;
+        effects.push(Effect::Learn(resource));
+        return Ok(effects);
     }
     let names: Vec<String> = palette::heads(state).into_iter().map(|one| one.line).collect();
     let near = did_you_mean(&jump.head, names.iter().map(String::as_str));
@@ -335,11 +334,11 @@ fn known_context(state: &State, name: &str) -> Result<Context, String> {
 }
 
 fn known_tenant(state: &State, name: &str) -> Result<Text, String> {
-    match state.tenants.iter().find(|tenant| &***tenant == name) {
+    match state.tenants.names().iter().find(|tenant| &***tenant == name) {
         Some(tenant) => Ok(tenant.clone()),
         None => Err(format!(
             "no tenant is called {name:?}{}",
-            did_you_mean(name, state.tenants.iter().map(|tenant| &**tenant))
+            did_you_mean(name, state.tenants.names().iter().map(|tenant| &**tenant))
         )),
     }
 }

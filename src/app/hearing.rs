@@ -14,6 +14,8 @@ use crate::store::Store;
 /// Takes what a task said. Answers to questions that nobody asks any more are passed over.
 pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
     match message {
+        Message::Served(served) => state.served = served,
+        Message::Kinds(kinds) => state.kinds = kinds,
         Message::Contexts(contexts) => state.session.contexts = contexts,
         Message::Link { context, link, namespace } => {
             if state.session.context.as_ref() == Some(&context) {
@@ -96,6 +98,11 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
             if let Some(logs) = logs_of(state, &of) {
                 logs.failures.retain(|(other, _)| *other != stream);
                 logs.failures.push((stream, error));
+            }
+        }
+        Message::LogStarted { of, stream } => {
+            if let Some(logs) = logs_of(state, &of) {
+                logs.failures.retain(|(other, _)| *other != stream);
             }
         }
         Message::Requests { total, minute } => state.session.requests = (total, minute),

@@ -8,7 +8,8 @@ use crate::actions::{Outcome, Plan, Progress};
 use crate::app::effect::LogsOf;
 use crate::app::logs::LogLine;
 use crate::app::session::{Link, Reachable};
-use crate::identity::{Context, ObjectRef, Text};
+use crate::identity::{Context, ObjectRef, Resource, Text};
+use crate::kinds::Kinds;
 use crate::sources::SourceError;
 
 /// Something a task has to say.
@@ -32,6 +33,10 @@ pub enum Message {
         /// What came.
         result: Result<Arc<Value>, SourceError>,
     },
+    /// Every type that the server has.
+    Served(Vec<Resource>),
+    /// The kinds, with one more that was learned.
+    Kinds(Arc<Kinds>),
     /// A plan, as far as it is made; each replaces the one before.
     Planned {
         /// The number of the asking.
@@ -72,6 +77,13 @@ pub enum Message {
         stream: Text,
         /// Why.
         error: SourceError,
+    },
+    /// What a stream of a log was waiting for has come.
+    LogStarted {
+        /// Which logs.
+        of: LogsOf,
+        /// The pod or container.
+        stream: Text,
     },
     /// Requests sent in all, and in the last minute.
     Requests {

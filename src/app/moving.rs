@@ -221,7 +221,7 @@ fn open(state: &mut State, store: &Store) -> Vec<Effect> {
                 let tenant = overview.selected.clone();
                 going::into_tenant(state, tenant)
             }
-            Panel::Changes => match overview.change_object() {
+            Panel::Changes => match state.change_object(overview) {
                 Some(object) => going::open(state, object),
                 None => Vec::new(),
             },

@@ -41,7 +41,9 @@ impl State {
         let mut needs: Vec<Need> = Vec::new();
         let mut need = |query: Query| {
             let need = Need::List(query);
-            if !needs.contains(&need) {
+            // A type whose columns are still being learned cannot be listed yet.
+            let known = matches!(&need, Need::List(query) if self.kinds.get(&query.resource).is_some());
+            if known && !needs.contains(&need) {
                 needs.push(need);
             }
         };

@@ -1,10 +1,11 @@
 //! The overview: tenants worst first, what changed in the last hour, and what is suspected.
 //!
-//! It holds which panel has the keys and a window over each; the rows are conclusions of the model.
+//! It holds which panel has the keys and a window over each; the rows are conclusions of the model
+//! ([`crate::model::tenants`], [`crate::model::timeline`]), which the state keeps.
 
 use crate::app::table::Filter;
 use crate::app::viewport::Viewport;
-use crate::identity::{ObjectRef, Text};
+use crate::identity::Text;
 
 /// A panel of the overview; its number is its place in [`crate::app::spot::Spot::Panel`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,13 +32,6 @@ pub struct Overview {
     pub filter: Filter,
     /// The names of the tenants that are shown, worst first.
     pub ranking: Vec<Text>,
-    /// The objects of the changes that are shown, newest first.
-    pub changed: Vec<Option<ObjectRef>>,
-}
-
-impl Overview {
-    /// Returns the object of the change that is selected.
-    pub fn change_object(&self) -> Option<ObjectRef> {
-        self.changed.get(self.changes.cursor)?.clone()
-    }
+    /// The changes that are shown, newest first, by their place in the timeline.
+    pub changed: Vec<usize>,
 }

@@ -203,6 +203,10 @@ pub fn heads(state: &State) -> Vec<Suggestion> {
             Suggestion::new(Sort::Kind, line.clone(), line, shorts.join(" "))
         })
         .collect();
+    let others = state.served.iter().filter(|resource| state.kinds.get(resource).is_none());
+    all.extend(others.map(|resource| {
+        Suggestion::new(Sort::Kind, resource.to_string(), resource.to_string(), "as the server lists it")
+    }));
     all.extend(tenants(state));
     let commands = Command::ALL.iter().filter(|command| {
         matches!(command.place(), Place::Verb | Place::Global | Place::Always | Place::Object)
@@ -222,6 +226,7 @@ pub fn heads(state: &State) -> Vec<Suggestion> {
 fn tenants(state: &State) -> Vec<Suggestion> {
     state
         .tenants
+        .names()
         .iter()
         .map(|name| Suggestion::new(Sort::Tenant, name.to_string(), name.to_string(), "tenant"))
         .collect()

@@ -3,20 +3,37 @@
 //! The work is proportional to what changed: a list whose revision is the same is not looked at. What is
 //! selected stays selected by identity; where it is gone, the row at its place is selected instead.
 
+use crate::app::application::{Application, Node, Pane};
+use crate::app::describe;
+use crate::app::detail::{Detail, Tab};
 use crate::app::history::View;
 use crate::app::logs::Logs;
-use crate::app::moving;
-use crate::app::state::State;
+use crate::app::overview::{Overview, Panel};
+use crate::app::state::{Overlay, State};
 use crate::app::table::Within;
-use crate::kinds::Lens;
+use crate::app::{moving, standing};
+use crate::filter::Scratch;
+use crate::kinds::applications::Application as Slim;
+use crate::kinds::{Health, Lens};
+use crate::model::application::tree;
+use crate::model::tenants::Tenants;
+use crate::model::timeline::Timeline;
+use crate::rows::Scope;
 use crate::store::Store;
 
 impl State {
     /// Brings what is shown up to date with the store.
     pub fn settle(&mut self, store: &Store) {
         let page = moving::page(self);
-        let Some(context) = &self.session.context else { return };
-        let lens = Lens { now: self.now, context, store, kinds: &self.kinds, tenants: &self.tenancy };
+        let Some(context) = self.session.context.clone() else { return };
+        if self.tenants.refresh(store, &context, self.now) && *self.tenants.tenancy() != self.tenancy {
+            self.tenancy = self.tenants.tenancy().clone();
+            self.belonging += 1;
+        }
+        let lens =
+            Lens { now: self.now, context: &context, store, kinds: &self.kinds, tenants: &self.tenancy };
+        let pages =
+            [Panel::Tenants, Panel::Changes].map(|panel| self.spots.page(panel as usize).unwrap_or(page));
         match self.views.last_mut() {
             Some(View::Table(table)) => {
                 if let Some(kind) = self.kinds.get(&table.resource) {
@@ -24,10 +41,138 @@ impl State {
                     table.settle(store, kind, &lens, within);
                 }
             }
+            Some(View::Overview(overview)) => {
+                self.timeline.refresh(store, &self.kinds, &self.tenancy, &context, self.now);
+                settle_overview(overview, &self.tenants, &self.timeline, &self.scope, pages);
+            }
+            Some(View::Detail(detail)) => settle_detail(detail, &lens, page),
+            Some(View::Application(app)) => settle_application(app, &lens, page),
             Some(View::Logs(logs)) => settle_logs(logs, page),
-            _ => {}
+            Some(View::Actions(view)) => view.settle(self.running.len(), page),
+            Some(View::Info(_)) | None => {}
+        }
+        if let Some(View::Application(app)) = self.views.last()
+            && matches!(app.pane, Pane::Operation | Pane::Conditions)
+        {
+            let lines = standing::lines(self, store, app).len();
+            if let Some(View::Application(app)) = self.views.last_mut() {
+                app.lines = lines;
+            }
+        }
+        if let Some(Overlay::Question(question)) = &mut self.overlay {
+            let lines = question.plan.as_ref().map_or(0, |plan| plan.lines.len());
+            question.top = question.top.min(lines.saturating_sub(1));
         }
     }
+}
+
+fn settle_overview(
+    overview: &mut Overview,
+    tenants: &Tenants,
+    timeline: &Timeline,
+    scope: &Scope,
+    pages: [usize; 2],
+) {
+    let mut scratch = Scratch::default();
+    let filter = &overview.filter;
+    overview.ranking = tenants
+        .ranking()
+        .iter()
+        .map(|summary| &summary.name)
+        .filter(|name| scope.tenant.as_ref().is_none_or(|one| one == *name))
+        .filter(|name| filter.text.is_empty() || filter.matches_name(name, &mut scratch))
+        .cloned()
+        .collect();
+    let selected = overview.selected.as_ref();
+    if let Some(row) = selected.and_then(|one| overview.ranking.iter().position(|name| name == one)) {
+        overview.tenants.cursor = row;
+    }
+    overview.tenants.settle(overview.ranking.len(), pages[0]);
+    overview.selected = overview.ranking.get(overview.tenants.cursor).cloned();
+    overview.changed = timeline
+        .entries()
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| scope.tenant.is_none() || change.tenant == scope.tenant)
+        .map(|(place, _)| place)
+        .collect();
+    overview.changes.settle(overview.changed.len(), pages[1]);
+}
+
+fn settle_detail(detail: &mut Detail, lens: &Lens<'_>, page: usize) {
+    let stamp = Some((lens.store.revision(), detail.turn));
+    if detail.described != stamp {
+        detail.described = stamp;
+        detail.entries = describe::entries(detail, lens);
+    }
+    let len = detail.len();
+    match detail.tab {
+        Tab::Describe => detail.describe.view.settle(len, page),
+        Tab::Yaml => {
+            let view = &mut detail.page.view;
+            view.top = view.top.min(len.saturating_sub(1));
+        }
+    }
+}
+
+fn settle_application(app: &mut Application, lens: &Lens<'_>, page: usize) {
+    let stamp = Some((lens.store.revision(), app.folded.len()));
+    if app.grown != stamp {
+        app.grown = stamp;
+        let selected = app.selected();
+        app.tree = nodes(app, lens);
+        let row =
+            selected.and_then(|one| app.tree.iter().position(|node| node.object.as_ref() == Some(&one)));
+        if let Some(row) = row {
+            app.views[Pane::Resources as usize].cursor = row;
+        }
+    }
+    let len = app.len();
+    app.views[app.pane as usize].settle(len, page);
+}
+
+/// Returns the rows of the tree: the Application, then what it deploys, without what is folded away.
+fn nodes(app: &Application, lens: &Lens<'_>) -> Vec<Node> {
+    let Some(object) = lens.store.object(&app.object) else { return Vec::new() };
+    let Some(slim) = object.body::<Slim>() else { return Vec::new() };
+    let (health, why) = lens
+        .kinds
+        .get(&app.object.resource)
+        .map_or_else(|| (Health::Unknown, crate::identity::Text::from("")), |kind| kind.health(object, lens));
+    let leaves = tree(slim, lens);
+    let is_folded =
+        |object: Option<&crate::identity::ObjectRef>| object.is_some_and(|one| app.folded.contains(one));
+    let mut nodes = vec![Node {
+        depth: 0,
+        object: Some(app.object.clone()),
+        name: format!("Application/{}", app.object.name),
+        health,
+        why,
+        sync: slim.sync.clone(),
+        has_children: !leaves.is_empty(),
+        folded: is_folded(Some(&app.object)),
+    }];
+    // What is deeper than this is folded away.
+    let mut shut = if is_folded(Some(&app.object)) { Some(0) } else { None };
+    for leaf in leaves {
+        let depth = leaf.depth + 1;
+        if shut.is_some_and(|above| depth > above) {
+            continue;
+        }
+        let folded = is_folded(leaf.object.as_ref());
+        shut = folded.then_some(depth);
+        nodes.push(Node {
+            depth,
+            object: leaf.object,
+            name: format!("{}/{}", leaf.kind, leaf.name),
+            health: leaf.health.unwrap_or(Health::Idle),
+            why: leaf.why,
+            sync: leaf.sync.unwrap_or_else(|| crate::identity::Text::from("")),
+            has_children: leaf.has_children,
+            folded,
+        });
+    }
+    nodes
 }
 
 fn settle_logs(logs: &mut Logs, page: usize) {

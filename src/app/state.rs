@@ -13,9 +13,11 @@ use crate::app::running::Running;
 use crate::app::session::{Environment, Link, Session};
 use crate::app::spot::{Spot, Spots};
 use crate::config::Config;
-use crate::identity::{Context, Text};
+use crate::identity::{Context, Resource};
 use crate::keymap::Keymap;
 use crate::kinds::{Health, Kinds, Lens, Tenancy};
+use crate::model::tenants::{Rules, Tenants};
+use crate::model::timeline::Timeline;
 use crate::rows::Scope;
 use crate::store::Store;
 
@@ -63,8 +65,12 @@ pub struct State {
     pub tenancy: Tenancy,
     /// Counts the changes of the tenancy.
     pub belonging: u64,
-    /// The names of the tenants, in alphabetical order: what the number keys mean.
-    pub tenants: Vec<Text>,
+    /// The tenants: who they are (the number keys mean them in this order) and how each of them is.
+    pub tenants: Tenants,
+    /// What changed.
+    pub timeline: Timeline,
+    /// Every type that the server has, by `plural.group` or plural: what the palette can list beside the kinds.
+    pub served: Vec<Resource>,
     /// Where the console is connected.
     pub session: Session,
     /// What part of the cluster is shown.
@@ -114,7 +120,14 @@ impl State {
             },
             tenancy: Tenancy::default(),
             belonging: 0,
-            tenants: Vec::new(),
+            tenants: Tenants::new(Rules {
+                namespace_labels: config.tenants.namespace_labels.clone(),
+                app_project: config.tenants.app_project,
+                name_patterns: config.tenants.name_patterns.clone(),
+                ignore: config.tenants.ignore.clone(),
+            }),
+            timeline: Timeline::default(),
+            served: Vec::new(),
             scope: Scope::default(),
             views: Views::default(),
             overlay: None,

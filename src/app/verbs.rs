@@ -4,9 +4,23 @@
 
 use crate::actions::Verb;
 use crate::kinds::Object;
+use crate::kinds::applications::{Application, Operation};
+use crate::kinds::cluster::Node;
 
 /// Tells whether a verb would change anything; yes where that is not known.
 pub fn would_change(verb: Verb, object: &Object) -> bool {
-    let _ = (verb, object);
-    true
+    if let Some(node) = object.body::<Node>() {
+        return match verb {
+            Verb::Cordon => !node.cordoned,
+            Verb::Uncordon => node.cordoned,
+            _ => true,
+        };
+    }
+    let Some(application) = object.body::<Application>() else { return true };
+    match verb {
+        Verb::Terminate => application.operation.as_ref().is_some_and(Operation::is_running),
+        Verb::HoldAutosync => application.auto_sync.is_on(),
+        Verb::ReleaseAutosync => application.held && !application.auto_sync.is_on(),
+        _ => true,
+    }
 }

@@ -1,0 +1,152 @@
+//! The describe tab: what is known of an object, as lines.
+//!
+//! Fields are the columns of its kind, conditions come from the whole object once it is there, events and related
+//! things from the store. Nothing here is worked out twice: cells and links are those of the kind.
+
+use serde_json::Value;
+
+use crate::app::detail::{Detail, Document, Entry};
+use crate::identity::Resource;
+use crate::identity::Text;
+use crate::kinds::cluster::Event;
+use crate::kinds::{Cell, Health, Leads, Lens, Object};
+use crate::text::one_line;
+
+/// How many events are shown.
+const EVENTS: usize = 50;
+
+/// Returns the lines of an object.
+pub fn entries(detail: &Detail, lens: &Lens<'_>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let found = lens.store.object(&detail.object);
+    if let (Some(kind), Some(object)) = (lens.kinds.get(&detail.object.resource), found) {
+        let (health, why) = kind.health(object, lens);
+        for (at, column) in kind.columns.iter().enumerate() {
+            let value = kind.cell(object, at, lens);
+            if value == Cell::Empty || (&*column.id == "name") {
+                continue;
+            }
+            entries.push(Entry::Field { name: column.title.to_lowercase(), value });
+        }
+        if !why.is_empty() && health >= Health::Progressing {
+            let value = Cell::Status { text: why, health };
+            entries.insert(0, Entry::Field { name: "health".to_owned(), value });
+        }
+        labels(object, &mut entries);
+    }
+    if let Document::Ready(document) = &detail.document {
+        conditions(document, &mut entries);
+    }
+    if let (Some(kind), Some(object)) = (lens.kinds.get(&detail.object.resource), found) {
+        related(&kind.links(object, lens), lens, &mut entries);
+        events(object, lens, &mut entries);
+    }
+    entries
+}
+
+fn heading(entries: &mut Vec<Entry>, title: &str) {
+    if !entries.is_empty() {
+        entries.push(Entry::Gap);
+    }
+    entries.push(Entry::Heading(title.to_owned()));
+}
+
+fn labels(object: &Object, entries: &mut Vec<Entry>) {
+    if object.meta.labels.is_empty() {
+        return;
+    }
+    heading(entries, "Labels");
+    for (key, value) in &object.meta.labels {
+        entries.push(Entry::Field { name: key.to_string(), value: Cell::Text(value.clone()) });
+    }
+}
+
+/// A condition is good when it is `True`, except those that name a trouble.
+fn health_of(kind: &str, status: &str) -> Health {
+    let trouble = ["Pressure", "Unavailable", "Failure", "Error", "Degraded", "Disrupt", "Stalled"]
+        .iter()
+        .any(|word| kind.contains(word));
+    match (status, trouble) {
+        ("True", false) | ("False", true) => Health::Healthy,
+        ("True", true) | ("False", false) => Health::Warning,
+        _ => Health::Unknown,
+    }
+}
+
+fn conditions(document: &Value, entries: &mut Vec<Entry>) {
+    let Some(conditions) = document.pointer("/status/conditions").and_then(Value::as_array) else { return };
+    if conditions.is_empty() {
+        return;
+    }
+    heading(entries, "Conditions");
+    for condition in conditions {
+        let text = |key: &str| condition.get(key).and_then(Value::as_str).map(one_line).unwrap_or_default();
+        let (kind, status) = (text("type"), text("status"));
+        // Argo CD's conditions have no status: that one is there is the news.
+        let value = if status.is_empty() {
+            Cell::Status { text: Text::from("present"), health: Health::Warning }
+        } else {
+            Cell::Status { text: Text::from(&*status), health: health_of(&kind, &status) }
+        };
+        entries.push(Entry::Field { name: kind.into_owned(), value });
+        let (reason, message) = (text("reason"), text("message"));
+        let words = match (reason.is_empty(), message.is_empty()) {
+            (true, true) => continue,
+            (false, true) => reason.into_owned(),
+            (true, false) => message.into_owned(),
+            (false, false) => format!("{reason}: {message}"),
+        };
+        entries.push(Entry::Words(words));
+    }
+}
+
+fn related(links: &[crate::kinds::Link], lens: &Lens<'_>, entries: &mut Vec<Entry>) {
+    if links.is_empty() {
+        return;
+    }
+    heading(entries, "Related");
+    for link in links {
+        let value = match &link.to {
+            _ if !link.note.is_empty() => Cell::Text(link.note.clone()),
+            Leads::One(to) => match (lens.kinds.get(&to.resource), lens.store.object(to)) {
+                (Some(kind), Some(object)) => {
+                    let (health, why) = kind.health(object, lens);
+                    if why.is_empty() && health <= Health::Idle {
+                        Cell::Empty
+                    } else {
+                        Cell::Status { text: why, health }
+                    }
+                }
+                _ => Cell::Empty,
+            },
+            Leads::Many { .. } => Cell::Empty,
+        };
+        entries.push(Entry::Related { how: link.relation.to_owned(), to: link.to.clone(), value });
+    }
+}
+
+fn events(object: &Object, lens: &Lens<'_>, entries: &mut Vec<Entry>) {
+    let Some(shelf) = lens.shelf(&Resource::new("", "events")) else { return };
+    let about = |event: &&Event| match &event.object_uid {
+        Some(uid) => *uid == object.meta.uid,
+        None => event.object_name == object.meta.name && event.object_namespace == object.meta.namespace,
+    };
+    let mut events: Vec<&Event> =
+        shelf.iter().filter_map(|(_, one)| one.body::<Event>()).filter(about).collect();
+    if events.is_empty() {
+        return;
+    }
+    events.sort_by_key(|event| std::cmp::Reverse(event.last));
+    heading(entries, "Events");
+    for event in events.into_iter().take(EVENTS) {
+        let health = if event.is_warning() { Health::Warning } else { Health::Idle };
+        entries.push(Entry::Field {
+            name: event.reason.to_string(),
+            value: Cell::Status { text: event.kind.clone(), health },
+        });
+        let times = if event.count > 1 { format!(", {} times", event.count) } else { String::new() };
+        let when =
+            event.last.map_or_else(String::new, |last| format!("{} ago", crate::human::age(lens.now, last)));
+        entries.push(Entry::Words(format!("{when}{times}  {}", event.message)));
+    }
+}
