@@ -235,6 +235,11 @@ impl<D: Decode> Follower<D> {
         let connection = self.post.connection.clone();
         let asked = connection.asked("list", self.what.as_str());
         let accept = self.decoder.accept();
+        // Held until the list is whole.
+        let _place = tokio::select! {
+            place = connection.list_place() => place,
+            () = self.post.mail.closed() => return Err(Unwanted),
+        };
         connection.count_list();
         self.post.send(Update::ListStarted).await?;
         let mut body = match connection.get(&asked, &self.page_path(""), accept).await {
@@ -245,10 +250,14 @@ impl<D: Decode> Follower<D> {
             let token = token(&body).unwrap_or_default();
             let twin = self.decoder.twin();
             let mut lent = std::mem::replace(&mut self.decoder, twin);
-            let decoding = tokio::task::spawn_blocking(move || {
-                let page = lent.page(&body);
-                (lent, page)
-            });
+            let decoding = async {
+                let _place = connection.decoder_place().await;
+                let decoded = tokio::task::spawn_blocking(move || {
+                    let page = lent.page(&body);
+                    (lent, page)
+                });
+                decoded.await
+            };
             // The next page is on its way while this one is decoded.
             let (outcome, next) = if token.is_empty() {
                 (decoding.await, None)
@@ -304,7 +313,7 @@ impl<D: Decode> Follower<D> {
             Err(SourceError::Conflict { .. }) => return Ok(Ok(Watched::Expired)),
             Err(error) => return Ok(Err(error)),
         };
-        let silence = self.waits().silence;
+        let mut silence = self.waits().silence;
         let open = connection.count_watch();
         self.post.send(Update::Alive).await?;
         let mut lines = Lines::default();
@@ -327,6 +336,10 @@ impl<D: Decode> Follower<D> {
                     break Some(stop);
                 }
             };
+            if batch.bookmarked {
+                // A server that sends them does so every minute: it need not be silent for long to be dead.
+                silence = self.waits().bookmarks;
+            }
             if batch.any {
                 *mute = 0;
                 self.backoff.reset();
@@ -402,6 +415,7 @@ struct Batch {
     changes: Vec<Change>,
     garbled: Vec<Garbled>,
     any: bool,
+    bookmarked: bool,
 }
 
 impl Batch {
@@ -427,7 +441,10 @@ impl Batch {
                 reach(&resource_version);
                 self.changes.push(Change::Gone { namespace, name });
             }
-            Ok(Frame::Bookmark { resource_version, .. }) => reach(&resource_version),
+            Ok(Frame::Bookmark { resource_version, .. }) => {
+                reach(&resource_version);
+                self.bookmarked = true;
+            }
             Ok(Frame::Garbled { garbled, resource_version }) => {
                 reach(&resource_version);
                 self.garbled.push(garbled);

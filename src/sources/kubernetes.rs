@@ -11,7 +11,7 @@ use http::{Method, Request, header};
 use hyper::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use kube::client::Body;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 
 use super::SourceError;
 use super::access::Reviews;
@@ -24,6 +24,14 @@ use super::reader::Reader;
 use super::waits::Waits;
 use crate::clock::Clock;
 use crate::identity::{Context, Text};
+
+/// How many lists are fetched at once: a console that starts asks for a dozen and a half, and each has two pages in
+/// memory while it lasts.
+const LISTS: usize = 6;
+
+/// How many pages are decoded at once. More would be faster on a large machine, but each thread that decodes gets its
+/// own arena from the allocator, which is not given back.
+const DECODERS: usize = 2;
 
 /// How long before its end a credential is replaced.
 const EARLY: SignedDuration = SignedDuration::from_secs(60);
@@ -121,6 +129,8 @@ struct Inner {
     renewal: Mutex<Renewal>,
     standing: watch::Sender<Standing>,
     counters: Counters,
+    lists: Semaphore,
+    decoders: Semaphore,
     reviews: Mutex<Reviews>,
     reach: Mutex<Reach>,
     served: Mutex<Option<Arc<Served>>>,
@@ -145,6 +155,8 @@ impl Connection {
             renewal: Mutex::default(),
             standing: watch::Sender::new(Standing::New),
             counters: Counters::default(),
+            lists: Semaphore::new(LISTS),
+            decoders: Semaphore::new(DECODERS),
             reviews: Mutex::default(),
             reach: Mutex::default(),
             served: Mutex::default(),
@@ -215,6 +227,16 @@ impl Connection {
 
     pub(super) fn count_bytes(&self, bytes: usize) {
         self.0.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Waits for a place among the lists that are fetched.
+    pub(super) async fn list_place(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.lists.acquire().await.ok()
+    }
+
+    /// Waits for a place among the pages that are decoded.
+    pub(super) async fn decoder_place(&self) -> Option<SemaphorePermit<'_>> {
+        self.0.decoders.acquire().await.ok()
     }
 
     pub(super) fn count_list(&self) {

@@ -15,6 +15,8 @@ pub struct Waits {
     pub watch: Duration,
     /// A watch may say nothing, not even its end, for so long: then the connection is dead.
     pub silence: Duration,
+    /// A watch of a server that sends bookmarks may say nothing for so long.
+    pub bookmarks: Duration,
     /// A log that is followed may say nothing for so long before it is asked for again where it stopped: a quiet
     /// container and a dead connection look the same.
     pub quiet_log: Duration,
@@ -38,6 +40,7 @@ impl Default for Waits {
             stall: Duration::from_secs(30),
             watch: Duration::from_secs(290),
             silence: Duration::from_secs(305),
+            bookmarks: Duration::from_secs(150),
             quiet_log: Duration::from_mins(5),
             first: Duration::from_millis(500),
             longest: Duration::from_secs(30),

@@ -207,6 +207,7 @@ pub fn brisk() -> Waits {
         stall: Duration::from_millis(800),
         watch: Duration::from_secs(290),
         silence: Duration::from_secs(20),
+        bookmarks: Duration::from_secs(10),
         quiet_log: Duration::from_secs(20),
         first: Duration::from_millis(20),
         longest: Duration::from_millis(200),
