@@ -19,6 +19,19 @@ use crate::identity::{ObjectRef, Resource};
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
 /// Annotations of a pod template that say when, and not what.
 const MARKS: [&str; 1] = ["kubectl.kubernetes.io/restartedAt"];
+/// What the API server fills in: where only one side has it, it says nothing about the deployment.
+const FILLED_IN: [&str; 10] = [
+    "dnsPolicy",
+    "imagePullPolicy",
+    "protocol",
+    "restartPolicy",
+    "schedulerName",
+    "securityContext",
+    "serviceAccount",
+    "terminationGracePeriodSeconds",
+    "terminationMessagePath",
+    "terminationMessagePolicy",
+];
 
 /// Says to and from, with images, and what changes.
 pub(super) async fn lines<R: Remote>(
@@ -41,9 +54,9 @@ pub(super) async fn lines<R: Remote>(
         }
         match templates(desk, workload, deployed(app, entry)).await {
             Ok((then, now)) => {
-                add_tags(&mut then_images, &then);
-                add_tags(&mut now_images, &now);
-                let differing = difference(&then, &now);
+                add_tags(&mut then_images, &then, &now);
+                add_tags(&mut now_images, &now, &then);
+                let differing = difference(&workload.name, &then, &now);
                 if !differing.is_empty() {
                     let text = format!("Deployment/{} {}", workload.name, differing.join(", "));
                     changes.push(Line::new(Mark::Change, text));
@@ -68,10 +81,10 @@ pub(super) async fn lines<R: Remote>(
     let touched = touched(app);
     if !touched.is_empty() {
         let text = format!(
-            "the last sync also changed {}: they go back too, their difference is not known here",
+            "{} go back too, as far as they differ: the history does not keep what they were",
             listed(&touched)
         );
-        lines.push(Line::new(Mark::Change, text));
+        lines.push(Line::new(Mark::Note, text));
     }
     lines
 }
@@ -116,7 +129,7 @@ async fn templates<R: Remote>(
 }
 
 /// Says what differs between two pod templates: images with their tags, the rest by name.
-fn difference(then: &Value, now: &Value) -> Vec<String> {
+fn difference(workload: &str, then: &Value, now: &Value) -> Vec<String> {
     let mut differing = Vec::new();
     let containers = |template: &Value| -> Vec<Value> {
         ["/spec/initContainers", "/spec/containers"]
@@ -126,10 +139,9 @@ fn difference(then: &Value, now: &Value) -> Vec<String> {
             .collect()
     };
     let (old, new) = (containers(then), containers(now));
-    let several = new.len() > 1;
     for container in &new {
         let name = text(container, "/name");
-        let of = if several { format!("{name} ") } else { String::new() };
+        let of = if new.len() == 1 || name == workload { String::new() } else { format!("{name} ") };
         let Some(before) = old.iter().find(|other| text(other, "/name") == name) else {
             differing.push(format!("container {name} goes away"));
             continue;
@@ -157,9 +169,7 @@ fn difference(then: &Value, now: &Value) -> Vec<String> {
     };
     let ((old_spec, old_notes), (new_spec, new_notes)) = (rest(then), rest(now));
     differing.extend(keys(&old_spec, &new_spec));
-    if old_notes != new_notes {
-        differing.push("annotations of the pods".to_owned());
-    }
+    differing.extend(keys(&old_notes, &new_notes).iter().map(|key| format!("annotation {key}")));
     differing
 }
 
@@ -187,8 +197,11 @@ fn settings(of: &str, before: &Value, after: &Value) -> Vec<String> {
 
 /// Names the members in which two objects differ.
 fn keys(one: &Map<String, Value>, other: &Map<String, Value>) -> Vec<String> {
-    let mut names: Vec<String> =
-        one.keys().chain(other.keys()).filter(|key| one.get(*key) != other.get(*key)).cloned().collect();
+    let differs = |key: &str| match (one.get(key), other.get(key)) {
+        (Some(one), Some(other)) => one != other,
+        _ => !FILLED_IN.contains(&key),
+    };
+    let mut names: Vec<String> = one.keys().chain(other.keys()).filter(|key| differs(key)).cloned().collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -215,11 +228,13 @@ fn split(image: &str) -> (&str, &str) {
     }
 }
 
-/// Adds the tags of a template's containers, once each.
-fn add_tags(tags: &mut Vec<String>, template: &Value) {
+/// Adds the tags by which a template differs from another, once each; a sidecar that stays is not named.
+fn add_tags(tags: &mut Vec<String>, template: &Value, other: &Value) {
     for container in list(template, "/spec/containers") {
-        let tag = split(text(container, "/image")).1;
-        if !tag.is_empty() && !tags.iter().any(|known| known == tag) {
+        let image = text(container, "/image");
+        let stays = list(other, "/spec/containers").iter().any(|other| text(other, "/image") == image);
+        let tag = split(image).1;
+        if !stays && !tag.is_empty() && !tags.iter().any(|known| known == tag) {
             tags.push(tag.to_owned());
         }
     }
@@ -253,10 +268,10 @@ mod tests {
     fn an_image_is_told_by_its_tags_where_the_repository_is_the_same() {
         let now = template("r.example:5000/shop/checkout:1.8.0", json!([]));
         let then = template("r.example:5000/shop/checkout:1.7.4", json!([]));
-        assert_eq!(difference(&then, &now), ["image 1.8.0 -> 1.7.4"]);
+        assert_eq!(difference("checkout", &then, &now), ["image 1.8.0 -> 1.7.4"]);
         let moved = template("other/checkout:1.7.4", json!([]));
         assert_eq!(
-            difference(&moved, &now),
+            difference("checkout", &moved, &now),
             ["image r.example:5000/shop/checkout:1.8.0 -> other/checkout:1.7.4"]
         );
     }
@@ -271,14 +286,42 @@ mod tests {
             "a:1",
             json!([{ "name": "TOKEN", "value": "canary-0f3" }, { "name": "SAME", "value": "x" }]),
         );
-        let said = difference(&then, &now).join(" ");
+        let said = difference("checkout", &then, &now).join(" ");
         assert_eq!(said, "env TOKEN");
+    }
+
+    #[test]
+    fn what_the_server_fills_in_is_no_difference_where_only_one_side_has_it() {
+        let with = |extra: Value| {
+            let mut spec = json!({ "containers": [{ "name": "app", "image": "a:1" }] });
+            json_patch::merge(&mut spec, &extra);
+            json!({ "spec": spec })
+        };
+        let difference = |then: Value, now: Value| difference("checkout", &with(then), &with(now));
+        assert!(difference(json!({}), json!({ "dnsPolicy": "ClusterFirst" })).is_empty());
+        assert_eq!(
+            difference(json!({ "dnsPolicy": "None" }), json!({ "dnsPolicy": "Default" })),
+            ["dnsPolicy"]
+        );
+        assert_eq!(difference(json!({}), json!({ "hostNetwork": true })), ["hostNetwork"]);
+    }
+
+    #[test]
+    fn a_sidecar_that_stays_is_not_named() {
+        let pods = |tag: &str| {
+            json!({ "spec": { "containers": [
+                { "name": "checkout", "image": format!("r/checkout:{tag}") }, { "name": "proxy", "image": "r/proxy:9" } ] } })
+        };
+        let mut tags = Vec::new();
+        add_tags(&mut tags, &pods("1.7.4"), &pods("1.8.0"));
+        assert_eq!(tags, ["1.7.4"]);
+        assert_eq!(difference("checkout", &pods("1.7.4"), &pods("1.8.0")), ["image 1.8.0 -> 1.7.4"]);
     }
 
     #[test]
     fn a_restart_is_no_difference() {
         let now = json!({ "metadata": { "annotations": { "kubectl.kubernetes.io/restartedAt": "t" } }, "spec": {} });
-        assert!(difference(&json!({ "spec": {} }), &now).is_empty());
+        assert!(difference("checkout", &json!({ "spec": {} }), &now).is_empty());
     }
 
     #[test]

@@ -224,3 +224,126 @@ async fn a_context_is_who_the_record_says() {
     assert_eq!(intent.confirmation, format!("typed {}", node.name));
     assert_eq!(intent.context, Context::new(bench.desk.rules.context.as_str()));
 }
+
+impl Bench {
+    /// The production checkout of a tenant, which the stories are about.
+    fn checkout(&self, tenant: u8) -> ObjectRef {
+        let name = format!("tenant-{tenant}-checkout");
+        self.object("argoproj.io", "applications", Some("argocd"), &name)
+    }
+}
+
+/// The entry before the newest one.
+fn entry_before(app: &Value) -> (i64, String) {
+    let history = app["status"]["history"].as_array().unwrap();
+    let entry = &history[history.len() - 2];
+    (entry["id"].as_i64().unwrap(), text(entry, "/revision").to_owned())
+}
+
+fn to(id: i64) -> Options {
+    Options { history_id: Some(id), ..Options::default() }
+}
+
+#[track_caller]
+fn assert_line(plan: &Plan, mark: Mark, part: &str) {
+    let found = plan.lines.iter().any(|line| line.mark == mark && line.text.contains(part));
+    assert!(found, "no {mark:?} with {part:?} in {:#?}", plan.lines);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_deploy_is_rolled_back_to_a_verdict_and_auto_sync_is_given_back_as_it_was() {
+    let mut bench = Bench::start("bad-deploy").await;
+    let app = bench.checkout(2);
+    let before = bench.document(&app).await;
+    assert_eq!(text(&before, "/status/health/status"), "Degraded");
+    let (id, revision) = entry_before(&before);
+    let plan = bench.plan(Verb::Rollback, &app, to(id)).await;
+    assert_line(&plan, Mark::To, &format!("#{id}  1.7.4  {}", &revision[..7]));
+    assert_line(&plan, Mark::From, "1.8.0");
+    assert_line(&plan, Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4");
+    assert_line(&plan, Mark::Hold, "auto-sync is on (prune, self-heal)");
+    assert_line(&plan, Mark::Note, "PreSync Job/checkout-migrate is skipped");
+    assert_line(
+        &plan,
+        Mark::Warn,
+        "parent Application \"tenants-root\" will revert the hold with its next sync",
+    );
+    assert!(plan.can_run(), "{:#?}", plan.lines);
+    let outcome = bench.run(plan).await;
+    assert!(matches!(&outcome, Outcome::Verified(how) if how.starts_with(&revision[..7])), "{outcome:?}");
+
+    let after = bench.document(&app).await;
+    assert_eq!(text(&after, "/status/health/status"), "Healthy");
+    assert_eq!(text(&after, "/status/sync/status"), "OutOfSync");
+    assert_eq!(after["spec"]["syncPolicy"]["automated"]["enabled"], false);
+    let operation = &after["status"]["operationState"]["operation"];
+    assert_eq!(text(operation, "/initiatedBy/username"), "demo-admin");
+    assert_eq!(text(operation, "/info/0/value"), "INC-7");
+    let newest = after["status"]["history"].as_array().unwrap().last().unwrap();
+    assert!(newest["id"].as_i64().unwrap() > id && text(newest, "/revision") == revision);
+    let pods = bench.list("", "pods", Some("tenant-2")).await;
+    let running =
+        pods.iter().filter(|pod| text(pod, "/metadata/labels/app.kubernetes.io~1name") == "checkout");
+    let images: Vec<&str> = running.map(|pod| text(pod, "/spec/containers/0/image")).collect();
+    assert!(!images.is_empty() && images.iter().all(|image| image.ends_with("checkout:1.7.4")), "{images:?}");
+
+    let plan = bench.plan(Verb::ReleaseAutosync, &app, Options::default()).await;
+    assert_line(
+        &plan,
+        Mark::Change,
+        "auto-sync is switched on (prune, self-heal), as it was when demo-admin",
+    );
+    assert_line(&plan, Mark::Warn, "auto-sync deploys that at once");
+    assert_verified(&bench.run(plan).await);
+    let released = bench.document(&app).await;
+    assert_eq!(released["spec"]["syncPolicy"]["automated"], before["spec"]["syncPolicy"]["automated"]);
+    assert_eq!(bench.desk.audit.verify().unwrap().unwrap().records, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_window_stops_the_rollback_and_says_when_it_opens() {
+    let bench = Bench::start("frozen-window").await;
+    let app = bench.checkout(2);
+    let (id, _) = entry_before(&bench.document(&app).await);
+    let plan = bench.plan(Verb::Rollback, &app, to(id)).await;
+    assert_line(&plan, Mark::Stop, "freeze");
+    assert_line(&plan, Mark::Stop, "is closed until");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_set_that_owns_the_application_stops_the_rollback() {
+    let bench = Bench::start("owned-by-applicationset").await;
+    let app = bench.checkout(3);
+    let (id, _) = entry_before(&bench.document(&app).await);
+    let plan = bench.plan(Verb::Rollback, &app, to(id)).await;
+    assert_line(&plan, Mark::Stop, "ApplicationSet \"tenants\" owns this app and will revert the hold");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_sync_stops_the_rollback_and_is_terminated() {
+    let mut bench = Bench::start("stuck-sync").await;
+    let app = bench.checkout(2);
+    let (id, _) = entry_before(&bench.document(&app).await);
+    let plan = bench.plan(Verb::Rollback, &app, to(id)).await;
+    assert_line(&plan, Mark::Stop, "terminate it first (opsdeck terminate tenant-2-checkout)");
+    let outcome = bench.act(Verb::Terminate, &app, Options::default()).await;
+    assert!(
+        matches!(&outcome, Outcome::Verified(how) if how.contains("Operation terminated")),
+        "{outcome:?}"
+    );
+    assert!(bench.document(&app).await.get("operation").is_none_or(Value::is_null));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_application_is_refreshed_synced_and_held() {
+    let mut bench = Bench::start("quiet").await;
+    let app = bench.checkout(1);
+    for verb in [Verb::Refresh, Verb::HardRefresh, Verb::Sync, Verb::HoldAutosync] {
+        let outcome = bench.act(verb, &app, Options::default()).await;
+        assert!(matches!(outcome, Outcome::Verified(_)), "{verb:?}: {outcome:?}");
+    }
+    let dry = Options { dry_run: true, ..Options::default() };
+    assert_verified(&bench.act(Verb::Sync, &app, dry).await);
+    assert_verified(&bench.act(Verb::ReleaseAutosync, &app, Options::default()).await);
+    assert_eq!(bench.desk.audit.verify().unwrap().unwrap().records, 12);
+}

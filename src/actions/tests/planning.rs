@@ -11,7 +11,7 @@ async fn a_rollback_states_everything_that_the_person_must_know() {
     assert_line(&plan, Mark::To, "#41  1.7.4  aaa  deployed 120m ago by ci-bot");
     assert_line(&plan, Mark::From, "#42  1.8.0  bbb  deployed 11m ago by auto-sync");
     assert_line(&plan, Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4");
-    assert_line(&plan, Mark::Change, "ConfigMap/checkout-env");
+    assert_line(&plan, Mark::Note, "ConfigMap/checkout-env go back too");
     assert_line(&plan, Mark::Ok, "you may patch applications.argoproj.io in argocd");
     assert_line(&plan, Mark::Ok, "no operation is running");
     assert_line(
