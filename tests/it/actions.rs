@@ -114,7 +114,7 @@ impl Bench {
             loop {
                 hands.advance(Duration::from_secs(1));
                 world.step().await.unwrap();
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                tokio::task::yield_now().await;
             }
         };
         tokio::select! {
