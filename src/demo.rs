@@ -5,6 +5,7 @@
 //! Nothing outside `main`, `cli` and the tests may use it: no part of the console knows that it talks to it.
 
 pub mod access;
+pub mod activity;
 pub mod admission;
 pub mod argo;
 pub mod argo_auto;
@@ -18,17 +19,20 @@ pub mod argo_seed;
 pub mod argo_sets;
 pub mod argo_sync;
 pub mod argo_window;
+pub mod autoscalers;
 pub mod budgets;
 pub mod cells;
 pub mod columns;
 pub mod components;
 pub mod credentials;
+pub mod cronjobs;
 pub mod daemonsets;
 pub mod deletion;
 pub mod deployments;
 pub mod director;
 pub mod discovery;
 pub mod disruption;
+pub mod endpoints;
 pub mod estate;
 pub mod eviction;
 pub mod fields;
@@ -63,6 +67,7 @@ pub mod route;
 pub mod scale;
 pub mod scheduler;
 pub mod schema;
+pub mod secrets;
 pub mod seed;
 pub mod selector;
 pub mod server;

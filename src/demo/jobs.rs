@@ -148,12 +148,11 @@ fn last_failure(job: &Value, key: &Key, cx: &Cx<'_>) -> Option<jiff::Timestamp> 
         .max()
 }
 
-/// Creates one pod; returns whether it was admitted.
-fn create(job: &Value, cx: &mut Cx<'_>) -> bool {
+/// Makes a pod of a job.
+pub fn pod(job: &Value, pod_name: &str) -> Value {
     let (namespace, name) = (text(job, "/metadata/namespace"), text(job, "/metadata/name"));
-    let pod_name = format!("{name}-{}", cx.objects.suffix());
     let owner = pods::owner_reference(job);
-    let mut pod = pods::from_template(&job["spec"]["template"], namespace, &pod_name, &owner);
+    let mut pod = pods::from_template(&job["spec"]["template"], namespace, pod_name, &owner);
     pod["metadata"]["generateName"] = json!(format!("{name}-"));
     for (label, value) in [
         ("batch.kubernetes.io/controller-uid", text(job, "/metadata/uid")),
@@ -163,6 +162,13 @@ fn create(job: &Value, cx: &mut Cx<'_>) -> bool {
     ] {
         mark(&mut pod, "labels", label, value);
     }
+    pod
+}
+
+/// Creates one pod; returns whether it was admitted.
+fn create(job: &Value, cx: &mut Cx<'_>) -> bool {
+    let pod_name = format!("{}-{}", text(job, "/metadata/name"), cx.objects.suffix());
+    let pod = pod(job, &pod_name);
     match super::quota::create_pod(cx, pod) {
         Ok(_) => {
             cx.event(job, "Normal", "SuccessfulCreate", &format!("Created pod: {pod_name}"), BY);

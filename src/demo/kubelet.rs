@@ -77,6 +77,10 @@ impl Controller for Kubelet {
             let host = list(&host, "/status/addresses").iter().find(|a| a["type"] == "InternalIP");
             let host = host.map_or("", |found| text(found, "/address")).to_owned();
             pods::take_up(&mut pod, &host, &cx.stamp());
+            for container in list(&pod, "/spec/containers") {
+                let message = format!("Pulling image \"{}\"", text(container, "/image"));
+                cx.event(&pod, "Normal", "Pulling", &message, "kubelet");
+            }
         }
         for number in 0..list(&pod, "/status/containerStatuses").len() {
             let due = self.container(&mut pod, number, cx);
@@ -165,10 +169,6 @@ impl Kubelet {
             "ErrImagePull" | "ImagePullBackOff" => self.start(pod, number, &spec, false, cx),
             _ => {
                 let taken_up = time(pod, "/status/startTime").unwrap_or(cx.now);
-                if taken_up == cx.now || cx.now < later(taken_up, 0.1) {
-                    let message = format!("Pulling image \"{image}\"");
-                    cx.event(pod, "Normal", "Pulling", &message, "kubelet");
-                }
                 let due = later(taken_up, chance(&uid, 1.0, 3.0));
                 if cx.now < due {
                     return Some(due);

@@ -2,18 +2,24 @@
 //!
 //! It creates and deletes pods and counts them; which template they have is the Deployment controller's decision.
 
+use std::collections::HashMap;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::objects::Key;
 use super::pods;
 use super::types::Type;
-use super::untyped::{clear_condition, later, number, put, set_condition, text};
+use super::untyped::{clear_condition, find_condition, later, number, put, set_condition, text};
 use super::view::{Pod, Seen, View};
 use super::world::{Controller, Cx};
 
 /// The controller.
 #[derive(Debug, Default)]
-pub struct ReplicaSets;
+pub struct ReplicaSets {
+    /// Sets whose pods were refused, with the time of the next attempt.
+    refused: HashMap<Key, Timestamp>,
+}
 
 impl Controller for ReplicaSets {
     fn name(&self) -> &'static str {
@@ -44,7 +50,14 @@ impl Controller for ReplicaSets {
         if !set["metadata"]["deletionTimestamp"].is_null() {
             // Its pods are being collected.
         } else if have < wanted {
-            refused = create(cx, &set, wanted - have);
+            let again = self.refused.get(key).copied();
+            if again.is_none_or(|again| cx.now >= again) {
+                self.refused.remove(key);
+                refused = create(cx, &set, wanted - have);
+            } else {
+                let stored = find_condition(&set, "ReplicaFailure");
+                refused = stored.map(|found| text(found, "/message").to_owned());
+            }
         } else if have > wanted {
             let surplus = usize::try_from(have - wanted).unwrap_or(0);
             rank(&mut active, cx);
@@ -56,7 +69,8 @@ impl Controller for ReplicaSets {
         }
         if refused.is_some() {
             // Real controllers back off to minutes; a person should see it heal.
-            cx.after(15.0, key);
+            let again = *self.refused.entry(key.clone()).or_insert_with(|| later(cx.now, 15.0));
+            cx.at(again, key);
         }
         status(cx, key, &set, refused.as_deref());
     }
@@ -94,7 +108,7 @@ fn create(cx: &mut Cx<'_>, set: &Value, count: i64) -> Option<String> {
 fn rank(pods: &mut [(Key, Pod)], cx: &Cx<'_>) {
     // Of pods that are equal, those go first that share their node with most of the others.
     let crowd = |node: &str| pods.iter().filter(|(_, pod)| pod.node.as_deref() == Some(node)).count();
-    let crowds: std::collections::HashMap<String, usize> = pods
+    let crowds: HashMap<String, usize> = pods
         .iter()
         .filter_map(|(_, pod)| pod.node.as_deref())
         .map(|node| (node.to_owned(), crowd(node)))
@@ -126,7 +140,7 @@ fn status(cx: &mut Cx<'_>, key: &Key, set: &Value, refused: Option<&str>) {
             if due <= cx.now {
                 available += 1;
             } else {
-                next = Some(next.map_or(due, |next: jiff::Timestamp| next.min(due)));
+                next = Some(next.map_or(due, |next: Timestamp| next.min(due)));
             }
         }
     }

@@ -27,11 +27,17 @@ use super::world::{Controller, Cx, World};
 pub fn controllers() -> Vec<Box<dyn Controller>> {
     vec![
         Box::new(super::deployments::Deployments),
-        Box::new(super::replicasets::ReplicaSets),
+        Box::new(super::replicasets::ReplicaSets::default()),
         Box::new(super::statefulsets::StatefulSets),
         Box::new(super::daemonsets::DaemonSets),
         Box::new(super::jobs::Jobs),
+        Box::new(super::cronjobs::CronJobs),
         Box::new(super::budgets::Budgets),
+        Box::new(super::quota::Quotas),
+        Box::new(super::endpoints::EndpointSlices),
+        Box::new(super::autoscalers::Autoscalers::default()),
+        Box::new(super::secrets::Secrets),
+        Box::new(super::activity::Activity::default()),
         Box::new(super::node_life::NodeLife),
         Box::new(super::provisioning::Provisioning::default()),
         Box::new(super::disruption::Disruption::default()),
@@ -403,6 +409,7 @@ impl Seeder<'_, '_> {
                         self.create(Type::Secret, secret, first);
                     }
                 }
+                Type::CronJob => self.cron_job(manifest, first),
                 Type::HorizontalPodAutoscaler => {
                     for (kind, reason) in
                         [("AbleToScale", "ReadyForNewScale"), ("ScalingActive", "ValidMetricFound")]
@@ -503,6 +510,40 @@ impl Seeder<'_, '_> {
                 self.create(Type::PersistentVolumeClaim, claim, since);
             }
             self.run(pod, deployed, None);
+        }
+    }
+
+    /// Creates a CronJob with the jobs of its last times, done.
+    fn cron_job(&mut self, mut cron: Value, since: Timestamp) {
+        // Every quarter of an hour; a run takes less than a minute.
+        let last = (self.cx.now.as_second() - 60) / 900 * 900;
+        let times: Vec<Timestamp> =
+            (0..3).rev().filter_map(|back| Timestamp::from_second(last - 900 * back).ok()).collect();
+        let Some(latest) = times.last().copied() else { return };
+        let took = 26.0;
+        cron["status"] =
+            json!({"lastScheduleTime": seconds(latest), "lastSuccessfulTime": seconds(later(latest, took))});
+        let Some(cron) = self.create(Type::CronJob, cron, since) else { return };
+        for at in times {
+            let end = seconds(later(at, took));
+            let mut job = super::cronjobs::job(&cron, at);
+            job["status"] = json!({"startTime": seconds(at), "completionTime": end, "succeeded": 1, "ready": 0, "terminating": 0, "uncountedTerminatedPods": {}});
+            for kind in ["SuccessCriteriaMet", "Complete"] {
+                let message = "Reached expected number of succeeded pods";
+                set_condition(&mut job, kind, "True", "CompletionsReached", message, &end);
+            }
+            let Some(job) = self.create(Type::Job, job, at) else { continue };
+            let name = format!("{}-{}", text(&job, "/metadata/name"), self.cx.objects.suffix());
+            let mut pod = super::jobs::pod(&job, &name);
+            let spread = self.rng.usize(..self.slots.len().max(1));
+            let Some(slot) = self.slots.get(spread) else { continue };
+            let ip = pod_address(self.addresses);
+            pods::settle_running(&mut pod, &slot.name.clone(), &slot.address.clone(), &ip, at);
+            for number in 0..list(&pod, "/spec/containers").len() {
+                pods::exit(&mut pod, number, 0, "Completed", &end);
+            }
+            pods::settle(&mut pod, &end);
+            self.create(Type::Pod, pod, at);
         }
     }
 

@@ -39,6 +39,11 @@ impl Load {
         self.apps.get(&(namespace.to_owned(), app.to_owned())).copied().unwrap_or(1.0)
     }
 
+    /// Returns the applications that are busier than usual.
+    pub fn busy(&self) -> impl Iterator<Item = (String, String)> {
+        self.apps.iter().filter(|(_, factor)| **factor > 1.0).map(|(app, _)| app.clone())
+    }
+
     /// Returns the load on a pod at a time: its application's, the time of day's, and a little of its own.
     fn on(&self, pod: &Pod, now: Timestamp) -> f64 {
         let app = pod.object.label("app.kubernetes.io/instance").unwrap_or_default();
