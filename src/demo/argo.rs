@@ -7,6 +7,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::argo_auto::{self, Decision};
@@ -17,11 +19,11 @@ use super::argo_manifests::{CLUSTER, FINALIZER, NAMESPACE, SERVER};
 use super::argo_operation::{BY, Progress, Step, advance};
 use super::argo_render::{HOOK, Renderer, TRACKING, sources_of};
 use super::argo_window::decide;
-use super::objects::{Key, Object, seconds};
+use super::objects::{Key, Object, Objects, seconds};
 use super::types::Type;
 use super::untyped::{later, list, marked, text, time};
 use super::view::{Seen, View};
-use super::world::{Controller, Cx};
+use super::world::{Controller, Cx, fnv64};
 
 /// The annotation that asks for a comparison; it goes when the comparison is done.
 pub const REFRESH: &str = "argocd.argoproj.io/refresh";
@@ -36,6 +38,12 @@ const SETTLES: f64 = 0.3;
 /// What is remembered about one Application.
 #[derive(Debug, Default)]
 struct Memory {
+    /// The revision of the object that was left behind by the last look.
+    settled: u64,
+    /// Something that it tracks has changed since.
+    disturbed: bool,
+    /// When its operation wants to go on.
+    turn: Option<Timestamp>,
     /// When target revisions are resolved anew.
     compare: Option<Timestamp>,
     /// When the refresh that was asked for is done.
@@ -52,14 +60,116 @@ pub struct Applications {
     memory: HashMap<Key, Memory>,
     /// Live objects by the tracking name in their annotation.
     tracked: HashMap<String, BTreeSet<Key>>,
-    owners: HashMap<Key, String>,
+    owners: HashMap<Key, Owned>,
+}
+
+/// Who tracks an object, and in which state it was seen.
+#[derive(Debug, PartialEq, Eq)]
+struct Owned {
+    by: String,
+    state: u64,
 }
 
 impl Applications {
-    /// Starts a controller that reads git through `renderer`.
-    pub fn new(renderer: Renderer) -> Self {
-        Self { renderer, memory: HashMap::new(), tracked: HashMap::new(), owners: HashMap::new() }
+    /// Starts a controller that reads git through `renderer`, and takes what is stored for settled: whoever seeded it
+    /// has compared it.
+    pub fn new(renderer: Renderer, objects: &Objects) -> Self {
+        let mut new =
+            Self { renderer, memory: HashMap::new(), tracked: HashMap::new(), owners: HashMap::new() };
+        for object in Type::ALL.iter().flat_map(|kind| objects.list(*kind, None)) {
+            if let Some(by) = tracking_name_of(object) {
+                new.tracked.entry(by.to_owned()).or_default().insert(object.key.clone());
+                new.owners.insert(object.key.clone(), Owned { by: by.to_owned(), state: state_of(object) });
+            }
+            if object.key.kind == Type::Application {
+                let memory = Memory { settled: object.revision, ..Memory::default() };
+                new.memory.insert(object.key.clone(), memory);
+            }
+        }
+        new
     }
+}
+
+/// What of an Application others act on, without decoding the rest.
+#[derive(Debug, Deserialize)]
+pub(super) struct Outline<'a> {
+    #[serde(borrow)]
+    metadata: OutlineMeta<'a>,
+    #[serde(borrow, default)]
+    spec: Raw<'a>,
+    #[serde(borrow, default)]
+    status: OutlineStatus<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OutlineMeta<'a> {
+    #[serde(borrow, default)]
+    labels: Raw<'a>,
+    #[serde(borrow, default)]
+    annotations: Raw<'a>,
+    #[serde(borrow, default)]
+    finalizers: Raw<'a>,
+    #[serde(borrow, default)]
+    owner_references: Raw<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct OutlineStatus<'a> {
+    #[serde(borrow, default)]
+    sync: OutlineWord<'a>,
+    #[serde(borrow, default)]
+    health: OutlineWord<'a>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct OutlineWord<'a> {
+    #[serde(borrow, default)]
+    status: Raw<'a>,
+}
+
+/// A part of an object as it is written; empty where it is absent.
+#[derive(Debug, Default)]
+struct Raw<'a>(&'a str);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        <&'a RawValue>::deserialize(from).map(|raw| Self(raw.get()))
+    }
+}
+
+impl Outline<'_> {
+    /// Returns a number that changes when anything of it does.
+    pub(super) fn hash(&self) -> u64 {
+        let meta = &self.metadata;
+        let parts = [
+            meta.labels.0,
+            meta.annotations.0,
+            meta.finalizers.0,
+            meta.owner_references.0,
+            self.spec.0,
+            self.status.sync.status.0,
+            self.status.health.status.0,
+        ];
+        fnv64(parts.join("\0").as_bytes())
+    }
+}
+
+/// Returns the outline of an Application as stored.
+pub(super) fn outline(application: &Object) -> Option<Outline<'_>> {
+    serde_json::from_slice(&application.json).ok()
+}
+
+/// Returns a number that changes when what the tracking Application compares may have changed.
+fn state_of(object: &Object) -> u64 {
+    if object.key.kind != Type::Application {
+        return object.revision;
+    }
+    // A parent has no interest in the status of its children, which changes with every comparison.
+    outline(object).map_or(object.revision, |outline| {
+        let meta = &outline.metadata;
+        fnv64([meta.labels.0, meta.annotations.0, meta.finalizers.0, outline.spec.0].join("\0").as_bytes())
+    })
 }
 
 impl Controller for Applications {
@@ -87,11 +197,9 @@ impl Controller for Applications {
                 for application in
                     cx.objects.list(Type::Application, None).map(|app| app.key.clone()).collect::<Vec<_>>()
                 {
-                    let concerned = self.memory.get_mut(&application).is_some_and(|memory| {
+                    if let Some(memory) = self.memory.get_mut(&application) {
                         memory.operation.wake(cx.now);
-                        true
-                    });
-                    if concerned {
+                        memory.disturbed = true;
                         cx.after(SETTLES, &application);
                     }
                 }
@@ -126,25 +234,58 @@ fn application_key(name: &str) -> Key {
     }
 }
 
+impl Memory {
+    /// Says whether a look would find nothing new: nobody wrote, nothing tracked has changed, no time has come.
+    fn at_rest(&mut self, revision: u64, app: &Value, cx: &mut Cx<'_>) -> bool {
+        if self.compare.is_none() {
+            // Seen for the first time: its last comparison says when the next one is.
+            let last = time(app, "/status/reconciledAt");
+            self.compare =
+                last.map(|last| later(last, INTERVAL.0 + f64::from(cx.rng.u32(..=INTERVAL.1 as u32))));
+        }
+        let times = [self.compare, self.refresh, self.heal, self.turn];
+        self.settled == revision
+            && !self.disturbed
+            && self.compare.is_some()
+            && times.into_iter().flatten().all(|due| due > cx.now)
+    }
+
+    /// Sets the timer for whatever comes next.
+    fn wake(&self, key: &Key, cx: &mut Cx<'_>) {
+        if self.disturbed {
+            cx.after(SETTLES, key);
+        }
+        for due in [self.compare, self.refresh, self.heal, self.turn].into_iter().flatten() {
+            cx.at(due, key);
+        }
+    }
+}
+
 impl Applications {
     /// Brings the index of tracked objects up to date with one object and has its Application looked at.
     fn track(&mut self, key: &Key, cx: &mut Cx<'_>) {
-        let owner = cx.objects.get(key).and_then(|object| tracking_name_of(object)).map(str::to_owned);
-        let before = match &owner {
-            Some(owner) => self.owners.insert(key.clone(), owner.clone()),
-            None => self.owners.remove(key),
-        };
-        if before != owner
-            && let Some(set) = before.as_ref().and_then(|before| self.tracked.get_mut(before))
+        let owned = cx.objects.get(key).and_then(|object| {
+            Some(Owned { by: tracking_name_of(object)?.to_owned(), state: state_of(object) })
+        });
+        let before = self.owners.remove(key);
+        if before == owned {
+            self.owners.extend(owned.map(|owned| (key.clone(), owned)));
+            return;
+        }
+        if let Some(before) = &before
+            && let Some(set) = self.tracked.get_mut(&before.by)
         {
             set.remove(key);
         }
-        if let Some(owner) = &owner {
-            self.tracked.entry(owner.clone()).or_default().insert(key.clone());
+        let names: BTreeSet<String> = before.iter().chain(&owned).map(|owned| owned.by.clone()).collect();
+        if let Some(owned) = owned {
+            self.tracked.entry(owned.by.clone()).or_default().insert(key.clone());
+            self.owners.insert(key.clone(), owned);
         }
-        for name in [before, owner].into_iter().flatten() {
+        for name in names {
             let application = application_key(&name);
             if application != *key {
+                self.memory.entry(application.clone()).or_default().disturbed = true;
                 cx.after(SETTLES, &application);
             }
         }
@@ -164,8 +305,15 @@ impl Applications {
             finalize(key, &app, &tracked, cx);
             return;
         }
-        let before = app.clone();
         let mut memory = self.memory.remove(key).unwrap_or_default();
+        if memory.at_rest(cx.objects.get(key).map_or(0, |object| object.revision), &app, cx) {
+            memory.wake(key, cx);
+            self.memory.insert(key.clone(), memory);
+            return;
+        }
+        memory.disturbed = false;
+        let before = app.clone();
+        let idle_before = before["operation"].is_null();
         let step = advance(&mut app, &mut memory.operation, &mut self.renderer, &tracked, cx);
         if step == Step::Ended {
             // What the operation applied is tracked from now on, before its own changes come round.
@@ -177,13 +325,14 @@ impl Applications {
             report(&before, &app, cx);
             cx.replace(key, app);
         }
-        let operation = match step {
+        memory.turn = match step {
             Step::Again(at) => Some(at),
             Step::Idle | Step::Ended => None,
         };
-        for due in [operation, memory.compare, memory.refresh, memory.heal].into_iter().flatten() {
-            cx.at(due, key);
-        }
+        memory.settled = cx.objects.get(key).map_or(0, |object| object.revision);
+        // An operation that auto-sync has just set is picked up with the next look.
+        memory.disturbed |= idle_before && cx.get(key).is_some_and(|app| app["operation"].is_object());
+        memory.wake(key, cx);
         self.memory.insert(key.clone(), memory);
     }
 
@@ -209,11 +358,6 @@ impl Applications {
         let served = memory.refresh.is_some_and(|due| due <= cx.now);
         let known = revisions_of(&app["status"]["sync"]);
         let changed = spec_changed(app);
-        if memory.compare.is_none() && !changed && !known.is_empty() {
-            // Seen for the first time: its last comparison says when the next one is.
-            let last = time(app, "/status/reconciledAt").unwrap_or(cx.now);
-            memory.compare = Some(later(last, INTERVAL.0 + f64::from(cx.rng.u32(..60))));
-        }
         let due = memory.compare.is_none_or(|due| due <= cx.now);
         let full = served || due || changed || known.is_empty();
         let sources = sources_of(&app["spec"]);

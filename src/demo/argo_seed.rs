@@ -66,8 +66,9 @@ pub fn install(world: &mut World, dir: &Path) -> Result<(), GitopsError> {
         settle(&mut parent, world, &mut renderer, now);
         create(world, Type::Application, aged(parent, since), now);
     }
-    world.add_controller(Box::new(Applications::new(renderer)));
-    world.add_controller(Box::new(ApplicationSets));
+    let applications = Applications::new(renderer, &world.objects);
+    world.add_controller(Box::new(applications));
+    world.add_controller(Box::new(ApplicationSets::default()));
     Ok(())
 }
 

@@ -4,8 +4,11 @@
 //! It owns metadata and specification of what it generates; operations and status belong to the application
 //! controller. Only list generators are read.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
+use super::argo::outline;
 use super::argo_diff::keep;
 use super::argo_manifests::generated;
 use super::objects::Key;
@@ -31,7 +34,10 @@ const PRESERVED: &[&str] = &[
 
 /// The controller.
 #[derive(Debug, Default)]
-pub struct ApplicationSets;
+pub struct ApplicationSets {
+    /// What of each generated Application was seen last.
+    seen: HashMap<Key, u64>,
+}
 
 impl Controller for ApplicationSets {
     fn name(&self) -> &'static str {
@@ -41,14 +47,20 @@ impl Controller for ApplicationSets {
     fn watch(&self, seen: &Seen, _view: &View, keys: &mut Vec<Key>) {
         match seen.key.kind {
             Type::ApplicationSet if !seen.gone => keys.push(seen.key.clone()),
-            Type::Application => {
-                keys.extend(seen.owner.iter().filter(|owner| owner.kind == Type::ApplicationSet).cloned());
-            }
+            Type::Application => match &seen.owner {
+                Some(owner) if owner.kind == Type::ApplicationSet && seen.gone => keys.push(owner.clone()),
+                Some(owner) if owner.kind == Type::ApplicationSet => keys.push(seen.key.clone()),
+                _ => {}
+            },
             _ => {}
         }
     }
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) {
+        if key.kind == Type::Application {
+            self.notice(key, cx);
+            return;
+        }
         // Changes are collected for a moment, as the real queue does.
         if !cx.timed() {
             cx.after(NOTICES, key);
@@ -61,6 +73,25 @@ impl Controller for ApplicationSets {
         let wanted = generated(&set);
         let refused = apply(&set, &wanted, cx);
         describe(key, &wanted, &refused, cx);
+    }
+}
+
+impl ApplicationSets {
+    /// Has the set of an Application looked at when something changed that it writes or shows; comparisons change an
+    /// Application every other minute and are none of its business.
+    fn notice(&mut self, key: &Key, cx: &mut Cx<'_>) {
+        let Some(object) = cx.objects.get(key) else {
+            self.seen.remove(key);
+            return;
+        };
+        let state = outline(object).map_or(object.revision, |outline| outline.hash());
+        let set =
+            object.controller().map(|owner| Key::new(Type::ApplicationSet, &key.namespace, &owner.name));
+        if let Some(set) = set
+            && self.seen.insert(key.clone(), state) != Some(state)
+        {
+            cx.after(NOTICES, &set);
+        }
     }
 }
 
