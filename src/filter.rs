@@ -168,6 +168,22 @@ impl Filter {
         })
     }
 
+    /// Tells for sure that it lets no row pass that another one keeps out: it was typed on.
+    pub fn narrows(&self, other: &Self) -> bool {
+        self.terms.len() >= other.terms.len()
+            && self.terms.iter().zip(&other.terms).all(|(new, old)| match (&new.test, &old.test) {
+                (Test::Words(new_words), Test::Words(old_words)) => {
+                    new.inverse == old.inverse
+                        && if new.inverse {
+                            new_words == old_words
+                        } else {
+                            new_words.contains(old_words.as_str())
+                        }
+                }
+                _ => false,
+            })
+    }
+
     /// Tells whether a row passes.
     pub fn matches(&self, kind: &Kind, object: &Object, lens: &Lens<'_>, scratch: &mut Scratch) -> bool {
         self.terms.iter().all(|term| term.test.holds(kind, object, lens, scratch) != term.inverse)

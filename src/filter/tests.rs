@@ -146,3 +146,19 @@ fn names_without_columns_are_filtered_too() {
         names.into_iter().filter(|name| filter.matches_name(name, &mut scratch)).collect();
     assert_eq!(passing, ["tenant-1"]);
 }
+
+#[test]
+fn a_filter_that_is_typed_on_narrows_and_others_may_not() {
+    let filter = |text: &str| Filter::parse(text, &[]).unwrap();
+    for (new, old, is) in [
+        ("check", "che", true),
+        ("check x", "check", true),
+        ("che", "check", false),
+        ("check", "/c/", false),
+        ("!check", "!che", false),
+        ("!che", "che", false),
+        ("anything", "", true),
+    ] {
+        assert_eq!(filter(new).narrows(&filter(old)), is, "{new} after {old}");
+    }
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::decode::{Decoder, Slim};
-use super::{Cell, Health, Kinds, Meta, Object, Owner, Tenancy};
+use super::{Cell, Health, Kinds, Meta, Object, Owner, Tenancy, applications};
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::store::{Query, Store};
 
@@ -299,8 +299,47 @@ impl Kind {
     /// Returns what is related to an object, both ways: owners first.
     pub fn links(&self, object: &Object, lens: &Lens<'_>) -> Vec<Link> {
         let mut links = owners(object, lens);
+        links.extend(self.managers(object, lens));
         links.extend((self.links)(object, lens));
         links
+    }
+
+    /// The Applications that manage an object, or what it is owned by.
+    fn managers(&self, object: &Object, lens: &Lens<'_>) -> Vec<Link> {
+        let applications = applications::applications();
+        let Some(shelf) = lens.shelf(&applications) else { return Vec::new() };
+        // A pod is managed by way of its owners: those that are known by name are enough.
+        let mut names = vec![(self.resource.group.clone(), self.name.clone(), object.meta.name.clone())];
+        let mut at = object.meta.owners.iter().find(|owner| owner.controller);
+        for _ in 0..OWNERS {
+            let Some(owner) = at else { break };
+            names.push((owner.group.clone(), owner.kind.clone(), owner.name.clone()));
+            at = lens
+                .kinds
+                .by_kind(&owner.group, &owner.kind)
+                .and_then(|kind| {
+                    let place = if kind.namespaced { object.meta.namespace.as_ref() } else { None };
+                    lens.store.object(&lens.object(&kind.resource, place, &owner.name))
+                })
+                .and_then(|owner| owner.meta.owners.iter().find(|owner| owner.controller));
+        }
+        shelf
+            .iter()
+            .filter(|(_, found)| {
+                found.body::<applications::Application>().is_some_and(|application| {
+                    application.resources.iter().any(|managed| {
+                        managed.namespace == object.meta.namespace
+                            && names.iter().any(|(group, kind, name)| {
+                                managed.name == *name && managed.kind == *kind && managed.group == *group
+                            })
+                    })
+                })
+            })
+            .map(|(_, found)| {
+                let to = lens.object(&applications, found.meta.namespace.as_ref(), &found.meta.name);
+                Link::one("application", to)
+            })
+            .collect()
     }
 
     /// Names an object of this kind.
@@ -313,6 +352,9 @@ impl Kind {
         }
     }
 }
+
+/// How many owners up a manager is looked for: pod, ReplicaSet, Deployment, and one for custom controllers.
+const OWNERS: usize = 4;
 
 fn owners(object: &Object, lens: &Lens<'_>) -> Vec<Link> {
     let to = |owner: &Owner| {

@@ -461,6 +461,21 @@ fn links_lead_both_ways() {
             .collect()
     };
     assert_eq!(links(&cluster, "pods", &object), ["node: nodes node-1"]);
+    cluster.list("apps", vec![application("checkout", "shop")]);
+    let set = replica_set("shop/checkout-new", "checkout", 2, "checkout:1.8.0", 60);
+    cluster.list("rs", vec![set]);
+    let mut owned = pod("shop/checkout-new-1");
+    owned["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet",
+        "name": "checkout-new", "uid": "uid-shop/checkout-new", "controller": true}]);
+    let owned = cluster.decode("pods", owned);
+    assert_eq!(
+        links(&cluster, "pods", &owned),
+        [
+            "owner: replicasets.apps shop/checkout-new",
+            "application: applications.argoproj.io argocd/checkout",
+            "node: nodes node-1",
+        ]
+    );
     let node = cluster.object("nodes", None, "node-1").clone();
     assert_eq!(
         links(&cluster, "nodes", &node),

@@ -48,9 +48,13 @@ impl Rules {
             return None;
         }
         let labelled = self.namespace_labels.iter().find_map(|key| meta.label(key));
-        labelled.filter(|tenant| !tenant.is_empty()).cloned().or_else(|| {
-            self.name_patterns.iter().any(|pattern| is_like(&meta.name, pattern)).then(|| meta.name.clone())
-        })
+        labelled.filter(|tenant| !tenant.is_empty()).cloned().or_else(|| self.of_name(&meta.name))
+    }
+
+    /// Returns the tenant that a namespace is by its own name.
+    fn of_name(&self, namespace: &Text) -> Option<Text> {
+        let is_one = self.name_patterns.iter().any(|pattern| is_like(namespace, pattern));
+        (is_one && !self.ignores(namespace)).then(|| namespace.clone())
     }
 
     fn ignores(&self, namespace: &str) -> bool {
@@ -174,16 +178,58 @@ pub struct Tenants {
     ranking: Vec<Summary>,
     /// The second up to which the restless shares were looked at.
     looked: i64,
-    complete: Known,
+    known: Known,
 }
 
-/// What is known in full.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// What is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Known {
+    /// Whether pods were listed.
     pods: bool,
-    apps: bool,
-    /// Argo CD is not installed: there are no Applications, and that is known.
-    no_apps: bool,
+    /// The namespaces whose pods may be listed, where not all may.
+    parts: Vec<Text>,
+    apps: Apps,
+}
+
+/// What is known of the Applications.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Apps {
+    /// Not yet all.
+    #[default]
+    Coming,
+    /// All.
+    Known,
+    /// Argo CD is not installed: there are none.
+    Absent,
+    /// They may not be seen, or not all of them.
+    Hidden,
+}
+
+impl Known {
+    fn look(applications: Option<&Shelf>, pods: Option<&Shelf>) -> Self {
+        // An object that cannot be decoded is counted and shown as a warning; the rest counts.
+        let whole = |shelf: &Shelf| shelf.feed().whole_at.is_some();
+        let apps = match applications.map(Shelf::feed) {
+            None => Apps::Coming,
+            Some(feed) => match feed.error() {
+                Some(SourceError::Missing { .. }) => Apps::Absent,
+                Some(SourceError::Denied { .. }) => Apps::Hidden,
+                _ if feed.whole_at.is_none() => Apps::Coming,
+                _ if feed.hidden.is_empty() => Apps::Known,
+                _ => Apps::Hidden,
+            },
+        };
+        Self {
+            pods: pods.is_some_and(whole),
+            parts: pods.map(|shelf| shelf.feed().parts.clone()).unwrap_or_default(),
+            apps,
+        }
+    }
+
+    /// Tells whether the pods of some namespaces are known.
+    fn pods_of<'a>(&self, mut namespaces: impl Iterator<Item = &'a Text>) -> bool {
+        self.pods && (self.parts.is_empty() || namespaces.all(|namespace| self.parts.contains(namespace)))
+    }
 }
 
 impl Tenants {
@@ -221,21 +267,17 @@ impl Tenants {
             |group: &str, plural: &str| store.shelf(&Query::all(context, &Resource::new(group, plural)));
         let (namespaces, applications) = (shelf("", "namespaces"), shelf("argoproj.io", "applications"));
         let (pods, quotas) = (shelf("", "pods"), shelf("", "resourcequotas"));
-        let belongs = self.find_tenants(namespaces, applications);
+        let known = Known::look(applications, pods);
+        let opened = known.parts != self.known.parts;
+        if known != self.known {
+            self.known = known;
+            self.dirty.extend(self.names.iter().cloned());
+        }
+        let belongs = self.find_tenants(namespaces, applications, opened);
         if belongs {
             for ledger in [&mut self.pods, &mut self.apps, &mut self.quotas] {
                 ledger.watch.reset();
             }
-        }
-        let known = Known {
-            pods: pods.is_some_and(|shelf| shelf.feed().is_complete()),
-            apps: applications.is_some_and(|shelf| shelf.feed().is_complete()),
-            no_apps: applications
-                .is_some_and(|shelf| matches!(shelf.feed().error(), Some(SourceError::Missing { .. }))),
-        };
-        if known != self.complete {
-            self.complete = known;
-            self.dirty.extend(self.names.iter().cloned());
         }
         let passed = self.looked != now.as_second();
         self.looked = now.as_second();
@@ -263,12 +305,18 @@ impl Tenants {
     }
 
     /// Finds out anew who belongs to whom, where namespaces or Applications changed; tells whether the answer did.
-    fn find_tenants(&mut self, namespaces: Option<&Shelf>, applications: Option<&Shelf>) -> bool {
+    fn find_tenants(
+        &mut self,
+        namespaces: Option<&Shelf>,
+        applications: Option<&Shelf>,
+        opened: bool,
+    ) -> bool {
         let news = (self.namespaces.news(namespaces), self.applications.news(applications));
-        if matches!(news, (News::None, News::None)) {
+        if !opened && matches!(news, (News::None, News::None)) {
             return false;
         }
-        if let (News::None, News::Seats(seats)) = &news
+        if !opened
+            && let (News::None, News::Seats(seats)) = &news
             && let Some(applications) = applications
             && !seats.iter().any(|seat| self.is_displaced(applications.at(*seat)))
         {
@@ -281,6 +329,15 @@ impl Tenants {
             tenancy.give_namespace(&namespace.meta.name, &tenant);
             let environment = ENVIRONMENTS.iter().find_map(|key| namespace.meta.label(key)).cloned();
             homes.entry(tenant).or_default().insert(namespace.meta.name.clone(), environment);
+        }
+        // Where namespaces may not be listed, their names are all there is.
+        for name in &self.known.parts {
+            if tenancy.of_namespace(name).is_none()
+                && let Some(tenant) = self.rules.of_name(name)
+            {
+                tenancy.give_namespace(name, &tenant);
+                homes.entry(tenant).or_default().insert(name.clone(), None);
+            }
         }
         for (_, object) in applications.into_iter().flat_map(Shelf::iter) {
             let Some(tenant) = self.of_application(object, &tenancy, &homes) else { continue };
@@ -375,23 +432,33 @@ impl Tenants {
         let says = HEALTHS.iter().zip(tally.says).rev().find(|(_, count)| *count > 0);
         let app_health = match says {
             Some((health, _)) => *health,
-            None if self.complete.apps || self.complete.no_apps => Health::Idle,
+            None if matches!(self.known.apps, Apps::Known | Apps::Absent) => Health::Idle,
             None => Health::Unknown,
         };
         let tightest = tally.quotas.values().max_by(|a, b| a.1.total_cmp(&b.1)).cloned();
-        let complete = self.complete.pods && (self.complete.apps || self.complete.no_apps);
+        let pods_known = self.known.pods_of(homes.into_iter().flat_map(BTreeMap::keys));
         let (health, reason) = verdict(tally, tightest.as_ref(), applications, pods, now);
-        let (health, reason) = if complete || health >= Health::Warning {
-            (health, reason)
-        } else {
-            let what = if self.complete.pods { "Applications" } else { "pods" };
-            (Health::Unknown, Text::from(format!("not all {what} are known")))
+        // What may never be seen is marked, and does not hide what is seen.
+        let waits_for = match (pods_known, self.known.apps) {
+            (false, _) => Some("pods"),
+            (true, Apps::Coming) => Some("Applications"),
+            _ => None,
+        };
+        let (health, reason) = match waits_for {
+            Some(what) if health < Health::Warning => {
+                (Health::Unknown, Text::from(format!("not all {what} are known")))
+            }
+            _ => (health, reason),
         };
         Summary {
             name: name.clone(),
             environments,
             namespaces: homes.into_iter().flat_map(BTreeMap::keys).cloned().collect(),
-            apps: (applications.is_some() && !self.complete.no_apps).then_some(tally.apps),
+            apps: match self.known.apps {
+                Apps::Known => Some(tally.apps),
+                Apps::Coming | Apps::Hidden if tally.apps > 0 => Some(tally.apps),
+                _ => None,
+            },
             out_of_sync: tally.out_of_sync,
             busy: tally.busy,
             app_health,
@@ -407,7 +474,7 @@ impl Tenants {
             deployed: tally.deployed.values().max().copied(),
             health,
             reason,
-            complete,
+            complete: pods_known && matches!(self.known.apps, Apps::Known | Apps::Absent),
         }
     }
 }

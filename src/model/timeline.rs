@@ -161,8 +161,10 @@ impl Timeline {
             }
         }
         self.replica_sets.forget(since);
+        let managed = managed(&entries, lens);
         for item in self.replica_sets.items.values().flatten() {
-            match deploy_of(item, &mut entries, lens) {
+            let deploy = deploy_of(item, &managed).and_then(|key| entries.get_mut(&key));
+            match deploy.map(|(deploy, _)| deploy) {
                 // The rollout is told with the deploy that set it off.
                 Some(deploy) if deploy.detail.is_empty() => deploy.detail.clone_from(&item.change.detail),
                 Some(deploy) if !deploy.detail.contains(&item.change.detail) => {
@@ -223,29 +225,37 @@ impl Book {
     }
 }
 
-/// Finds the deploy that set a rollout off: of the Application that manages the workload, shortly before.
-fn deploy_of<'e>(
-    item: &Item,
-    entries: &'e mut BTreeMap<Key, (Change, i64)>,
+/// Says which deploys are of an Application that manages a Deployment, by namespace and name of that.
+fn managed(
+    entries: &BTreeMap<Key, (Change, i64)>,
     lens: &Lens<'_>,
-) -> Option<&'e mut Change> {
-    let Key::Rollout(namespace, name, _) = &item.key else { return None };
-    let at = item.change.at.as_second();
-    entries.iter_mut().find_map(|(key, (change, _))| {
-        let Key::Deploy(..) = key else { return None };
-        // A deploy is written down when it has been carried out: the rollout may begin a little before.
-        let apart = at - change.at.as_second();
-        if !(-BELONGS..=BELONGS).contains(&apart) {
-            return None;
+) -> HashMap<(Text, Text), Vec<(Key, Timestamp)>> {
+    let mut managed: HashMap<(Text, Text), Vec<(Key, Timestamp)>> = HashMap::new();
+    for (key, (change, _)) in entries {
+        if !matches!(key, Key::Deploy(..)) {
+            continue;
         }
-        let application = lens.store.object(change.object.as_ref()?)?.body::<Application>()?;
-        let manages = application.resources.iter().any(|managed| {
-            &*managed.kind == "Deployment"
-                && managed.name == *name
-                && managed.namespace.as_ref() == Some(namespace)
-        });
-        manages.then_some(change)
-    })
+        let object = change.object.as_ref().and_then(|object| lens.store.object(object));
+        let Some(application) = object.and_then(|object| object.body::<Application>()) else { continue };
+        for resource in application.resources.iter().filter(|resource| &*resource.kind == "Deployment") {
+            let place = (resource.namespace.clone().unwrap_or_default(), resource.name.clone());
+            managed.entry(place).or_default().push((key.clone(), change.at));
+        }
+    }
+    managed
+}
+
+/// Finds the deploy that set a rollout off: the one nearest in time.
+fn deploy_of(item: &Item, managed: &HashMap<(Text, Text), Vec<(Key, Timestamp)>>) -> Option<Key> {
+    let Key::Rollout(namespace, name, _) = &item.key else { return None };
+    let apart = |at: &Timestamp| (item.change.at.as_second() - at.as_second()).abs();
+    managed
+        .get(&(namespace.clone(), name.clone()))?
+        .iter()
+        // A deploy is written down when it has been carried out: the rollout may begin a little before.
+        .filter(|(_, at)| apart(at) <= BELONGS)
+        .min_by_key(|(_, at)| apart(at))
+        .map(|(key, _)| key.clone())
 }
 
 /// The deploys of an Application, and the operation that goes on or went wrong.

@@ -187,3 +187,23 @@ fn a_scope_shows_what_belongs_to_a_tenant_and_what_serves_everybody() {
         assert_eq!(rows.total(), names.len());
     }
 }
+
+#[test]
+fn typing_a_filter_and_taking_it_back_gives_what_the_last_one_asks_for() {
+    let mut cluster = Cluster::new();
+    cluster
+        .list("pods", (0..200).map(|number| restarted(&format!("shop/web-{number}"), number % 7)).collect());
+    let mut rows = Rows::new();
+    rows.set_order(by(&cluster, "pods", "restarts", true));
+    refresh(&mut rows, &cluster, "pods");
+    for text in ["w", "web-1", "web-12", "web-1", "web-1 !web-13", "restarts>3", "", "web-199"] {
+        rows.set_filter(filter(&cluster, "pods", text));
+        refresh(&mut rows, &cluster, "pods");
+        let mut anew = Rows::new();
+        anew.set_order(by(&cluster, "pods", "restarts", true));
+        anew.set_filter(filter(&cluster, "pods", text));
+        refresh(&mut anew, &cluster, "pods");
+        assert_eq!(shown(&rows, &cluster, "pods"), shown(&anew, &cluster, "pods"), "{text:?}");
+    }
+    assert_eq!(shown(&rows, &cluster, "pods"), ["web-199"]);
+}

@@ -6,7 +6,8 @@ use super::{Rules, Summary, Tenants, is_like};
 use crate::identity::Text;
 use crate::kinds::Health;
 use crate::kinds::fixtures::{Cluster, application, crash_looping, meta, namespace, pod};
-use crate::store::Change;
+use crate::sources::SourceError;
+use crate::store::{Change, Envelope, Update};
 
 fn rules() -> Rules {
     Rules {
@@ -153,4 +154,33 @@ fn changes_lead_to_what_looking_at_everything_leads_to() {
 fn patterns_stand_for_whole_names() {
     assert!(is_like("kube-system", "kube-*") && is_like("x", "*") && is_like("a-b-c", "a*c"));
     assert!(!is_like("my-kube", "kube-*") && !is_like("argocd-2", "argocd"));
+}
+
+#[test]
+fn where_little_may_be_listed_tenants_are_found_by_name_and_the_rest_is_marked() {
+    let mut cluster = Cluster::new();
+    let seen = cluster.decode("pods", pod("team-blue/a"));
+    let pods = cluster.query("pods");
+    let part = Some(Text::from("team-blue"));
+    let split = Update::Split { parts: vec![Text::from("team-blue")], hidden: Vec::new() };
+    let page = Update::Page { objects: vec![seen], garbled: Vec::new(), remaining: None };
+    let epoch = cluster.store.subscribe(&pods);
+    for (part, update) in
+        [(None, split), (part.clone(), Update::ListStarted), (part.clone(), page), (part, Update::ListDone)]
+    {
+        cluster.store.apply(Envelope { query: pods.clone(), epoch, part, at: cluster.now, update });
+    }
+    let apps = cluster.query("apps");
+    let epoch = cluster.store.subscribe(&apps);
+    let error = SourceError::Denied {
+        verb: "list".to_owned(),
+        object: "applications.argoproj.io".to_owned(),
+        reason: "RBAC".to_owned(),
+    };
+    let update = Update::Failed { error, retry_at: None };
+    cluster.store.apply(Envelope { query: apps, epoch, part: None, at: cluster.now, update });
+    let mut tenants = Tenants::new(rules());
+    refresh(&mut tenants, &cluster);
+    let blue = tenants.get("team-blue").unwrap();
+    assert_eq!((blue.health, blue.ready, blue.apps, blue.complete), (Health::Healthy, Some(1), None, false));
 }
