@@ -400,7 +400,11 @@ impl Connection {
         let session = self.0.session.borrow().clone();
         match session.expires {
             Some(expires) if expires.checked_sub(EARLY).is_ok_and(|early| early <= self.now()) => {
-                self.renew(session.turn).await
+                match self.renew(session.turn).await {
+                    // It still has some seconds, in which the next renewal may work.
+                    Err(_) if self.now() < expires => Ok(session),
+                    renewed => renewed,
+                }
             }
             _ => Ok(session),
         }

@@ -142,9 +142,10 @@ impl Garbage {
         }
     }
 
-    pub(super) fn tell(&self, feed: &mut Feed) {
-        feed.garbled += self.named.len() as u64 + self.more;
-        let room = SAMPLES.saturating_sub(feed.samples.len());
-        feed.samples.extend(self.named.values().take(room).cloned());
+    /// Adds how many there are, and the first few of them, to what is shown.
+    pub(super) fn tell(&self, count: &mut u64, samples: &mut Vec<Garbled>) {
+        *count += self.named.len() as u64 + self.more;
+        let room = SAMPLES.saturating_sub(samples.len());
+        samples.extend(self.named.values().take(room).cloned());
     }
 }

@@ -52,7 +52,6 @@ pub struct Shelf {
     revision: u64,
     feed: Feed,
     intakes: BTreeMap<Option<Text>, Intake>,
-    hidden: Vec<Hidden>,
     ended: Option<Timestamp>,
 }
 
@@ -112,7 +111,6 @@ impl Shelf {
             revision,
             feed: Feed::default(),
             intakes: BTreeMap::new(),
-            hidden: Vec::new(),
             ended: None,
         }
     }
@@ -231,8 +229,9 @@ impl Shelf {
     pub(super) fn apply(&mut self, part: Option<Text>, at: Timestamp, update: Update, revision: u64) -> bool {
         let before = self.revision;
         self.feed.heard = Some(at);
+        let mut changed = false;
         match update {
-            Update::Split { parts, hidden } => self.split(parts, hidden, revision),
+            Update::Split { parts, hidden } => changed = self.split(parts, hidden, revision),
             update => {
                 // Mail of a part that no longer exists: the list was put together anew meanwhile.
                 if !self.intakes.is_empty() && !self.intakes.contains_key(&part) {
@@ -243,10 +242,14 @@ impl Shelf {
                 self.intakes.insert(part, intake);
             }
         }
-        self.tell() || self.revision != before
+        // Not short-circuited: the feed is worked out in any case.
+        changed |= self.tell();
+        changed || self.revision != before
     }
 
-    fn split(&mut self, parts: Vec<Text>, hidden: Vec<Hidden>, revision: u64) {
+    /// Puts the list together anew from parts, and tells whether that differs from before.
+    fn split(&mut self, mut parts: Vec<Text>, hidden: Vec<Hidden>, revision: u64) -> bool {
+        parts.sort();
         // What the new parts show was whole if what covered it was.
         let whole_at = self.intakes.get(&None).and_then(|intake| intake.whole_at);
         let mut old = std::mem::take(&mut self.intakes);
@@ -264,7 +267,10 @@ impl Shelf {
                 self.retain(Some(&namespace), |_| false, revision);
             }
         }
-        self.hidden = hidden;
+        let same = self.feed.parts == parts && self.feed.hidden == hidden;
+        self.feed.parts = parts;
+        self.feed.hidden = hidden;
+        !same
     }
 
     fn take(
@@ -470,24 +476,24 @@ impl Shelf {
             .map(|intake| intake.whole_at)
             .reduce(|a, b| a.zip(b).map(|(a, b)| a.min(b)))
             .flatten();
-        let mut feed = Feed {
-            stage,
-            heard: self.feed.heard,
-            whole_at,
-            parts: self.intakes.keys().flatten().cloned().collect(),
-            hidden: self.hidden.clone(),
-            garbled: 0,
-            samples: Vec::new(),
-        };
+        let mut garbled = 0;
+        let mut samples = Vec::new();
         for intake in self.intakes.values() {
             match &intake.refill {
-                Some(refill) if intake.whole_at.is_none() => refill.garbled.tell(&mut feed),
-                _ => intake.garbled.tell(&mut feed),
+                Some(refill) if intake.whole_at.is_none() => refill.garbled.tell(&mut garbled, &mut samples),
+                _ => intake.garbled.tell(&mut garbled, &mut samples),
             }
         }
-        let changed = feed != self.feed;
-        self.feed = feed;
-        changed
+        let feed = &mut self.feed;
+        let same = feed.stage == stage
+            && feed.whole_at == whole_at
+            && feed.garbled == garbled
+            && feed.samples == samples;
+        feed.stage = stage;
+        feed.whole_at = whole_at;
+        feed.garbled = garbled;
+        feed.samples = samples;
+        !same
     }
 
     fn stage(&self) -> Stage {
