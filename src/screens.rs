@@ -126,7 +126,8 @@ impl Frame {
 
 fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
     match scene.state.views.last() {
-        None | Some(View::Overview(_)) => {}
+        None => {}
+        Some(View::Overview(view)) => overview::draw(buffer, area, scene, view, spots),
         Some(View::Application(view)) => application::draw(buffer, area, scene, view, spots),
         Some(View::Table(table)) => table::draw(buffer, area, scene, table, spots),
         Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),

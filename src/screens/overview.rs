@@ -29,43 +29,26 @@ const BESIDE: u16 = 100;
 /// The most suspects that are told.
 const SUSPECTS: usize = 4;
 
-/// The conclusions that the overview shows.
-#[derive(Debug, Clone, Copy)]
-pub struct Conclusions<'a> {
-    /// The tenants that pass the filter, worst first.
-    pub tenants: &'a [&'a Summary],
-    /// How many tenants there are.
-    pub total: usize,
-    /// What changed, newest first.
-    pub changes: &'a [Change],
-}
-
 /// Draws the overview.
-pub fn draw(
-    buffer: &mut Buffer,
-    area: Rect,
-    scene: &Scene<'_>,
-    view: &Overview,
-    shown: Conclusions<'_>,
-    spots: &mut Spots,
-) {
-    let selected = shown.tenants.get(view.tenants.cursor).copied();
-    let suspected =
-        selected.map(|tenant| suspects::of(tenant, shown.changes, scene.state.now)).unwrap_or_default();
+pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, spots: &mut Spots) {
+    let selected = tenant(scene, view, view.tenants.cursor);
+    let suspected = selected
+        .map(|tenant| suspects::of(tenant, scene.state.timeline.entries(), scene.state.now))
+        .unwrap_or_default();
     let lines = suspected.len().min(SUSPECTS) as u16;
     let below = if lines == 0 || area.height < 14 { 0 } else { lines + 1 };
     let (top, bottom) = panel::split_bottom(area, below);
     if area.width >= BESIDE {
         let (left, right) = panel::split_left(top, top.width * 3 / 5);
-        tenants(buffer, left, scene, view, shown, spots);
+        tenants(buffer, left, scene, view, spots);
         let right = panel::wall(buffer, right, scene.theme);
-        changed(buffer, right, scene, view, shown.changes, spots);
+        changed(buffer, right, scene, view, spots);
     } else {
         // Tenants come first; what changed has what they leave, and never less than two fifths.
-        let wanted = (shown.tenants.len() as u16).saturating_add(3);
+        let wanted = (view.ranking.len() as u16).saturating_add(3);
         let (upper, lower) = panel::split_top(top, wanted.min(top.height * 3 / 5));
-        tenants(buffer, upper, scene, view, shown, spots);
-        changed(buffer, lower, scene, view, shown.changes, spots);
+        tenants(buffer, upper, scene, view, spots);
+        changed(buffer, lower, scene, view, spots);
     }
     if let Some(tenant) = selected.filter(|_| bottom.height > 1) {
         let title = format!("Suspects for the trouble of {}", tenant.name);
@@ -79,9 +62,18 @@ pub fn draw(
     }
 }
 
+/// Returns the tenant of a row.
+fn tenant<'a>(scene: &Scene<'a>, view: &Overview, row: usize) -> Option<&'a Summary> {
+    scene.state.tenants.get(view.ranking.get(row)?)
+}
+
 /// Returns what has to be said of the lists that a panel is concluded from: the gravest, in a few words.
 fn trust(scene: &Scene<'_>, lists: &[(&str, &str)]) -> Vec<feed::Fact> {
     let Some(context) = &scene.state.session.context else { return Vec::new() };
+    // While the connection is being made nothing can be asked for; the panel says so.
+    if matches!(scene.state.session.link, Link::None | Link::Connecting { .. }) {
+        return Vec::new();
+    }
     let mut facts = Vec::new();
     for (group, plural) in lists {
         let Some(shelf) = scene.store.shelf(&Query::all(context, &Resource::new(group, plural))) else {
@@ -106,35 +98,29 @@ fn borrowed(facts: &[feed::Fact]) -> Vec<(&str, Role)> {
     facts.iter().map(|(text, role)| (text.as_str(), *role)).collect()
 }
 
-fn tenants(
-    buffer: &mut Buffer,
-    area: Rect,
-    scene: &Scene<'_>,
-    view: &Overview,
-    shown: Conclusions<'_>,
-    spots: &mut Spots,
-) {
+fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, spots: &mut Spots) {
     let theme = scene.theme;
     let number = Panel::Tenants as usize;
     let mut facts = Vec::new();
     if !view.filter.text.is_empty() {
-        facts.push((format!("{} of {}", shown.tenants.len(), shown.total), Role::Strong));
+        facts
+            .push((format!("{} of {}", view.ranking.len(), scene.state.tenants.names().len()), Role::Strong));
         facts.push((format!("/{}", view.filter.text), Role::Match));
     }
     facts.extend(trust(scene, &[("", "namespaces"), ("", "pods"), ("argoproj.io", "applications")]));
     let focused = view.panel == Panel::Tenants;
     let body = panel::titled(buffer, area, theme, "Tenants, worst first", &borrowed(&facts), focused);
     spots.put(body, Spot::Panel(number));
-    if shown.tenants.is_empty() {
-        nothing(buffer, body, scene, view, shown.total);
+    if view.ranking.is_empty() {
+        nothing(buffer, body, scene, view);
         return;
     }
     // The reason of the selected tenant has a line of its own where the column cuts it.
     let (body, reason) = panel::split_bottom(body, u16::from(body.height > 6));
     spots.fits(number, body.height.saturating_sub(1));
     let column = |title, width, rank| Column { title, width, right: false, rank, sorted: None };
-    let widest = shown.tenants.iter().skip(view.tenants.top).take(usize::from(body.height));
-    let widest = widest.map(|tenant| fit::width(&tenant.name)).max().unwrap_or(0) as u16;
+    let widest = view.ranking.iter().skip(view.tenants.top).take(usize::from(body.height));
+    let widest = widest.map(|name| fit::width(name)).max().unwrap_or(0) as u16;
     let columns = [
         column("TENANT", Width::Flexible { least: 10, most: widest.clamp(10, 32) }, 0),
         column("ENV", Width::Fixed(5), 5),
@@ -145,16 +131,18 @@ fn tenants(
         column("QUOTA", Width::Fixed(9), 6),
         column("WHY", Width::Flexible { least: 14, most: 120 }, 2),
     ];
-    for (y, index) in (body.y + 1..body.bottom()).zip(view.tenants.top..shown.tenants.len()) {
+    for (y, index) in (body.y + 1..body.bottom()).zip(view.tenants.top..view.ranking.len()) {
         spots.put(Rect { y, height: 1, ..body }, Spot::Row { panel: number, index });
     }
     let cursor = focused.then_some(view.tenants.cursor);
-    let window = Window { rows: shown.tenants.len(), top: view.tenants.top, cursor };
+    let window = Window { rows: view.ranking.len(), top: view.tenants.top, cursor };
     table::draw(buffer, body, theme, &columns, window, |row, kept| {
-        let cells = cells(shown.tenants[row]);
+        let Some(tenant) = tenant(scene, view, row) else { return (Vec::new(), false) };
+        let cells = cells(tenant);
         (kept.iter().map(|at| cells[*at].clone()).collect(), false)
     });
-    if let Some(tenant) = shown.tenants.get(view.tenants.cursor).filter(|tenant| !tenant.reason.is_empty()) {
+    let selected = tenant(scene, view, view.tenants.cursor);
+    if let Some(tenant) = selected.filter(|tenant| !tenant.reason.is_empty()) {
         let role = Role::from(tenant.health);
         let mut pen = Pen::new(buffer, reason, Glyphs::of(theme).ellipsis);
         pen.gap(2).put(Glyphs::of(theme).mark(role), theme.style(role)).gap(1);
@@ -213,8 +201,9 @@ fn cells(tenant: &Summary) -> [Painted<'static>; 8] {
 }
 
 /// Says why there is no tenant to show.
-fn nothing(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, total: usize) {
+fn nothing(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview) {
     let state = scene.state;
+    let total = state.tenants.names().len();
     let context = state.session.context.as_ref().map_or("", |context| context.as_str());
     let mut sentences: Vec<String> = Vec::new();
     let (role, headline) = match &state.session.link {
@@ -254,23 +243,17 @@ fn nothing(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
     notice::draw(buffer, area, scene.theme, role, &headline, &sentences);
 }
 
-fn changed(
-    buffer: &mut Buffer,
-    area: Rect,
-    scene: &Scene<'_>,
-    view: &Overview,
-    list: &[Change],
-    spots: &mut Spots,
-) {
+fn changed(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, spots: &mut Spots) {
     let (state, theme) = (scene.state, scene.theme);
     let number = Panel::Changes as usize;
     let focused = view.panel == Panel::Changes;
     let facts = trust(scene, &[("", "events"), ("apps", "replicasets")]);
     let body = panel::titled(buffer, area, theme, "What changed, last 60 min", &borrowed(&facts), focused);
     spots.put(body, Spot::Panel(number));
-    if list.is_empty() {
+    if view.changed.is_empty() {
         // Nothing is only known to be nothing where everything is seen.
-        let (role, headline) = if facts.is_empty() && state.session.context.is_some() {
+        let known = facts.is_empty() && matches!(state.session.link, Link::Live { .. });
+        let (role, headline) = if known {
             (Role::Idle, "Nothing that is known")
         } else {
             (Role::Unknown, "Nothing is known yet")
@@ -279,13 +262,16 @@ fn changed(
         return;
     }
     let cursor = focused.then_some(view.changes.cursor);
-    let top = view.changes.top.min(list.len() - 1);
+    let top = view.changes.top.min(view.changed.len() - 1);
+    let list = state.timeline.entries();
     let mut places = Vec::new();
-    let whole = changes::draw(buffer, body, theme, list.len(), top, cursor, &mut places, |index| {
-        let change = &list[index];
+    let whole = changes::draw(buffer, body, theme, view.changed.len(), top, cursor, &mut places, |index| {
+        let Some(change) = view.changed.get(index).and_then(|place| list.get(*place)) else {
+            return Entry::default();
+        };
         Entry {
             at: human::moment(change.at, state.now, &state.zone),
-            role: mark(change),
+            role: Some(mark(change)),
             who: change.tenant.as_deref().unwrap_or_default(),
             text: &change.headline,
             more: Some(change.detail.as_str()).filter(|detail| !detail.is_empty()).into_iter().collect(),

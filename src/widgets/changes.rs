@@ -11,12 +11,12 @@ use super::pen::Pen;
 use crate::theme::{Role, Theme};
 
 /// One change, ready to be drawn.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry<'a> {
     /// The time of day.
     pub at: String,
     /// What its colour means; its mark stands beside it.
-    pub role: Role,
+    pub role: Option<Role>,
     /// Whose it is.
     pub who: &'a str,
     /// What happened.
@@ -53,7 +53,8 @@ pub fn draw<'a>(
         places.push((line, index));
         let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
         pen.gap(1).put(&item.at, over(base, theme.style(Role::Dim))).gap(1);
-        pen.put(glyphs.mark(item.role), over(base, theme.style(item.role))).gap(1);
+        let role = item.role.unwrap_or(Role::Dim);
+        pen.put(glyphs.mark(role), over(base, theme.style(role))).gap(1);
         let indent = pen.column();
         if !item.who.is_empty() {
             pen.put(item.who, over(base, theme.style(Role::Strong))).gap(2);

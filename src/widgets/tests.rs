@@ -125,7 +125,7 @@ fn a_change_goes_on_below_when_its_line_is_full() {
     let (mut buffer, area) = canvas(30, 4);
     changes::draw(&mut buffer, area, &theme(), 1, 0, None, &mut Vec::new(), |_| changes::Entry {
         at: "13:51".to_owned(),
-        role: Role::Progressing,
+        role: Some(Role::Progressing),
         who: "tenant-2",
         text: "checkout synced 3f9c1a2 (auto)",
         more: vec!["image checkout 1.7.4 -> 1.8.0"],

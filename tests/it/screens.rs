@@ -21,6 +21,7 @@ use opsdeck::app::viewport::Viewport;
 use opsdeck::gate::Confirmation;
 use opsdeck::identity::{Resource, Target, Text};
 use opsdeck::kinds::{Cell, Garbled, Health, Leads};
+use opsdeck::model::tenants::{Rules, Tenants};
 use opsdeck::sources::SourceError;
 use opsdeck::store::{Hidden, Query, Update};
 use opsdeck::theme::Depth;
@@ -430,6 +431,29 @@ fn application(pane: Pane) -> Stage {
     stage
 }
 
+fn overview() -> Stage {
+    let mut stage = Stage::new();
+    let names: Vec<String> = (2..8).map(|number| format!("tenant-{number}")).collect();
+    let namespaces: Vec<_> = names.iter().map(|name| stage::namespace(name)).collect();
+    stage.list("namespaces", &namespaces);
+    stage.list("pods", &stage::pods());
+    stage.list("applications", &[stage::application()]);
+    stage.list("replicasets", &stage::replica_sets());
+    stage.list("nodes", &[]);
+    stage.list("events", &[]);
+    let rules = Rules { namespace_labels: vec!["opsdeck.dev/tenant".to_owned()], ..Rules::default() };
+    stage.state.tenants = Tenants::new(rules);
+    stage.state.settle(&stage.store);
+    stage
+}
+
+/// The overview before anything was heard.
+fn waiting() -> Stage {
+    let mut stage = Stage::new();
+    stage.state.session.link = Link::Connecting { since: now() };
+    stage
+}
+
 fn unconnected() -> Stage {
     let mut stage = Stage::new();
     stage.state.session.context = None;
@@ -458,7 +482,9 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
         ("palette", palette()),
         ("help", help()),
         ("info", info()),
-        ("unconnected", unconnected()),
+        ("overview", overview()),
+        ("overview-waiting", waiting()),
+        ("overview-unconnected", unconnected()),
         ("application", application(Pane::Resources)),
         ("application-history", application(Pane::History)),
         ("application-operation", application(Pane::Operation)),

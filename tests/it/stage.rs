@@ -270,3 +270,12 @@ pub fn application_set() -> Value {
             "resourceVersion": "6", "creationTimestamp": ago(900_000)},
         "spec": {"generators": [{"git": {}}]}, "status": {"resourcesCount": 6}})
 }
+
+/// A namespace of a tenant.
+pub fn namespace(tenant: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace",
+        "metadata": {"name": tenant, "uid": format!("uid-ns-{tenant}"), "resourceVersion": "2",
+            "creationTimestamp": ago(9_000_000),
+            "labels": {"opsdeck.dev/tenant": tenant, "environment": "prod"}},
+        "status": {"phase": "Active"}})
+}
