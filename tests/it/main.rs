@@ -11,5 +11,7 @@ mod real_apiserver;
 mod schemas;
 mod screens;
 mod stage;
+mod story;
 mod svg;
+mod terminal;
 mod wire;

@@ -116,20 +116,11 @@ impl Terminal {
         }
     }
 
-    /// Takes in what the program writes for a while: what is looked at is what it does by itself.
-    pub fn listen(&mut self, time: Duration) -> usize {
-        let begun = Instant::now();
-        let mut count = 0;
-        while let Some(left) = time.checked_sub(begun.elapsed()) {
-            match self.output.recv_timeout(left) {
-                Ok(bytes) => {
-                    count += bytes.len();
-                    self.take(&bytes);
-                }
-                Err(_) => break,
-            }
-        }
-        count
+    /// Takes in what comes next within a time and returns how many bytes that was; `None` where nothing came.
+    pub fn read_some(&mut self, patience: Duration) -> Option<usize> {
+        let bytes = self.output.recv_timeout(patience).ok()?;
+        self.take(&bytes);
+        Some(bytes.len())
     }
 
     /// Waits for the end of the program and takes in the rest of what it writes.
@@ -138,15 +129,11 @@ impl Terminal {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("the state of the program") {
-                while let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(200)) {
-                    self.take(&bytes);
-                }
+                while self.read_some(Duration::from_millis(200)).is_some() {}
                 return status;
             }
             assert!(begun.elapsed() < PATIENCE, "still running\n{}", self.text());
-            if let Ok(bytes) = self.output.recv_timeout(Duration::from_millis(20)) {
-                self.take(&bytes);
-            }
+            self.read_some(Duration::from_millis(20));
         }
     }
 
