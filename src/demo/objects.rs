@@ -27,6 +27,9 @@ use crate::identity::Text;
 /// Changes that are remembered before watchers have to list again.
 pub const HISTORY: usize = 16_384;
 
+/// Bytes of objects that the history may hold; many of them are those of objects that are still there.
+const HISTORY_BYTES: usize = 64 << 20;
+
 /// The first revision; not 0 or 1, which mean something else in requests.
 const FIRST_REVISION: u64 = 1_000;
 
@@ -153,6 +156,8 @@ pub struct Objects {
     shelves: Vec<Shelf>,
     revision: u64,
     history: VecDeque<Change>,
+    /// Bytes of the objects in the history.
+    held: usize,
     /// Revision of the newest change that fell out of the history.
     forgotten: u64,
     by_owner: HashMap<Text, BTreeSet<Key>>,
@@ -172,6 +177,7 @@ impl Objects {
             shelves: Type::ALL.iter().map(|_| Shelf::default()).collect(),
             revision: FIRST_REVISION,
             history: VecDeque::new(),
+            held: 0,
             forgotten: FIRST_REVISION,
             by_owner: HashMap::new(),
             by_uid: HashMap::new(),
@@ -483,12 +489,13 @@ impl Objects {
     }
 
     fn remember(&mut self, change: Change) {
-        if self.history.len() == HISTORY
-            && let Some(oldest) = self.history.pop_front()
-        {
+        self.held += change.object.json.len();
+        self.history.push_back(change);
+        while self.history.len() > HISTORY || self.held > HISTORY_BYTES {
+            let Some(oldest) = self.history.pop_front() else { break };
+            self.held -= oldest.object.json.len();
             self.forgotten = oldest.object.revision;
         }
-        self.history.push_back(change);
     }
 
     fn link(&mut self, object: &Arc<Object>) {
@@ -557,7 +564,8 @@ impl Objects {
             .iter()
             .map(|path| (*path, self.intern(&fields::read(value, path))))
             .collect();
-        let json = Bytes::from(encode(value));
+        // Boxed first: a vector keeps the room that it grew into, which is up to as much again.
+        let json = Bytes::from(encode(value).into_boxed_slice());
         Object {
             uid: self.intern(text(metadata, "uid")),
             revision: self.revision,
