@@ -165,16 +165,13 @@ struct State {
 
 impl State {
     fn new(chosen: Option<&std::path::Path>, port: u16) -> Self {
-        match chosen {
-            Some(path) => Self { path: path.to_owned(), temporary: false },
-            None => {
-                let name = format!("opsdeck-demo-{}-{port}", std::process::id());
-                let path = std::env::temp_dir().join(name);
-                // What an earlier process with this number has left when it was killed.
-                let _ = std::fs::remove_dir_all(&path);
-                Self { path, temporary: true }
-            }
+        if let Some(path) = chosen {
+            return Self { path: path.to_owned(), temporary: false };
         }
+        let path = std::env::temp_dir().join(format!("opsdeck-demo-{}-{port}", std::process::id()));
+        // What an earlier process with this number has left when it was killed.
+        let _ = std::fs::remove_dir_all(&path);
+        Self { path, temporary: true }
     }
 }
 
