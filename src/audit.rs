@@ -15,6 +15,7 @@
 //! Several consoles write one file: a lock on a file beside it (which survives the rotation) is held for the
 //! time of one append, with a bounded wait.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,8 @@ pub const GENESIS: &str = "00000000000000000000000000000000000000000000000000000
 
 /// Bytes after which a file is closed and the next one begun; the chain goes on in the next.
 const ROTATE_AT: u64 = 16 * 1024 * 1024;
+/// The verb that gives back what was held.
+const RELEASE: &str = "release-autosync";
 /// How long an append waits for another console's append.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -233,10 +236,13 @@ impl Audit {
         &self.path
     }
 
-    /// Tells whether a record could be written now, without writing one.
+    /// Tells whether a record could be written now; a file that is not there yet is not made by asking.
     pub async fn writable(&self) -> Result<(), AuditError> {
+        // The lock lies in the same directory, so taking it shows that the directory can be written.
         let _lock = self.lock().await?;
-        self.open()?;
+        if self.path.exists() {
+            self.open()?;
+        }
         Ok(())
     }
 
@@ -280,13 +286,32 @@ impl Audit {
         Ok(open)
     }
 
-    /// Finds what was last taken away from an object, for when the cluster does not remember it.
+    /// Finds what was taken away from an object and not given back since, for when the cluster does not
+    /// remember it.
     pub fn held(&self, object: &ObjectRef) -> Result<Option<Held>, AuditError> {
-        let records = self.read(None)?.records;
-        Ok(records.into_iter().rev().find_map(|record| match record.event {
-            Event::Before(intent) => intent.holds.into_iter().find(|held| held.object == *object),
-            Event::After(_) => None,
-        }))
+        let mut held = None;
+        let mut releases = BTreeSet::new();
+        for record in self.read(None)?.records {
+            match record.event {
+                Event::Before(intent) => {
+                    if let Some(taken) = intent.holds.iter().find(|held| held.object == *object) {
+                        held = Some(taken.clone());
+                    }
+                    let given_back = intent.verb == RELEASE
+                        && intent.targets.iter().any(|target| target.object == *object);
+                    if given_back {
+                        releases.insert(record.id);
+                    }
+                }
+                Event::After(ending) => {
+                    let written = !matches!(ending.outcome.as_str(), "failed" | "refused");
+                    if releases.remove(&record.id) && written {
+                        held = None;
+                    }
+                }
+            }
+        }
+        Ok(held)
     }
 
     /// Checks the whole chain; the inner error names the first line that breaks it.

@@ -250,6 +250,18 @@ async fn what_was_last_held_of_an_object_is_found_again() {
     assert!(audit.held(&object("cart")).unwrap().is_none());
 }
 
+#[tokio::test]
+async fn what_was_given_back_is_not_held_any_more_and_a_failed_release_gives_nothing_back() {
+    let (_directory, audit) = fresh();
+    let held = Held { object: object("checkout"), automated: json!({ "prune": true }) };
+    audit.begin("h", Intent { holds: vec![held], ..intent("hold-autosync") }, at(1)).await.unwrap();
+    for (outcome, still) in [("failed", true), ("verified", false)] {
+        let release = audit.begin(outcome, intent("release-autosync"), at(2)).await.unwrap();
+        audit.end(release, Ending { outcome: outcome.to_owned(), ..ending() }, at(3)).await.unwrap();
+        assert_eq!(audit.held(&object("checkout")).unwrap().is_some(), still, "{outcome}");
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_files_are_their_owners_alone() {

@@ -215,7 +215,7 @@ async fn without_a_record_nothing_is_written() {
         let plan = bench.plan(verb, &object, options).await;
         let confirmed = bench.confirm(plan);
         // A directory stands where the file should be.
-        std::fs::remove_file(bench.desk.audit.path()).unwrap();
+        assert!(!bench.desk.audit.path().exists(), "a plan leaves nothing behind");
         std::fs::create_dir_all(bench.desk.audit.path()).unwrap();
         let outcome = bench.run(confirmed).await;
         assert!(
