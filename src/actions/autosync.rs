@@ -1,6 +1,6 @@
 //! Auto-sync held and given back: switched off with its exact policy remembered, and restored field by field.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::application::{App, HELD_POINTER, Hold, hold_patch, policy, release_patch, removal_patch, short};
@@ -92,7 +92,9 @@ pub(super) async fn hold<R: Remote>(
     step: usize,
 ) -> Result<(Written, Value), Trouble> {
     work.running(step, "");
-    let at = work.begun();
+    // To the second: the fraction would only make the annotation longer.
+    let begun = work.begun();
+    let at = Timestamp::from_second(begun.as_second()).unwrap_or(begun);
     let minutes = i64::from(work.plan.request.options.hold_minutes.unwrap_or(HOLD_MINUTES));
     let was = work
         .plan
@@ -227,10 +229,10 @@ pub(super) fn draft_release<'a, R: Remote>(
     if app.sync_status() == "OutOfSync" {
         let differing = app.out_of_sync();
         let text = format!(
-            "{} is out of sync with {} ({}): auto-sync deploys that at once, over what runs now; revert in Git first if it is bad",
-            listed(&differing),
+            "out of sync with {} ({}) in {}: auto-sync deploys that at once, over what runs now; revert in Git first if it is bad",
             app.tracked(),
-            short(&app.revision())
+            short(&app.revision()),
+            listed(&differing)
         );
         parts.push(Line::new(Mark::Warn, text).into());
     }

@@ -114,12 +114,20 @@ pub struct Desk<R> {
     pub pace: Pace,
 }
 
+/// Who it is where no variable says a name, as under a bare service.
+fn unnamed() -> String {
+    #[cfg(unix)]
+    return format!("uid {}", rustix::process::getuid().as_raw());
+    #[cfg(not(unix))]
+    return "unknown".to_owned();
+}
+
 /// Names the local user from what the system says, for the record; it proves nothing.
 pub fn local_user(var: impl Fn(&str) -> Option<String>) -> String {
     let user = ["USER", "LOGNAME", "USERNAME"]
         .iter()
         .find_map(|name| var(name).filter(|value| !value.is_empty()))
-        .unwrap_or_else(|| "unknown".to_owned());
+        .unwrap_or_else(unnamed);
     let host = ["HOSTNAME", "COMPUTERNAME"]
         .iter()
         .find_map(|name| var(name).filter(|value| !value.is_empty()))

@@ -13,6 +13,7 @@ use crate::app::question::{Field, Question};
 use crate::app::running::Running;
 use crate::app::state::{Overlay, State};
 use crate::app::viewport::Viewport;
+use crate::identity::Target;
 use crate::kinds::Health;
 use crate::store::Store;
 
@@ -27,9 +28,13 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         state.say(Health::Idle, format!("nothing is selected here to {}", command.label()));
         return Vec::new();
     };
-    let tenant = store
-        .object(&first.object)
-        .and_then(|object| state.tenancy.of(&first.object.resource, object))
+    let owner = |target: &Target| {
+        let object = store.object(&target.object)?;
+        state.tenancy.of(&target.object.resource, object)
+    };
+    // The name that is typed must stand for everything that is touched.
+    let tenant = owner(first)
+        .filter(|tenant| targets.iter().all(|target| owner(target) == Some(*tenant)))
         .map(ToString::to_string);
     let mut options = crate::actions::Options::default();
     if matches!(verb, Verb::Rollback | Verb::HoldAutosync) {

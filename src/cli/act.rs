@@ -4,13 +4,14 @@
 //! `--yes` (or `--confirm NAME` where a name must be typed), or somebody at the terminal who says so.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::gather::connect;
+use super::gather::{connect, gather};
 use super::{Desk, Exit, Usage};
 use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
@@ -21,7 +22,9 @@ use crate::audit::Audit;
 use crate::gate::{Gate, Refusal, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
 use crate::kinds::Kinds;
+use crate::model::tenants::Tenants;
 use crate::sources::kubernetes::Connection;
+use crate::store::Query;
 
 /// How many pieces of progress may wait to be printed; each holds all that was known before.
 const WAITING: usize = 16;
@@ -70,12 +73,14 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
             return Ok(Exit::Failed);
         }
     };
+    // Only there the tenant's name has to be typed; elsewhere two lists would be for nothing.
+    let tenant = if actions.rules.protected { tenant(desk, &actions.remote, &targets).await } else { None };
     let request = Request {
         verb: asked.verb,
         targets,
         options: asked.options,
         reason: acting.reason.clone().unwrap_or_default(),
-        tenant: None,
+        tenant,
     };
     let (drafts, _) = mpsc::channel(1);
     let plan = actions::plan(&actions, request, &drafts).await;
@@ -99,6 +104,30 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
         Outcome::Failed(_) => Exit::Failed,
         Outcome::Refused(_) => Exit::Refused,
     })
+}
+
+/// Finds the one tenant that all targets belong to; none where it is not known or there are several.
+async fn tenant(desk: &Desk<'_>, connection: &Connection, targets: &[Target]) -> Option<String> {
+    if targets.iter().any(|target| target.object.namespace.is_none()) {
+        return None;
+    }
+    let kinds = Arc::new(Kinds::new());
+    let resources = [actions::application::applications(), Resource::new("", "namespaces")];
+    let queries = resources.map(|resource| Query::all(connection.context(), &resource));
+    let store = gather(connection, &kinds, &queries).await.ok()?;
+    let mut tenants = Tenants::new(desk.config.tenants.clone());
+    tenants.refresh(&store, connection.context(), desk.clock.now());
+    let tenancy = tenants.tenancy();
+    let mut owners = targets.iter().map(|target| {
+        let namespace = target.object.namespace.as_deref()?;
+        if target.object.resource == actions::application::applications() {
+            tenancy.of_application(namespace, &target.object.name)
+        } else {
+            tenancy.of_namespace(namespace)
+        }
+    });
+    let first = owners.next()??;
+    owners.all(|owner| owner == Some(first)).then(|| first.to_string())
 }
 
 /// Turns a command line into what is asked for.
