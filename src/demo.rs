@@ -24,6 +24,7 @@ pub mod budgets;
 pub mod cells;
 pub mod columns;
 pub mod components;
+pub mod crds;
 pub mod credentials;
 pub mod cronjobs;
 pub mod daemonsets;

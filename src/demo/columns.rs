@@ -343,6 +343,20 @@ pub fn definitions(kind: Type) -> Value {
     Value::Array(list)
 }
 
+/// Returns the columns of a custom resource as its CRD spells them.
+pub fn printer_columns(kind: Type) -> Vec<Value> {
+    printers(kind)
+        .iter()
+        .map(|(name, form, priority, path)| {
+            let mut column = json!({"name": name, "type": form, "jsonPath": path});
+            if *priority > 0 {
+                column["priority"] = json!(priority);
+            }
+            column
+        })
+        .collect()
+}
+
 /// Returns the cells of an object, one for each column.
 pub fn cells(kind: Type, value: &Value, now: Timestamp) -> Vec<Value> {
     if !builtin(kind).is_empty() {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
+use super::crds;
 use super::credentials::{self, Credentials};
 use super::director::{self, BeginError};
 use super::server;
@@ -215,13 +216,16 @@ impl Platform {
         let wanted = options.world.clone();
         let state = State::new(options.state.as_deref(), bound.port());
         let repositories = state.path.clone();
-        let world = tokio::task::spawn_blocking(move || director::begin(&wanted, now, &repositories))
+        let mut world = tokio::task::spawn_blocking(move || director::begin(&wanted, now, &repositories))
             .await
             .map_err(|error| StartError::World(error.to_string()))?
             .map_err(|error| match error {
                 BeginError::Story(error) => StartError::Story(error),
                 BeginError::Gitops(error) => StartError::World(error.to_string()),
             })?;
+        if let Err(status) = crds::define(&mut world.objects, now) {
+            tracing::warn!(%status, "a custom resource of the embedded platform has no definition");
+        }
         let access = Access::new(&world.objects);
 
         let url = format!("https://127.0.0.1:{}", bound.port());

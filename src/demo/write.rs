@@ -13,6 +13,7 @@ use super::deletion::{DeleteOptions, Deleted, Propagation};
 use super::objects::{Key, Object, Objects, text};
 use super::patch::{PatchKind, patched};
 use super::protobuf;
+use super::quota;
 use super::read::{key_of, new_event, old_event};
 use super::request::{Query, Target, Verb, View};
 use super::scale;
@@ -101,11 +102,17 @@ impl Write {
             body.remove("status");
         }
         self.hold_to_schema(&mut value, &mut warnings)?;
+        if self.kind == Type::Pod {
+            quota::limit(objects, &mut value);
+        }
         admission::admit(self.kind, &mut value, None)?;
+        // Whatever else refuses it does so before it is counted.
+        let complete = objects.try_create(self.kind, value, now)?;
         let answer = if self.query.dry_run()? {
-            Answer::Value(objects.try_create(self.kind, value, now)?)
+            Answer::Value(complete)
         } else {
-            Answer::Object(objects.create(self.kind, value, now)?)
+            quota::charge(objects, self.kind, &complete, now)?;
+            Answer::Object(objects.create(self.kind, complete, now)?)
         };
         Ok(Written { code: 201, value: answer, warnings })
     }

@@ -344,6 +344,10 @@ async fn logs_reviews_and_other_forms_answer_as_the_contracts_say() {
     assert!(choice["message"].as_str().unwrap().contains("choose one of: [checkout proxy]"), "{choice}");
     let limited = wire.get(&format!("{log}?container=checkout&limitBytes=10")).await;
     assert_eq!((limited.code, limited.text.len()), (200, 10));
+    let greedy = json!({"metadata": {"name": "greedy"}, "spec": {"containers": [
+        {"name": "c", "image": "i", "resources": {"requests": {"cpu": "9000", "memory": "1Gi"}}}]}});
+    let over = wire.post(space, greedy).await.refused(403, "Forbidden");
+    assert!(over["message"].as_str().unwrap().contains("exceeded quota: "), "{over}");
     let lonely = json!({"metadata": {"name": "lonely"},
         "spec": {"nodeSelector": {"nowhere": "true"}, "containers": [{"name": "c", "image": "registry.example.com/x:1"}]}});
     assert_eq!(wire.post(space, lonely).await.code, 201);
