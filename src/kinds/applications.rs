@@ -225,7 +225,10 @@ impl Application {
         let health = self.health();
         if health == Health::Degraded {
             let why = self.health_message.clone().or_else(|| self.failed_operation());
-            return (health, why.unwrap_or_else(|| Text::from(self.health.to_lowercase())));
+            return (
+                health,
+                why.or_else(|| self.worst()).unwrap_or_else(|| Text::from(self.health.to_lowercase())),
+            );
         }
         if let Some(error) = self.conditions.iter().find(|condition| condition.is_error()) {
             return (Health::Degraded, error.message.clone());
@@ -262,6 +265,15 @@ impl Application {
         }
     }
 
+    /// Names what hurts, where the controller writes the health of single resources.
+    fn worst(&self) -> Option<Text> {
+        let worst = self.resources.iter().find(|managed| {
+            managed.health.as_deref().is_some_and(|word| health_of(word) == Health::Degraded)
+        })?;
+        let word = worst.health.as_deref().unwrap_or_default().to_lowercase();
+        Some(Text::from(format!("{}/{} {word}", worst.kind, worst.name)))
+    }
+
     fn failed_operation(&self) -> Option<Text> {
         let operation = self.operation.as_ref().filter(|operation| operation.has_failed())?;
         let said = operation.message.as_deref().unwrap_or("no reason given");
@@ -296,7 +308,9 @@ impl Application {
 
     /// Returns the revision for people: a commit in seven characters, anything else as it is.
     pub fn short_revision(&self) -> Text {
-        let short: Vec<&str> = self.revisions.iter().map(|revision| short_revision(revision)).collect();
+        let mut short: Vec<&str> = self.revisions.iter().map(|revision| short_revision(revision)).collect();
+        // Sources of one repository are mostly at one revision.
+        short.dedup();
         Text::from(short.join(" "))
     }
 }
