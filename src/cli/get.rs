@@ -19,6 +19,7 @@ use crate::kinds::{Kind, Kinds, Lens, Object};
 use crate::model::tenants::Tenants;
 use crate::nearest::did_you_mean;
 use crate::rows::{Rows, Scope as RowScope};
+use crate::sources::discovery::Served;
 use crate::sources::kubernetes::Connection;
 use crate::store::{Feed, Query, Store};
 
@@ -26,8 +27,8 @@ use crate::store::{Feed, Query, Store};
 pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     let scope = args.scope.clone().or(&desk.scope);
     let connection = connect(desk, &scope).await?;
-    let kinds = Arc::new(Kinds::new());
-    let kind = kinds.find(&args.kind).ok_or_else(|| unknown(&kinds, &args.kind))?;
+    let (kinds, resource) = find(&connection, &args.kind).await?;
+    let kind = kinds.get(&resource).ok_or_else(|| unknown(&kinds, &Served::default(), &args.kind))?;
     if args.output == Output::Yaml {
         return yaml(desk, &connection, kind, args, &scope).await;
     }
@@ -69,16 +70,30 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     Ok(if missing.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
-/// Says that a kind is not known, with the nearest names.
-fn unknown(kinds: &Kinds, name: &str) -> color_eyre::Report {
-    let nearest = kinds.nearest(name);
-    let hint = if nearest.is_empty() {
-        "`opsdeck get` takes the kinds of the console; `kubectl api-resources` lists what the server has"
-            .to_owned()
-    } else {
-        format!("did you mean {}?", nearest.join(" or "))
+/// Finds the type that a name means: one of the console's kinds, or one that the server describes itself.
+async fn find(connection: &Connection, name: &str) -> Result<(Arc<Kinds>, Resource)> {
+    let kinds = Kinds::new();
+    if let Some(kind) = kinds.find(name) {
+        let resource = kind.resource.clone();
+        return Ok((Arc::new(kinds), resource));
+    }
+    let served = connection.served().await?;
+    let Some(one) = served.named(name).filter(|one| one.can("list")) else {
+        return Err(unknown(&kinds, &served, name));
     };
-    Usage::report(format!("there is no kind {name}: {hint}"))
+    let learned = connection.learn(one).await?;
+    Ok((Arc::new(kinds.with(learned)), one.resource.clone()))
+}
+
+/// Says that a kind is not known, with the nearest names.
+fn unknown(kinds: &Kinds, served: &Served, name: &str) -> color_eyre::Report {
+    let listed = served.types().iter().filter(|one| one.can("list")).map(|one| &*one.resource.plural);
+    let known = kinds.iter().map(|kind| &*kind.resource.plural);
+    let mut hint = did_you_mean(name, known.chain(listed));
+    if hint.is_empty() {
+        hint = "; `kubectl api-resources` lists what the server has".to_owned();
+    }
+    Usage::report(format!("there is no kind {name}{hint}"))
 }
 
 /// Returns the lists that the rows need: the kind's own first, then those that its columns look at.

@@ -207,6 +207,30 @@ async fn any_other_type_is_listed_as_the_server_describes_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_lists_any_type_that_the_server_has() {
+    let platform = platform().await;
+    let state = tempfile::tempdir().unwrap();
+    let get = async |kind: &str| {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+            .args(["get", kind, "-A", "-o", "json"])
+            .env("KUBECONFIG", &platform.kubeconfig)
+            .env("OPSDECK_STATE_DIR", state.path())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
+        let out = String::from_utf8(output.stdout).unwrap();
+        (output.status.code(), out, String::from_utf8(output.stderr).unwrap())
+    };
+    // By its short name, which only the server knows.
+    let (code, out, err) = get("cm").await;
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("kube-root-ca.crt"), "{out}");
+    let (code, _, err) = get("configmapz").await;
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("configmaps"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_as_the_server_describes_them_have_typed_cells() {
     let platform = platform().await;
     let connection = connect(&platform, None).await;
