@@ -132,10 +132,10 @@ fn resources(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Applicat
     let name = (area.width / 2).clamp(16, 72);
     let column = |title, width, rank| Column { title, width, right: false, rank, sorted: None };
     let columns = [
-        column("RESOURCE", Width::Flexible { least: 20, most: name }, 0),
+        column("RESOURCE", Width::Flexible { least: (area.width * 2 / 5).clamp(20, 48), most: name }, 0),
         column("HEALTH", Width::Fixed(13), 1),
         column("SYNC", Width::Fixed(12), 2),
-        column("WHY", Width::Flexible { least: 12, most: 120 }, 3),
+        column("WHY", Width::Flexible { least: 12, most: 100 }, 3),
     ];
     rows(area, panel, state.top, view.tree.len(), spots);
     let window = Window { rows: view.tree.len(), top: state.top, cursor: Some(state.cursor) };
@@ -147,7 +147,12 @@ fn resources(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Applicat
             .map_or_else(String::new, |branch| tree::prefix(branch, node.depth == 0, glyphs));
         let cells = [
             Painted::text(format!("{prefix}{}", node.name)),
-            Painted::marked(cells::health_word(node.health), node.health.into()),
+            // A Service or a ConfigMap is neither well nor ill: nothing is said of it.
+            if node.health == Health::Idle && node.why.is_empty() {
+                Painted::text("")
+            } else {
+                Painted::marked(cells::health_word(node.health), node.health.into())
+            },
             sync(&node.sync),
             Painted::text(node.why.to_string()),
         ];

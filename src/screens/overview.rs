@@ -123,7 +123,7 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
     let widest = widest.map(|name| fit::width(name)).max().unwrap_or(0) as u16;
     let columns = [
         column("TENANT", Width::Flexible { least: 10, most: widest.clamp(10, 32) }, 0),
-        column("ENV", Width::Fixed(5), 5),
+        column("ENV", Width::Flexible { least: 5, most: 12 }, 5),
         Column { right: true, ..column("APPS", Width::Fixed(4), 4) },
         column("SYNC", Width::Fixed(9), 3),
         column("HEALTH", Width::Fixed(13), 0),

@@ -7,6 +7,7 @@ mod fault_server;
 mod kubectl;
 mod kubernetes_faults;
 mod kubernetes_source;
+mod pictures;
 mod platform;
 mod real_apiserver;
 mod schemas;

@@ -79,6 +79,11 @@ impl Terminal {
         self.screen.screen().contents()
     }
 
+    /// Returns the screen with its colours.
+    pub fn screen(&self) -> &vt100::Screen {
+        self.screen.screen()
+    }
+
     /// Tells whether the program has the alternate screen.
     pub fn is_alternate(&self) -> bool {
         self.screen.screen().alternate_screen()
