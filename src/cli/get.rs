@@ -89,10 +89,9 @@ async fn find(connection: &Connection, name: &str) -> Result<(Arc<Kinds>, Resour
 fn unknown(kinds: &Kinds, served: &Served, name: &str) -> color_eyre::Report {
     let listed = served.types().iter().filter(|one| one.can("list")).map(|one| &*one.resource.plural);
     let known = kinds.iter().map(|kind| &*kind.resource.plural);
-    let mut hint = did_you_mean(name, known.chain(listed));
-    if hint.is_empty() {
-        hint = "; `kubectl api-resources` lists what the server has".to_owned();
-    }
+    let nearest = did_you_mean(name, known.chain(listed));
+    let hint =
+        if nearest.is_empty() { "; `kubectl api-resources` lists what the server has" } else { &nearest };
     Usage::report(format!("there is no kind {name}{hint}"))
 }
 
