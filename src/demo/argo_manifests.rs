@@ -103,6 +103,11 @@ impl Policy {
     }
 }
 
+/// Says whether a newer version of a manually synced app waits in git for a person to deploy it.
+pub fn waiting(app: &App) -> bool {
+    Policy::of(app) == Policy::Manual && super::world::fnv64(app.full_name().as_bytes()) % 12 == 3
+}
+
 /// Returns the number of history entries that the Application of an app keeps.
 pub const HISTORY_LIMIT: usize = 6;
 
@@ -421,6 +426,11 @@ mod tests {
             .find(|(path, _)| path == "tenants/root/tenant-1-checkout.yaml")
             .unwrap();
         assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), wanted);
+    }
+
+    #[test]
+    fn something_waits_for_a_person_on_a_platform_of_the_usual_size() {
+        assert!(estate().apps().any(|(_, app)| waiting(app)));
     }
 
     #[test]

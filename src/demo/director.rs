@@ -16,7 +16,7 @@ use super::gitops::{Gitops, GitopsError};
 use super::objects::Key;
 use super::stories::{Act, Step, Story, StoryError};
 use super::types::Type;
-use super::untyped::{later, mark};
+use super::untyped::{later, mark, text};
 use super::view::{Seen, View};
 use super::world::{Controller, Cx, Options, World};
 
@@ -145,7 +145,13 @@ fn interrupt(tenant: &str, cx: &mut Cx<'_>) {
         .filter(|(_, node)| node.object.label("karpenter.sh/capacity-type") == Some("spot"))
         .map(|(name, _)| (of_tenant(name), name.clone()))
         .max();
-    if let Some((_, node)) = node {
-        super::karpenter::interrupt(&node, cx);
+    let Some((_, node)) = node else { return };
+    let claim = cx
+        .objects
+        .list(Type::NodeClaim, None)
+        .find(|claim| text(&claim.value(), "/status/nodeName") == node.as_ref())
+        .map(|claim| claim.key.clone());
+    if let Some(claim) = claim {
+        super::disruption::interrupt(cx, &claim);
     }
 }

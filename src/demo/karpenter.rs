@@ -74,20 +74,3 @@ pub fn set(object: &mut Value, kind: &str, status: &str, reason: &str, message: 
         }
     }
 }
-
-/// The annotation on a claim that says when the cloud announced that it takes the machine back: what the queue of
-/// interruption messages is to a real Karpenter.
-pub const INTERRUPTION: &str = "demo.opsdeck.dev/interruption";
-
-/// Has the cloud announce that it takes the machine of a node back in two minutes.
-pub fn interrupt(node: &str, cx: &mut Cx<'_>) {
-    let claim = cx
-        .objects
-        .list(Type::NodeClaim, None)
-        .find(|claim| text(&claim.value(), "/status/nodeName") == node)
-        .map(|claim| claim.key.clone());
-    if let Some(claim) = claim {
-        let now = cx.stamp();
-        cx.update(&claim, |claim| mark(claim, "annotations", INTERRUPTION, &now));
-    }
-}

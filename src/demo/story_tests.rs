@@ -147,3 +147,30 @@ fn a_quiet_day_hurts_nobody() {
         assert!(health_is(&app.value(), "Healthy"), "{}", app.key.name);
     }
 }
+
+#[test]
+fn a_spot_node_is_taken_back_and_its_pods_run_elsewhere() {
+    let mut platform = play("spot-interruption");
+    let nodes = |platform: &Platform| -> Vec<String> {
+        platform.world.objects.list(Type::Node, None).map(|node| node.key.name.to_string()).collect()
+    };
+    let unplaced = |platform: &Platform| -> Vec<String> {
+        let pods = platform.world.objects.list(Type::Pod, Some("tenant-2"));
+        let unready = |pod: &Value| super::untyped::condition(pod, "Ready") != "True";
+        let pods = pods
+            .map(|pod| pod.value())
+            .filter(|pod| text(pod, "/status/phase") != "Succeeded" && unready(pod));
+        pods.map(|pod| text(&pod, "/metadata/name").to_owned()).collect()
+    };
+    let before = nodes(&platform);
+    platform.pass(60);
+    let warned = |event: &Value| text(event, "/reason") == "SpotInterrupted";
+    assert!(platform.world.objects.list(Type::Event, None).any(|event| warned(&event.value())));
+    for _ in 0..300 {
+        if unplaced(&platform).is_empty() && before.iter().any(|node| !nodes(&platform).contains(node)) {
+            return;
+        }
+        platform.pass(1);
+    }
+    panic!("nodes before {before:?}, now {:?}, not ready {:?}", nodes(&platform), unplaced(&platform));
+}
