@@ -251,6 +251,8 @@ impl Rows {
         let untried = std::mem::take(&mut self.untried);
         match changed {
             Some(mut seats) => {
+                // A row that stays where it is may still look different.
+                let told = !seats.is_empty();
                 match untried {
                     Untried::None => self.sweep(kind, lens, &mut seats),
                     Untried::Shown => seats.extend(&self.shown),
@@ -258,7 +260,7 @@ impl Rows {
                 }
                 seats.sort_unstable();
                 seats.dedup();
-                self.update(&seats, shelf, kind, lens)
+                self.update(&seats, shelf, kind, lens) || told
             }
             None => {
                 self.rebuild(shelf, kind, lens);
@@ -336,6 +338,7 @@ impl Rows {
         self.shown.sort_unstable_by(|a, b| seats(places, *a, *b, descending));
     }
 
+    /// Looks at some seats again and tells whether any row came, went or moved.
     fn update(&mut self, changed: &[u32], shelf: &Shelf, kind: &Kind, lens: &Lens<'_>) -> bool {
         let descending = self.descending(kind);
         if self.places.len() < shelf.seats() {
@@ -349,6 +352,7 @@ impl Rows {
                 moved.push((*seat, place));
             }
         }
+        let any = !moved.is_empty();
         if moved.len() < MANY {
             for (seat, place) in moved {
                 self.replace(seat, place, descending);
@@ -356,7 +360,7 @@ impl Rows {
         } else {
             self.merge(moved, descending);
         }
-        !changed.is_empty()
+        any
     }
 
     fn replace(&mut self, seat: u32, place: Place, descending: bool) {

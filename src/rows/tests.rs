@@ -148,6 +148,8 @@ fn rows_follow_the_time_and_what_other_objects_say() {
     rows.set_filter(filter(&cluster, "pods", "age<1h"));
     refresh(&mut rows, &cluster, "pods");
     assert_eq!(rows.len(), 1);
+    cluster.now = jiff::Timestamp::from_second(cluster.now.as_second() + 1).unwrap();
+    assert!(!refresh(&mut rows, &cluster, "pods"), "looking again is not a change");
     cluster.now = jiff::Timestamp::from_second(cluster.now.as_second() + 200).unwrap();
     refresh(&mut rows, &cluster, "pods");
     assert_eq!(rows.len(), 0);
