@@ -19,7 +19,7 @@ use crate::actions::{
 };
 use crate::args::{self, Acting, AutosyncTo, Command, Format};
 use crate::audit::Audit;
-use crate::gate::{Gate, Refusal, Rules};
+use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
 use crate::kinds::Kinds;
 use crate::model::tenants::Tenants;
@@ -368,7 +368,6 @@ async fn carry_out(
     let mut gate = Gate::new(actions.rules.clone());
     let confirmed = match actions::confirm(&mut gate, plan, answer, actions.clock.now()) {
         Ok(confirmed) => confirmed,
-        Err(refusal @ Refusal::NotConfirmed(_)) => return Ok(Outcome::Refused(refusal.to_string())),
         Err(refusal) => return Ok(Outcome::Refused(refusal.to_string())),
     };
     let follow = if acting.wait { Follow::ToTheEnd } else { Follow::No };
