@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use opsdeck::gate::Access;
 use opsdeck::identity::{ObjectRef, Resource, Text};
+use opsdeck::kinds::Kinds;
+use opsdeck::sources::logs::{LogNews, LogRequest, LogsFrom};
 use opsdeck::sources::{Connection, SourceError, Standing};
 use opsdeck::store::{Query, Stage};
 use tokio::sync::mpsc;
@@ -478,4 +480,69 @@ async fn wait_for(what: &str, test: impl Fn() -> bool) {
         look.tick().await;
     }
     panic!("waited for {what}");
+}
+
+#[tokio::test]
+async fn a_log_that_is_cut_goes_on_without_saying_anything_twice() {
+    let first = "2026-05-01T10:00:00.100Z first";
+    let second = "2026-05-01T10:00:00.500Z second";
+    let mut server = FaultServer::start(move |asked| match (asked.path.as_str(), asked.is_watch()) {
+        ("/api/v1/namespaces/a/pods", false) => {
+            let pod = pod("a", "one", 1).replace(
+                r#""containers":[]"#,
+                r#""nodeName":"n1","containers":[{"name":"main","image":"x"}]"#,
+            );
+            list(10, "", &[pod])
+        }
+        ("/api/v1/namespaces/a/pods", true) => Answer::lines(&[]),
+        ("/api/v1/namespaces/a/pods/one/log", _) if asked.before == 0 => Answer::cut(&[first, second]),
+        // What was said in the second that it is asked from is said again.
+        ("/api/v1/namespaces/a/pods/one/log", _) => Answer::lines(&[
+            first,
+            second,
+            "2026-05-01T10:00:00.500Z \u{1b}[31mthird\u{1b}[0m",
+            "2026-05-01T10:00:01Z fourth",
+        ]),
+        _ => Answer::Plain(404, Vec::new(), "404 page not found\n"),
+    })
+    .await;
+    let connection = server.connect().await;
+    let request = LogRequest {
+        object: ObjectRef {
+            context: connection.context().clone(),
+            resource: Resource::new("", "pods"),
+            namespace: Some("a".into()),
+            name: "one".into(),
+        },
+        container: None,
+        previous: false,
+        follow: true,
+        from: LogsFrom::Seconds(300),
+        tail: Some(100),
+    };
+    let (sender, mut news) = mpsc::channel(8);
+    let reading = {
+        let connection = connection.clone();
+        tokio::spawn(async move { connection.logs(Arc::new(Kinds::new()), request, sender).await })
+    };
+    let mut texts = Vec::new();
+    let heard = tokio::time::timeout(Duration::from_secs(20), async {
+        while texts.len() < 4 {
+            match news.recv().await.unwrap() {
+                LogNews::Lines { lines, dropped } => {
+                    assert_eq!(dropped, 0);
+                    texts.extend(lines.into_iter().map(|line| line.text.to_string()));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    heard.await.unwrap();
+    assert_eq!(texts, ["first", "second", "third", "fourth"]);
+    reading.abort();
+    let asked: Vec<Asked> =
+        server.seen().iter().filter(|asked| asked.path.ends_with("/log")).cloned().collect();
+    assert_eq!((asked[0].query("sinceSeconds"), asked[0].query("tailLines")), ("300", "100"));
+    assert_eq!(asked[1].query("sinceTime"), "2026-05-01T10%3A00%3A00Z");
+    assert!(asked[1].query("sinceSeconds").is_empty() && asked[1].query("tailLines").is_empty());
 }
