@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::identity::{ObjectRef, Resource, Text};
 
+mod application_wire;
 mod cell;
 mod decode;
 mod kind;
