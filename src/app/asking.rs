@@ -13,8 +13,9 @@ use crate::app::question::{Field, Question};
 use crate::app::running::Running;
 use crate::app::state::{Overlay, State};
 use crate::app::viewport::Viewport;
-use crate::identity::Target;
+use crate::identity::{ObjectRef, Target};
 use crate::kinds::Health;
+use crate::kinds::applications::Application;
 use crate::store::Store;
 
 /// How many ended actions are remembered; the audit has them all.
@@ -40,12 +41,22 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
     if matches!(verb, Verb::Rollback | Verb::HoldAutosync) {
         options.hold_minutes = Some(state.config.hold_minutes);
     }
-    if let (Verb::Rollback, Some(View::Application(app))) = (verb, state.view())
-        && app.pane == Pane::History
-    {
-        options.history_id = app.history_id();
+    if verb == Verb::Rollback {
+        options.history_id = match state.view() {
+            Some(View::Application(app)) if app.pane == Pane::History => app.history_id(),
+            _ => before_the_present(store, &first.object),
+        };
     }
     begin(state, Request { verb, targets, options, tenant, reason: String::new() })
+}
+
+/// Returns the entry of the history before the present one: what is meant where none was chosen.
+fn before_the_present(store: &Store, object: &ObjectRef) -> Option<i64> {
+    let object = store.object(object)?;
+    let mut ids: Vec<i64> = object.body::<Application>()?.history.iter().map(|deploy| deploy.id).collect();
+    // The newest entry is what is deployed now, in whatever order the slim type keeps them.
+    ids.sort_unstable();
+    ids.iter().rev().nth(1).copied()
 }
 
 fn begin(state: &mut State, request: Request) -> Vec<Effect> {

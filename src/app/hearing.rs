@@ -89,9 +89,6 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
             let bound = state.config.log_lines;
             if let Some(logs) = logs_of(state, &of) {
                 logs.take(lines, dropped, bound);
-                if !logs.page.search.text.is_empty() {
-                    typing::search_again(state, store);
-                }
             }
         }
         Message::LogFailed { of, stream, error } => {

@@ -99,6 +99,7 @@ impl Views {
         if self.visits.len() > REMEMBERED {
             self.forget(1);
         }
+        self.rest();
     }
 
     /// Forgets a view; those opened from it count as opened from where it was opened.
@@ -115,12 +116,26 @@ impl Views {
         self.before = self.before.filter(|before| *before != gone).map(moved);
     }
 
+    /// Lets go of the rows of tables that are neither shown nor one key away.
+    fn rest(&mut self) {
+        let (at, before) = (self.at, self.before);
+        for (index, visit) in self.visits.iter_mut().enumerate() {
+            if let View::Table(table) = &mut visit.view
+                && index != at
+                && Some(index) != before
+            {
+                table.rest();
+            }
+        }
+    }
+
     fn go(&mut self, to: usize) -> bool {
         if to == self.at || to >= self.visits.len() {
             return false;
         }
         self.before = Some(self.at);
         self.at = to;
+        self.rest();
         true
     }
 
@@ -145,16 +160,6 @@ impl Views {
     /// Goes to the view before this one, whichever way one left it.
     pub fn swap(&mut self) -> bool {
         self.before.is_some_and(|before| self.go(before))
-    }
-
-    /// Returns the views that are not shown, to let go of what can be had again.
-    pub fn hidden_mut(&mut self) -> impl Iterator<Item = &mut View> {
-        let at = self.at;
-        self.visits
-            .iter_mut()
-            .enumerate()
-            .filter(move |(index, _)| *index != at)
-            .map(|(_, visit)| &mut visit.view)
     }
 
     /// Returns the view before this one, if it is another.

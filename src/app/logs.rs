@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::app::detail::Page;
 use crate::app::effect::LogsOf;
+use crate::app::typing;
 use crate::identity::{ObjectRef, Text};
 use crate::sources::SourceError;
 
@@ -89,7 +90,14 @@ impl Logs {
     }
 
     /// Takes lines, and drops the oldest where there are more than `bound`.
+    ///
+    /// A search goes on over the new lines alone: the log may be long and the lines many.
     pub fn take(&mut self, lines: Vec<LogLine>, dropped: u64, bound: usize) {
+        let before = self.lines.len();
+        if let Some(expression) = typing::expression(&self.page.search.text) {
+            let new = typing::found(&expression, lines.iter().map(|line| &*line.text));
+            self.page.search.matches.extend(new.into_iter().map(|line| before + line));
+        }
         for line in lines {
             if !self.containers.contains(&line.container) {
                 self.containers.push(line.container.clone());
@@ -100,6 +108,11 @@ impl Logs {
         let over = self.lines.len().saturating_sub(bound);
         self.lines.drain(..over);
         self.dropped += over as u64;
+        let search = &mut self.page.search;
+        let gone = search.matches.partition_point(|line| *line < over);
+        search.matches.drain(..gone);
+        search.matches.iter_mut().for_each(|line| *line -= over);
+        search.at = search.at.saturating_sub(gone);
         // What one looks at stays under one's eyes while older lines go.
         self.page.view.top = self.page.view.top.saturating_sub(over);
         self.page.view.cursor = self.page.view.cursor.saturating_sub(over);

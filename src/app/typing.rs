@@ -1,6 +1,6 @@
 //! Typing: filter, search, palette, reason and name; what each key changes, and what Enter takes.
 
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 
 use crate::app::command::Command;
 use crate::app::effect::Effect;
@@ -76,7 +76,7 @@ pub fn search(state: &mut State, store: &Store) {
         search.text = line.text().to_owned();
     }
     let text = search.text.clone();
-    let matches = if text.is_empty() { Vec::new() } else { find(&moving::lines(state, store), &text) };
+    let matches = matches(state, store, &text);
     let Some(search) = state.search_mut() else { return };
     search.at = matches.iter().position(|line| *line >= from).unwrap_or(0);
     let first = matches.get(search.at).copied();
@@ -88,28 +88,34 @@ pub fn search(state: &mut State, store: &Store) {
     }
 }
 
-/// Finds the matches again after the text has grown or moved, and stays at the match where one is.
-pub fn search_again(state: &mut State, store: &Store) {
-    let Some(text) = state.search().map(|search| search.text.clone()) else { return };
-    let matches = if text.is_empty() { Vec::new() } else { find(&moving::lines(state, store), &text) };
-    if let Some(search) = state.search_mut() {
-        search.at = search.at.min(matches.len().saturating_sub(1));
-        search.matches = matches;
+/// Returns the lines of what is shown in which a text occurs.
+fn matches(state: &State, store: &Store, text: &str) -> Vec<usize> {
+    let Some(expression) = expression(text) else { return Vec::new() };
+    if let (None, Some(View::Logs(logs))) = (&state.overlay, state.view()) {
+        // The log is long: it is searched where it lies.
+        return found(&expression, logs.lines.iter().map(|line| &*line.text));
     }
+    let lines = moving::lines(state, store);
+    found(&expression, lines.iter().map(String::as_str))
 }
 
-/// Returns the lines in which a text occurs: without regard to case unless it has capitals; a regular expression
-/// between slashes.
-pub fn find(lines: &[String], text: &str) -> Vec<usize> {
+/// Returns the numbers of the lines in which an expression is found.
+pub fn found<'a>(expression: &Regex, lines: impl Iterator<Item = &'a str>) -> Vec<usize> {
+    lines.enumerate().filter(|(_, line)| expression.is_match(line)).map(|(number, _)| number).collect()
+}
+
+/// Reads what is searched: without regard to case unless it has capitals; a regular expression between slashes.
+/// `None` for nothing, and for an expression that is not one (yet).
+pub fn expression(text: &str) -> Option<Regex> {
+    if text.is_empty() {
+        return None;
+    }
     let pattern = match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
         Some(expression) => expression.to_owned(),
         None => regex::escape(text),
     };
     let sensitive = text.chars().any(char::is_uppercase);
-    let Ok(expression) = RegexBuilder::new(&pattern).case_insensitive(!sensitive).build() else {
-        return Vec::new();
-    };
-    lines.iter().enumerate().filter(|(_, line)| expression.is_match(line)).map(|(number, _)| number).collect()
+    RegexBuilder::new(&pattern).case_insensitive(!sensitive).build().ok()
 }
 
 fn submit(state: &mut State, store: &Store) -> Vec<Effect> {
