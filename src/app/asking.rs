@@ -136,7 +136,7 @@ fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
         return Vec::new();
     }
     let mut plan = plan;
-    plan.request.reason = question.reason.text().trim().to_owned();
+    question.reason.text().trim().clone_into(&mut plan.request.reason);
     state.overlay = None;
     state.say(Health::Progressing, format!("{} …", plan.title));
     state.running.push(Running { plan: plan.clone(), started: state.now, progress: Vec::new(), ended: None });

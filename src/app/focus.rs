@@ -3,6 +3,7 @@
 //! Keys, footer, help and palette ask the same two questions, [`State::places`] and [`State::applies`], so that
 //! none of them promises what another refuses.
 
+use crate::actions::Verb;
 use crate::app::application::Pane;
 use crate::app::command::{Command, Place};
 use crate::app::detail::{Entry, Search, Tab};
@@ -195,7 +196,6 @@ impl State {
     fn applies_to_question(&self, command: Command) -> bool {
         let Some(Overlay::Question(question)) = &self.overlay else { return false };
         let verb = question.request.verb;
-        use crate::actions::Verb::{Rollback, Sync};
         match command {
             // A name is typed and then taken with Enter; a reason is not an answer.
             Command::Confirm => {
@@ -203,8 +203,8 @@ impl State {
                     && question.must_type().is_none()
                     && question.plan.as_ref().is_some_and(crate::actions::Plan::can_run)
             }
-            Command::TogglePrune => matches!(verb, Sync | Rollback),
-            Command::ToggleDryRun | Command::ToggleForce | Command::ToggleApplyOnly => verb == Sync,
+            Command::TogglePrune => matches!(verb, Verb::Sync | Verb::Rollback),
+            Command::ToggleDryRun | Command::ToggleForce | Command::ToggleApplyOnly => verb == Verb::Sync,
             _ => true,
         }
     }

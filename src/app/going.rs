@@ -235,10 +235,12 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         return table(state, store, jump, resource);
     }
     if let Some(command) = Command::named(&jump.head) {
-        state.overlay = None;
+        // What applies is asked of the view beneath the palette.
+        let palette = state.overlay.take();
         if state.applies(store, command) {
             return Ok(update::run(state, store, command));
         }
+        state.overlay = palette;
         return Err(format!("{} does not apply here", command.name()));
     }
     if let Ok(found) = known_tenant(state, &jump.head) {

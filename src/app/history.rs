@@ -15,6 +15,7 @@ const REMEMBERED: usize = 64;
 
 /// One view with all that it remembers.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are at most 64, and most are tables")]
 pub enum View {
     /// Tenants and changes.
     Overview(Overview),

@@ -3,6 +3,7 @@
 use regex::{Regex, RegexBuilder};
 
 use crate::app::command::Command;
+use crate::app::detail::Search;
 use crate::app::effect::Effect;
 use crate::app::history::View;
 use crate::app::question::Field;
@@ -159,7 +160,7 @@ fn cancel(state: &mut State) {
         }
         _ => {
             if let Some(search) = state.search_mut() {
-                *search = Default::default();
+                *search = Search::default();
             }
         }
     }

@@ -501,9 +501,8 @@ fn fold(app: &mut Application, fold: bool) {
 fn click(state: &mut State, store: &Store, spot: Spot) -> Vec<Effect> {
     let before = state.clicked.replace((spot, state.now));
     match spot {
-        Spot::Overlay | Spot::Panel(_) => Vec::new(),
         Spot::Key(command) if state.applies(store, command) => run(state, store, command),
-        Spot::Key(_) => Vec::new(),
+        Spot::Overlay | Spot::Panel(_) | Spot::Key(_) => Vec::new(),
         Spot::Suggestion(index) => typing::take_suggestion(state, store, index),
         Spot::Column(column) => {
             if let Some(View::Table(table)) = state.views.last_mut() {

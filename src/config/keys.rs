@@ -162,11 +162,14 @@ macro_rules! field {
     };
 }
 
+/// How a setting is read from the configuration, and how it is put there.
+type Field = (fn(&Config) -> Value, fn(&mut Config, Value));
+
 const fn key(
     name: &'static str,
     takes: Takes,
     default: &'static str,
-    (get, set): (fn(&Config) -> Value, fn(&mut Config, Value)),
+    (get, set): Field,
     doc: &'static str,
 ) -> Key {
     Key { name, takes, default, doc, get, set }
@@ -180,7 +183,7 @@ fn protectable() -> Vec<&'static str> {
     vec!["dev", "qa", "staging", "unknown"]
 }
 
-const BORDERS: (fn(&Config) -> Value, fn(&mut Config, Value)) = (
+const BORDERS: Field = (
     |config| {
         let word = match config.borders {
             Borders::Auto => "auto",

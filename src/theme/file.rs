@@ -110,12 +110,12 @@ impl Shelf {
         let mut chain = vec![name.to_owned()];
         let mut roles = BTreeMap::new();
         let mut next = Some(name.to_owned());
-        while let Some(current) = next {
+        while let Some(current) = next.take() {
             let sheet = self.sheets.get(&current).ok_or_else(|| self.missing(&current))?;
             for (role, style) in &sheet.roles {
                 roles.entry(*role).or_insert(*style);
             }
-            next = sheet.inherits.clone();
+            next.clone_from(&sheet.inherits);
             if let Some(parent) = &next {
                 let seen = chain.contains(parent);
                 chain.push(parent.clone());

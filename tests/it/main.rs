@@ -3,10 +3,13 @@
 mod actions;
 mod bare_console;
 mod cluster;
+mod console_loop;
 mod fault_server;
+mod keys;
 mod kubectl;
 mod kubernetes_faults;
 mod kubernetes_source;
+mod layers;
 mod pictures;
 mod platform;
 mod real_apiserver;

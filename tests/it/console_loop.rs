@@ -1,0 +1,256 @@
+//! The loop itself, on a terminal in memory and a scripted input.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use opsdeck::app::effect::{Effect, Need};
+use opsdeck::app::message::Message;
+use opsdeck::app::spot::Spots;
+use opsdeck::app::state::State;
+use opsdeck::clock::Clock;
+use opsdeck::config::Config;
+use opsdeck::console::{Alarm, Console, Ended, Look, Mailbox, Outside};
+use opsdeck::identity::{Context, Resource};
+use opsdeck::keymap::Keymap;
+use opsdeck::kinds::Kinds;
+use opsdeck::store::{Envelope, Query, Store, Update};
+use opsdeck::theme::{Depth, Shelf, Theme};
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::widgets::Paragraph;
+use tokio::sync::mpsc;
+
+use crate::stage;
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Notebook {
+    carried: Vec<Effect>,
+    needed: Vec<Vec<Need>>,
+    suspended: usize,
+    asked_to_stop: usize,
+    copied: Vec<String>,
+    mouse: Vec<bool>,
+}
+
+impl Outside for Notebook {
+    type Note = Message;
+
+    fn carry(&mut self, effect: Effect, _store: &mut Store) {
+        self.carried.push(effect);
+    }
+
+    fn need(&mut self, needs: Vec<Need>, _store: &mut Store) {
+        if self.needed.last() != Some(&needs) {
+            self.needed.push(needs);
+        }
+    }
+
+    fn take(&mut self, note: Message, _store: &mut Store) -> Vec<Message> {
+        vec![note]
+    }
+
+    fn tick(&mut self, _store: &mut Store) -> Vec<Message> {
+        Vec::new()
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.suspended += 1;
+        Ok(())
+    }
+
+    fn ask_to_stop(&mut self) {
+        self.asked_to_stop += 1;
+    }
+
+    fn mouse(&mut self, taken: bool) -> io::Result<()> {
+        self.mouse.push(taken);
+        Ok(())
+    }
+
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.copied.push(text.to_owned());
+        Ok(())
+    }
+}
+
+fn key(code: KeyCode, modifiers: KeyModifiers) -> io::Result<Event> {
+    Ok(Event::Key(KeyEvent::new(code, modifiers)))
+}
+
+fn ctrl_c() -> io::Result<Event> {
+    key(KeyCode::Char('c'), KeyModifiers::CONTROL)
+}
+
+/// A console in memory with the ends of its channels.
+struct Bench {
+    envelopes: mpsc::Sender<Envelope>,
+    notes: mpsc::Sender<Message>,
+    alarms: mpsc::Sender<Alarm>,
+    input: mpsc::Sender<io::Result<Event>>,
+    frames: Arc<AtomicUsize>,
+    task: tokio::task::JoinHandle<(Ended, Notebook)>,
+}
+
+impl Bench {
+    fn start(clock: Clock) -> Self {
+        let config = Arc::new(Config::default());
+        let keymap = Keymap::preset("k9s").unwrap();
+        let mut state = State::new(clock.now(), config, keymap, Arc::new(Kinds::new()));
+        state.enter(Context::new("prod-eu-1"));
+        let themes = Shelf::bundled().unwrap();
+        let theme = themes.theme("dark", Depth::True).unwrap();
+        let frames = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&frames);
+        let draw = move |frame: &mut ratatui::Frame<'_>, state: &State, store: &Store, _: &Theme| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let text = format!("{} {}", state.now, store.revision());
+            frame.render_widget(Paragraph::new(text), frame.area());
+            Spots::default()
+        };
+        let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        let look = Look { themes, depth: Depth::True, theme };
+        let (envelopes, mail) = mpsc::channel(4_096);
+        let (notes, noted) = mpsc::channel(64);
+        let (alarms, alarmed) = mpsc::channel(8);
+        let (input, typed) = mpsc::channel::<io::Result<Event>>(64);
+        let input_stream = futures::stream::unfold(typed, |mut typed| async move {
+            let event = typed.recv().await?;
+            Some((event, typed))
+        });
+        let task = tokio::spawn(async move {
+            let mut console = Console::new(terminal, Notebook::default(), draw, look, clock, state);
+            let mailbox = Mailbox { envelopes: mail, notes: noted, alarms: alarmed };
+            let first = vec![Effect::Connect(Context::new("prod-eu-1"))];
+            let ended = console.run(input_stream, mailbox, first).await.unwrap();
+            (ended, console.into_outside())
+        });
+        Self { envelopes, notes, alarms, input, frames, task }
+    }
+
+    fn frames(&self) -> usize {
+        self.frames.load(Ordering::SeqCst)
+    }
+
+    async fn drawn(&self, more_than: usize) {
+        let waited = async {
+            while self.frames() <= more_than {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waited).await.expect("nothing was drawn");
+    }
+
+    async fn quit(self) -> (Ended, Notebook) {
+        self.input.send(ctrl_c()).await.unwrap();
+        self.task.await.unwrap()
+    }
+}
+
+fn clock() -> Clock {
+    Clock::manual(stage::now())
+}
+
+#[tokio::test]
+async fn the_first_frame_comes_before_anything_is_asked_and_quitting_ends_the_loop() {
+    let bench = Bench::start(clock());
+    bench.drawn(0).await;
+    let (ended, notebook) = bench.quit().await;
+    assert_eq!(ended, Ended::Quit);
+    assert_eq!(notebook.carried, [Effect::Connect(Context::new("prod-eu-1"))]);
+    assert!(!notebook.needed[0].is_empty(), "the overview needs lists");
+}
+
+#[tokio::test]
+async fn a_burst_of_mail_costs_few_frames() {
+    let bench = Bench::start(clock());
+    bench.drawn(0).await;
+    let before = bench.frames();
+    // The store discards this mail, for nobody subscribed; notes change the state in any case.
+    for number in 0..1_000 {
+        bench.notes.send(Message::Requests { total: number, minute: 0 }).await.unwrap();
+    }
+    bench.drawn(before).await;
+    let sent = std::sync::Arc::clone(&bench.frames);
+    bench.quit().await;
+    let frames = sent.load(Ordering::SeqCst) - before;
+    assert!(frames <= 100, "{frames} frames for 1,000 notes");
+}
+
+#[tokio::test]
+async fn an_idle_console_draws_once_a_second_and_not_more() {
+    let bench = Bench::start(clock());
+    bench.drawn(0).await;
+    let before = bench.frames();
+    // That nothing happens can only be seen by letting time pass.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let frames = bench.frames() - before;
+    assert!(frames <= 2, "{frames} frames in 1.5 idle seconds");
+    bench.quit().await;
+}
+
+#[tokio::test]
+async fn late_mail_draws_nothing() {
+    let bench = Bench::start(clock());
+    bench.drawn(0).await;
+    let before = bench.frames();
+    let query = Query::all(&Context::new("prod-eu-1"), &Resource::new("", "pods"));
+    for epoch in 0..100 {
+        let envelope = Envelope {
+            query: query.clone(),
+            epoch,
+            part: None,
+            at: stage::now(),
+            update: Update::ListStarted,
+        };
+        bench.envelopes.send(envelope).await.unwrap();
+    }
+    let frames = std::sync::Arc::clone(&bench.frames);
+    bench.quit().await;
+    assert!(frames.load(Ordering::SeqCst) <= before + 1, "at most the frame of a second that passed");
+}
+
+#[tokio::test]
+async fn alarms_end_the_loop_with_their_reason() {
+    for ended in [Ended::Signal(15), Ended::Signal(1), Ended::Panicked] {
+        let bench = Bench::start(clock());
+        bench.alarms.send(Alarm::End(ended)).await.unwrap();
+        assert_eq!(bench.task.await.unwrap().0, ended);
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_that_is_gone_ends_the_loop() {
+    let bench = Bench::start(clock());
+    bench.input.send(Err(io::Error::other("gone"))).await.unwrap();
+    assert_eq!(bench.task.await.unwrap().0, Ended::InputClosed);
+    let Bench { input, task, alarms, .. } = Bench::start(clock());
+    drop(input);
+    assert_eq!(task.await.unwrap().0, Ended::InputClosed);
+    drop(alarms);
+}
+
+#[tokio::test]
+async fn ctrl_z_asks_the_job_to_stop_and_the_stop_gives_the_terminal_back() {
+    let bench = Bench::start(clock());
+    bench.input.send(key(KeyCode::Char('z'), KeyModifiers::CONTROL)).await.unwrap();
+    bench.alarms.send(Alarm::Stop).await.unwrap();
+    let before = bench.frames();
+    bench.drawn(before).await;
+    let (_, notebook) = bench.quit().await;
+    assert_eq!((notebook.asked_to_stop, notebook.suspended), (1, 1));
+}
+
+#[tokio::test]
+async fn the_mouse_can_be_left_to_the_terminal() {
+    let bench = Bench::start(clock());
+    for letter in ":toggle-mouse".chars() {
+        bench.input.send(key(KeyCode::Char(letter), KeyModifiers::NONE)).await.unwrap();
+    }
+    bench.input.send(key(KeyCode::Enter, KeyModifiers::NONE)).await.unwrap();
+    let (_, notebook) = bench.quit().await;
+    assert_eq!(notebook.mouse, [false]);
+}
