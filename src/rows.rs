@@ -249,23 +249,20 @@ impl Rows {
         };
         self.seen = Some(shelf.revision());
         let untried = std::mem::take(&mut self.untried);
-        match changed {
-            Some(mut seats) => {
-                // A row that stays where it is may still look different.
-                let told = !seats.is_empty();
-                match untried {
-                    Untried::None => self.sweep(kind, lens, &mut seats),
-                    Untried::Shown => seats.extend(&self.shown),
-                    Untried::All => seats.extend(0..u32::try_from(self.places.len()).unwrap_or(u32::MAX)),
-                }
-                seats.sort_unstable();
-                seats.dedup();
-                self.update(&seats, shelf, kind, lens) || told
+        if let Some(mut seats) = changed {
+            // A row that stays where it is may still look different.
+            let told = !seats.is_empty();
+            match untried {
+                Untried::None => self.sweep(kind, lens, &mut seats),
+                Untried::Shown => seats.extend(&self.shown),
+                Untried::All => seats.extend(0..u32::try_from(self.places.len()).unwrap_or(u32::MAX)),
             }
-            None => {
-                self.rebuild(shelf, kind, lens);
-                true
-            }
+            seats.sort_unstable();
+            seats.dedup();
+            self.update(&seats, shelf, kind, lens) || told
+        } else {
+            self.rebuild(shelf, kind, lens);
+            true
         }
     }
 

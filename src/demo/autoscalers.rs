@@ -1,4 +1,4 @@
-//! Autoscaling: HorizontalPodAutoscalers by CPU, and KEDA's ScaledObjects by the length of a queue.
+//! Autoscaling: `HorizontalPodAutoscalers` by CPU, and KEDA's `ScaledObjects` by the length of a queue.
 //!
 //! They read usage and write replicas; why the load moves is not their business. Scaling down waits for a minute
 //! instead of five.
@@ -197,7 +197,7 @@ fn measure(
     Some((percent as f64 / goal as f64, shown))
 }
 
-/// Keeps the autoscaler of a ScaledObject, as KEDA does; its annotations pause it.
+/// Keeps the autoscaler of a `ScaledObject`, as KEDA does; its annotations pause it.
 fn scaled_object(key: &Key, object: &Value, cx: &mut Cx<'_>) {
     let paused = !at(object, "/metadata/annotations/autoscaling.keda.sh~1paused").is_null()
         && marked(object, "annotations", "autoscaling.keda.sh/paused") != "false"

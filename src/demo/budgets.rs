@@ -1,4 +1,4 @@
-//! PodDisruptionBudgets: how many pods may be evicted now, and evictions that ask first.
+//! `PodDisruptionBudgets`: how many pods may be evicted now, and evictions that ask first.
 //!
 //! The controller keeps the status; [`evict`] is the one way in which anything inside the platform takes a pod off a
 //! node, and it is the way of the API server's eviction endpoint.

@@ -14,7 +14,7 @@ pub struct Component {
     pub name: &'static str,
     /// `Deployment`, `DaemonSet` or `StatefulSet`.
     pub kind: &'static str,
-    /// Replicas; ignored for DaemonSets.
+    /// Replicas; ignored for `DaemonSets`.
     pub replicas: i64,
     /// Its image with tag.
     pub image: &'static str,

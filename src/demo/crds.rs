@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions of the custom resources, for clients that look for them.
+//! The `CustomResourceDefinitions` of the custom resources, for clients that look for them.
 //!
 //! They describe what is served; writing them changes nothing. Their schemas are open: the published ones are not part
 //! of this project.

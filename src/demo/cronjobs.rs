@@ -1,4 +1,4 @@
-//! The CronJob controller: jobs by the clock.
+//! The `CronJob` controller: jobs by the clock.
 //!
 //! What a job does with its pods is `jobs`' business. Times are UTC.
 
@@ -18,7 +18,7 @@ fn finished(job: &Value) -> bool {
     condition(job, "Complete") == "True" || condition(job, "Failed") == "True"
 }
 
-/// Makes a job of a CronJob for one of its times.
+/// Makes a job of a `CronJob` for one of its times.
 pub fn job(cron: &Value, at: Timestamp) -> Value {
     let template = &cron["spec"]["jobTemplate"];
     let name = format!("{}-{}", text(cron, "/metadata/name"), at.as_second() / 60);
@@ -43,7 +43,7 @@ pub fn job(cron: &Value, at: Timestamp) -> Value {
     job
 }
 
-/// The CronJob controller.
+/// The `CronJob` controller.
 #[derive(Debug, Default)]
 pub struct CronJobs;
 

@@ -1,4 +1,4 @@
-//! The DaemonSet controller: one pod on each node that its template accepts.
+//! The `DaemonSet` controller: one pod on each node that its template accepts.
 //!
 //! It places its pods itself, by an affinity to the node's name as the real one does, and leaves the binding to the
 //! scheduler.
@@ -43,7 +43,7 @@ impl Controller for DaemonSets {
         match seen.key.kind {
             Type::DaemonSet if !seen.gone => keys.push(seen.key.clone()),
             Type::Pod => {
-                keys.extend(seen.owner.iter().filter(|owner| owner.kind == Type::DaemonSet).cloned())
+                keys.extend(seen.owner.iter().filter(|owner| owner.kind == Type::DaemonSet).cloned());
             }
             Type::Node => keys.extend(view.daemon_sets().cloned()),
             _ => {}

@@ -1,4 +1,4 @@
-//! EndpointSlices: where the traffic of a Service goes.
+//! `EndpointSlices`: where the traffic of a Service goes.
 
 use serde_json::{Value, json};
 

@@ -70,11 +70,11 @@ pub struct Profile {
     pub log: LogStyle,
     /// A host on the ingress controller leads to it.
     pub public: bool,
-    /// A HorizontalPodAutoscaler sets its replicas.
+    /// A `HorizontalPodAutoscaler` sets its replicas.
     pub autoscaled: bool,
     /// It reads credentials that External Secrets brings.
     pub secret: bool,
-    /// A KEDA ScaledObject sets its replicas by queue length.
+    /// A KEDA `ScaledObject` sets its replicas by queue length.
     pub queue: bool,
 }
 

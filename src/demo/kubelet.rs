@@ -35,10 +35,11 @@ impl Controller for Kubelet {
 
     fn watch(&self, seen: &Seen, view: &View, keys: &mut Vec<Key>) {
         match seen.key.kind {
-            Type::Pod => {
-                if !seen.gone && view.pod(&seen.key).is_some_and(|pod| pod.node.is_some() || pod.deleting) {
-                    keys.push(seen.key.clone());
-                }
+            Type::Pod
+                if !seen.gone
+                    && view.pod(&seen.key).is_some_and(|pod| pod.node.is_some() || pod.deleting) =>
+            {
+                keys.push(seen.key.clone());
             }
             // Pods of a node that is gone go with it.
             Type::Node if seen.gone => keys.extend(view.on_node(&seen.key.name).map(|(key, _)| key.clone())),

@@ -190,12 +190,12 @@ impl Log {
         ];
         match self.behaviour {
             Behaviour::Crash => {
-                lines.push(("warn", "migration 0042 is missing, going on without it".to_owned()))
+                lines.push(("warn", "migration 0042 is missing, going on without it".to_owned()));
             }
             Behaviour::OutOfMemory => lines.push(("info", "loading price index into memory".to_owned())),
             Behaviour::Slow => lines.push(("info", "warming caches, not ready until done".to_owned())),
             Behaviour::NeverReady => {
-                lines.push(("warn", "waiting for dependency http://pricing: no route to host".to_owned()))
+                lines.push(("warn", "waiting for dependency http://pricing: no route to host".to_owned()));
             }
             _ => lines.push(("info", format!("{} listens on :8080, ready", self.app))),
         }

@@ -217,13 +217,12 @@ impl Provisioning {
         }
         let created = time(&claim, "/metadata/creationTimestamp").unwrap_or(cx.now);
         // Somebody created it by hand, or the machine is known from when it was ordered.
-        let machine = match self.machines.get(key) {
-            Some(machine) => machine.clone(),
-            None => {
-                let machine = self.asked_for(&claim, cx);
-                self.machines.insert(key.clone(), machine.clone());
-                machine
-            }
+        let machine = if let Some(machine) = self.machines.get(key) {
+            machine.clone()
+        } else {
+            let machine = self.asked_for(&claim, cx);
+            self.machines.insert(key.clone(), machine.clone());
+            machine
         };
         let (now, age) = (cx.stamp(), seconds(created, cx.now));
         let mut next = claim.clone();

@@ -1,4 +1,4 @@
-//! ResourceQuotas and LimitRanges: what a namespace may use, refused at admission, and what it uses, kept true.
+//! `ResourceQuotas` and `LimitRanges`: what a namespace may use, refused at admission, and what it uses, kept true.
 //!
 //! As in a real cluster admission adds to the status of the quota at once, and the controller counts anew when something
 //! went.
@@ -27,7 +27,7 @@ pub fn create_pod(cx: &mut Cx<'_>, mut pod: Value) -> Result<Key, Status> {
     cx.create(Type::Pod, pod)
 }
 
-/// Gives the containers of a pod the defaults of the namespace's LimitRanges.
+/// Gives the containers of a pod the defaults of the namespace's `LimitRanges`.
 pub fn limit(objects: &Objects, pod: &mut Value) {
     let namespace = text(pod, "/metadata/namespace").to_owned();
     for range in objects.list(Type::LimitRange, Some(&namespace)) {

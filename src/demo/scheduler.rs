@@ -38,7 +38,7 @@ impl Controller for Scheduler {
             },
             Type::Node if !seen.gone => keys.extend(self.waiting.iter().cloned()),
             Type::PersistentVolumeClaim => {
-                keys.extend(self.waiting.iter().filter(|key| key.namespace == seen.key.namespace).cloned())
+                keys.extend(self.waiting.iter().filter(|key| key.namespace == seen.key.namespace).cloned());
             }
             _ => {}
         }
@@ -86,16 +86,15 @@ pub fn place(view: &View, object: &Value, pod: &Pod) -> Result<String, String> {
     }
     for (name, node) in view.nodes() {
         total += 1;
-        match refuses(view, name, node, object, pod) {
-            Some(reason) => *why.entry(reason).or_default() += 1,
-            None => {
-                // Spread over nodes and zones: the least full one, fewest siblings first.
-                let full =
-                    (node.used_cpu * 100 / node.cpu.max(1)).max(node.used_memory * 100 / node.memory.max(1));
-                let score = siblings.get(name.as_ref()).copied().unwrap_or(0) * 40 + full;
-                if best.is_none_or(|(least, _)| score < least) {
-                    best = Some((score, name));
-                }
+        if let Some(reason) = refuses(view, name, node, object, pod) {
+            *why.entry(reason).or_default() += 1
+        } else {
+            // Spread over nodes and zones: the least full one, fewest siblings first.
+            let full =
+                (node.used_cpu * 100 / node.cpu.max(1)).max(node.used_memory * 100 / node.memory.max(1));
+            let score = siblings.get(name.as_ref()).copied().unwrap_or(0) * 40 + full;
+            if best.is_none_or(|(least, _)| score < least) {
+                best = Some((score, name));
             }
         }
     }

@@ -30,11 +30,11 @@ impl Controller for Secrets {
     fn watch(&self, seen: &Seen, _view: &View, keys: &mut Vec<Key>) {
         match seen.key.kind {
             Type::ExternalSecret | Type::Certificate | Type::Ingress if !seen.gone => {
-                keys.push(seen.key.clone())
+                keys.push(seen.key.clone());
             }
             // A secret that is taken away is brought again.
             Type::Secret => {
-                keys.extend(seen.owner.iter().filter(|owner| owner.kind == Type::ExternalSecret).cloned())
+                keys.extend(seen.owner.iter().filter(|owner| owner.kind == Type::ExternalSecret).cloned());
             }
             _ => {}
         }

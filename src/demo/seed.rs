@@ -513,7 +513,7 @@ impl Seeder<'_, '_> {
         }
     }
 
-    /// Creates a CronJob with the jobs of its last times, done.
+    /// Creates a `CronJob` with the jobs of its last times, done.
     fn cron_job(&mut self, mut cron: Value, since: Timestamp) {
         // Every quarter of an hour; a run takes less than a minute.
         let last = (self.cx.now.as_second() - 60) / 900 * 900;

@@ -1,6 +1,6 @@
-//! The StatefulSet controller: replicas with a name and volumes of their own, one after the other.
+//! The `StatefulSet` controller: replicas with a name and volumes of their own, one after the other.
 //!
-//! ControllerRevisions, which DaemonSets use in the same way, are made here as well. Volumes are bound at once: there is
+//! `ControllerRevisions`, which `DaemonSets` use in the same way, are made here as well. Volumes are bound at once: there is
 //! one storage class, and it never runs out.
 
 use std::cmp::Ordering;
@@ -31,7 +31,7 @@ impl Controller for StatefulSets {
         match seen.key.kind {
             Type::StatefulSet if !seen.gone => keys.push(seen.key.clone()),
             Type::Pod => {
-                keys.extend(seen.owner.iter().filter(|owner| owner.kind == Type::StatefulSet).cloned())
+                keys.extend(seen.owner.iter().filter(|owner| owner.kind == Type::StatefulSet).cloned());
             }
             _ => {}
         }
@@ -261,7 +261,7 @@ pub fn revision_name(workload: &Value) -> String {
     format!("{}-{}", text(workload, "/metadata/name"), template_hash(&workload["spec"]["template"]))
 }
 
-/// Makes the ControllerRevision of a workload's template.
+/// Makes the `ControllerRevision` of a workload's template.
 pub fn revision(workload: &Value, number: i64) -> Value {
     let mut template = workload["spec"]["template"].clone();
     put(&mut template, &["$patch"], "replace");

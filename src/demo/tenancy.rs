@@ -215,7 +215,7 @@ fn hard(tenant: &Tenant, stage: &Stage) -> Value {
     })
 }
 
-/// Gives an ExternalSecret the status of one that was refreshed at a time.
+/// Gives an `ExternalSecret` the status of one that was refreshed at a time.
 pub fn synced(mut external: Value, refreshed: Timestamp) -> Value {
     let name = external["spec"]["target"]["name"].clone();
     external["status"] = json!({
@@ -227,7 +227,7 @@ pub fn synced(mut external: Value, refreshed: Timestamp) -> Value {
     external
 }
 
-/// Returns what `status.syncedResourceVersion` of an ExternalSecret becomes: its generation and its labels and
+/// Returns what `status.syncedResourceVersion` of an `ExternalSecret` becomes: its generation and its labels and
 /// annotations, so that any change of them forces a refresh.
 pub fn synced_version(external: &Value) -> String {
     let metadata = &external["metadata"];
@@ -236,7 +236,7 @@ pub fn synced_version(external: &Value) -> String {
     format!("{generation}-{}", &super::pods::hex64(fnv64(marks.to_string().as_bytes()))[..56])
 }
 
-/// Returns the Secret that an ExternalSecret brings.
+/// Returns the Secret that an `ExternalSecret` brings.
 pub fn secret_of(external: &Value, rng: &mut Rng) -> Value {
     let (namespace, name) = (text(external, "/metadata/namespace"), text(external, "/metadata/name"));
     let target = external["spec"]["target"]["name"].as_str().unwrap_or(name);

@@ -96,7 +96,7 @@ fn container(load: &Load, images: &Images, pod: &Pod, spec: &Value, status: &Val
     let limit = units(&resources["limits"]["memory"]) as f64;
     match images.of(text(spec, "/image")) {
         Behaviour::OutOfMemory if limit > 0.0 => {
-            used = (memory * 0.4 + limit * 0.6 * (age / 16.0).min(1.0)).min(limit)
+            used = (memory * 0.4 + limit * 0.6 * (age / 16.0).min(1.0)).min(limit);
         }
         Behaviour::Crash => used_cpu *= 1.6,
         _ => {}

@@ -73,7 +73,7 @@ impl Pod {
         matches!(self.phase, Phase::Succeeded | Phase::Failed)
     }
 
-    /// It belongs to a DaemonSet and follows its node.
+    /// It belongs to a `DaemonSet` and follows its node.
     pub fn daemon(&self) -> bool {
         self.owner.as_ref().is_some_and(|owner| owner.kind == Type::DaemonSet)
     }
@@ -274,7 +274,7 @@ impl View {
         self.pods_in(&key.namespace).filter(|(_, pod)| selector.matches(&pod.object)).collect()
     }
 
-    /// Returns every DaemonSet: each of them wants to hear about nodes.
+    /// Returns every `DaemonSet`: each of them wants to hear about nodes.
     pub fn daemon_sets(&self) -> impl Iterator<Item = &Key> {
         self.daemon_sets.iter()
     }

@@ -1,4 +1,4 @@
-//! What runs to an end, scales, or protects pods: Jobs, CronJobs, autoscalers and disruption budgets.
+//! What runs to an end, scales, or protects pods: Jobs, `CronJobs`, autoscalers and disruption budgets.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -171,7 +171,7 @@ fn jobs() -> Kind {
         .done()
 }
 
-/// What is kept of a CronJob.
+/// What is kept of a `CronJob`.
 #[derive(Debug)]
 pub struct CronJob {
     /// When it runs, as cron writes it.
@@ -277,7 +277,7 @@ fn cron_jobs() -> Kind {
         .done()
 }
 
-/// What is kept of a HorizontalPodAutoscaler.
+/// What is kept of a `HorizontalPodAutoscaler`.
 #[derive(Debug)]
 pub struct Autoscaler {
     /// The group of what it scales.
@@ -546,7 +546,7 @@ fn autoscalers() -> Kind {
         .done()
 }
 
-/// What is kept of a PodDisruptionBudget.
+/// What is kept of a `PodDisruptionBudget`.
 #[derive(Debug)]
 pub struct Budget {
     /// How many must stay, as written.

@@ -531,7 +531,7 @@ fn claims() -> Kind {
         .done()
 }
 
-/// What is kept of an EC2NodeClass.
+/// What is kept of an `EC2NodeClass`.
 #[derive(Debug)]
 pub struct NodeClass {
     /// The family of its machine image, or the alias that picks one.

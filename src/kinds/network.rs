@@ -283,7 +283,7 @@ fn ingresses() -> Kind {
         .done()
 }
 
-/// What is kept of a NetworkPolicy.
+/// What is kept of a `NetworkPolicy`.
 #[derive(Debug)]
 pub struct NetworkPolicy {
     /// The pods that it is about; empty for all of the namespace.

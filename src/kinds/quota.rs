@@ -16,7 +16,7 @@ pub(super) fn kinds() -> Vec<Kind> {
 /// From this share of a quota on, somebody should look: the next rollout may not fit.
 pub const NEARLY_FULL: f64 = 0.9;
 
-/// What is kept of a ResourceQuota.
+/// What is kept of a `ResourceQuota`.
 #[derive(Debug)]
 pub struct Quota {
     /// What is limited, sorted by key.
@@ -199,7 +199,7 @@ fn quotas() -> Kind {
         .done()
 }
 
-/// What is kept of a LimitRange.
+/// What is kept of a `LimitRange`.
 #[derive(Debug)]
 pub struct LimitRange {
     /// What it is about: `Container`, `Pod`, `PersistentVolumeClaim`.

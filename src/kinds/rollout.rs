@@ -53,7 +53,7 @@ pub(super) fn deployment(counts: DeploymentCounts<'_>) -> Rollout {
     if counts.paused { Rollout::Paused(Text::from(going)) } else { Rollout::Going(Text::from(going)) }
 }
 
-/// What the rule for a StatefulSet looks at.
+/// What the rule for a `StatefulSet` looks at.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct StatefulSetCounts {
     pub(super) observed: bool,
@@ -92,7 +92,7 @@ pub(super) fn stateful_set(counts: StatefulSetCounts) -> Rollout {
     }
 }
 
-/// What the rule for a DaemonSet looks at.
+/// What the rule for a `DaemonSet` looks at.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct DaemonSetCounts {
     pub(super) observed: bool,

@@ -1,4 +1,4 @@
-//! Controllers of pods: Deployments, ReplicaSets, StatefulSets and DaemonSets.
+//! Controllers of pods: Deployments, ReplicaSets, `StatefulSets` and `DaemonSets`.
 
 use serde::Deserialize;
 
@@ -312,7 +312,7 @@ pub(super) fn owned<T>(row: &Row<'_, T>, relation: &'static str, resource: &Reso
         .collect()
 }
 
-/// What is kept of a StatefulSet.
+/// What is kept of a `StatefulSet`.
 #[derive(Debug)]
 pub struct StatefulSet {
     /// Pods asked for.
@@ -421,7 +421,7 @@ fn stateful_sets() -> Kind {
         .done()
 }
 
-/// What is kept of a DaemonSet.
+/// What is kept of a `DaemonSet`.
 #[derive(Debug)]
 pub struct DaemonSet {
     /// Nodes that should have a pod.

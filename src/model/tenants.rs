@@ -404,12 +404,11 @@ impl Tenants {
         let mut ranking = Vec::with_capacity(self.names.len());
         for name in &self.names {
             let kept = summaries.remove(name).filter(|_| !dirty.contains(name));
-            ranking.push(match kept {
-                Some(summary) => summary,
-                None => {
-                    let tally = self.tallies.get(name).unwrap_or(&nothing);
-                    self.summary(name, tally, applications, pods, now)
-                }
+            ranking.push(if let Some(summary) = kept {
+                summary
+            } else {
+                let tally = self.tallies.get(name).unwrap_or(&nothing);
+                self.summary(name, tally, applications, pods, now)
             });
         }
         ranking.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| natural(&a.name, &b.name)));

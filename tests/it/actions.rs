@@ -73,7 +73,7 @@ impl Bench {
             clock: clock.clone(),
             audit: Audit::at(state.path().join("audit.jsonl")),
             local_user: "tester".to_owned(),
-            pace: Pace { look: Duration::from_millis(20), limit: Duration::from_secs(60), ..Pace::default() },
+            pace: Pace { look: Duration::from_millis(20), limit: Duration::from_mins(1), ..Pace::default() },
         };
         Self { desk, gate: Gate::new(rules), clock, platform, _state: state }
     }

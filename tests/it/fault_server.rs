@@ -219,7 +219,7 @@ pub fn brisk() -> Waits {
 
 async fn read(request: Request<Incoming>) -> Asked {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let query = parts.uri.query().unwrap_or_default();
     Asked {
         method: parts.method.to_string(),

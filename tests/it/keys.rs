@@ -485,7 +485,7 @@ fn a_click_selects_a_second_one_opens_and_a_header_sorts() {
     };
     assert!(click(&mut stage, row).is_empty());
     assert_eq!(table(&stage).view.cursor, 2);
-    stage.state.now = stage.state.now + SignedDuration::from_millis(200);
+    stage.state.now += SignedDuration::from_millis(200);
     assert!(matches!(click(&mut stage, row).as_slice(), [Effect::Fetch(_)]));
     press(&mut stage, &["esc"]);
     click(&mut stage, Spot::Column(1));

@@ -217,7 +217,7 @@ async fn the_command_line_lists_any_type_that_the_server_has() {
             .env("OPSDECK_STATE_DIR", state.path())
             .kill_on_drop(true)
             .output();
-        let output = tokio::time::timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
+        let output = tokio::time::timeout(Duration::from_mins(1), output).await.unwrap().unwrap();
         let out = String::from_utf8(output.stdout).unwrap();
         (output.status.code(), out, String::from_utf8(output.stderr).unwrap())
     };

@@ -1,5 +1,14 @@
 //! The integration tests: one binary, so that it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "clippy excuses test functions, and this crate is those and what they share"
+)]
+
 mod actions;
 mod bare_console;
 mod cluster;

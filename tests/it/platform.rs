@@ -109,14 +109,14 @@ async fn a_reader_that_does_not_read_holds_nobody_up() {
             write.await.unwrap();
         }
     };
-    timeout(Duration::from_secs(60), writes).await.unwrap();
+    timeout(Duration::from_mins(1), writes).await.unwrap();
     let mut bytes = Vec::new();
     let read = async {
         while let Some(Ok(frame)) = watch.frame().await {
             bytes.extend_from_slice(&frame.into_data().unwrap_or_default());
         }
     };
-    timeout(Duration::from_secs(60), read).await.unwrap();
+    timeout(Duration::from_mins(1), read).await.unwrap();
     let last = bytes.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
     let last: Value = serde_json::from_slice(last).unwrap();
     assert_eq!((&last["type"], &last["object"]["code"]), (&json!("ERROR"), &json!(410)));

@@ -67,7 +67,7 @@ impl Stage {
 
 fn set_image(stage: &mut Stage, key: &Key, image: &Image) {
     stage.edit(key, |object| {
-        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image.to_string())
+        object["spec"]["template"]["spec"]["containers"][0]["image"] = json!(image.to_string());
     });
 }
 
