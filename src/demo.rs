@@ -37,6 +37,7 @@ pub mod endpoints;
 pub mod estate;
 pub mod eviction;
 pub mod fields;
+pub mod findings;
 pub mod git;
 pub mod gitops;
 pub mod images;

@@ -16,6 +16,7 @@ use super::kubelet::pod_address;
 use super::nodes::{self, INSTANCES, Instance, Machine};
 use super::objects::{Key, seconds};
 use super::pods;
+use super::recorder::Note;
 use super::replicasets::wanted;
 use super::statefulsets;
 use super::tenancy;
@@ -228,6 +229,14 @@ impl Seeder<'_, '_> {
         put(&mut claim, &["status", "nodeName"], machine.node_name());
         super::karpenter::settle_claim(&mut claim, since);
         let claim = self.create(Type::NodeClaim, claim, since)?;
+        for (stage, after) in
+            [("Launched", 4.0), ("Registered", 25.0), ("Initialized", 32.0), ("Ready", 32.0)]
+        {
+            let message = format!(
+                "Status condition transitioned, Type: {stage}, Status: Unknown -> True, Reason: {stage}"
+            );
+            self.happened(&claim, stage, &message, super::provisioning::BY, later(since, after));
+        }
         let registered = later(since, 25.0);
         let mut node = nodes::of_claim(&claim, machine, registered);
         nodes::settle(&mut node, registered);
@@ -474,6 +483,12 @@ impl Seeder<'_, '_> {
             }
         }
         let Some(set) = running else { return };
+        // Scanners look at the tenants' workloads; a report on every third is enough to work with.
+        if stored["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "Helm" && self.rng.u32(..3) == 0 {
+            let scanned = self.between(600, 80_000).max(later(deployed, 60.0));
+            self.create(Type::VulnerabilityReport, super::findings::vulnerabilities(&set, scanned), scanned);
+            self.create(Type::PolicyReport, super::findings::policies(&stored, scanned), scanned);
+        }
         let owner = pods::owner_reference(&set);
         let namespace = text(&set, "/metadata/namespace").to_owned();
         let stem = text(&set, "/metadata/name").to_owned();
@@ -543,7 +558,42 @@ impl Seeder<'_, '_> {
                 pods::exit(&mut pod, number, 0, "Completed", &end);
             }
             pods::settle(&mut pod, &end);
-            self.create(Type::Pod, pod, at);
+            if let Some(pod) = self.create(Type::Pod, pod, at) {
+                let image = text(&pod, "/spec/containers/0/image").to_owned();
+                let node = text(&pod, "/spec/nodeName").to_owned();
+                self.happened(
+                    &cron,
+                    "SuccessfulCreate",
+                    &format!("Created job {}", text(&job, "/metadata/name")),
+                    "cronjob-controller",
+                    at,
+                );
+                self.happened(
+                    &job,
+                    "SuccessfulCreate",
+                    &format!("Created pod: {name}"),
+                    "job-controller",
+                    at,
+                );
+                self.happened(
+                    &pod,
+                    "Scheduled",
+                    &format!("Successfully assigned {}/{name} to {node}", text(&pod, "/metadata/namespace")),
+                    "default-scheduler",
+                    at,
+                );
+                self.happened(&pod, "Pulling", &format!("Pulling image \"{image}\""), "kubelet", at);
+                self.happened(&pod, "Started", "Started container reports", "kubelet", later(at, 3.0));
+                self.happened(&job, "Completed", "Job completed", "job-controller", later(at, took));
+            }
+        }
+    }
+
+    /// Records what happened before the platform was looked at; what is older than the retention is left out.
+    fn happened(&mut self, about: &Value, reason: &str, message: &str, by: &str, at: Timestamp) {
+        if self.cx.now.as_second() - at.as_second() < 3_600 {
+            let note = Note { kind: "Normal", reason, message, by };
+            self.cx.past_event(about, note, at, at, 1);
         }
     }
 
