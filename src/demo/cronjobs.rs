@@ -82,7 +82,7 @@ impl Controller for CronJobs {
             due = Some(following);
         }
         if let Some(at) = due.filter(|at| *at <= cx.now && !flag(&cron, "/spec/suspend")) {
-            self.start(key, &cron, at, cx);
+            start(key, &cron, at, cx);
         }
         tidy(key, cx);
         if let Some(at) = next(cx.now) {
@@ -91,33 +91,30 @@ impl Controller for CronJobs {
     }
 }
 
-impl CronJobs {
-    fn start(&self, key: &Key, cron: &Value, at: Timestamp, cx: &mut Cx<'_>) {
-        let limit = cron["spec"]["startingDeadlineSeconds"].as_f64();
-        let running = jobs(key, cx).into_iter().filter(|(_, job)| !finished(job)).collect::<Vec<_>>();
-        let now = stamp(at);
-        if limit.is_some_and(|limit| seconds(at, cx.now) > limit) {
-            let message = format!("Missed scheduled time to start a job: {now}");
-            cx.event(cron, "Warning", "MissSchedule", &message, "cronjob-controller");
-        } else if !running.is_empty() && text(cron, "/spec/concurrencyPolicy") == "Forbid" {
-            let message =
-                "Not starting job because prior execution is running and concurrency policy is Forbid";
-            cx.event(cron, "Normal", "JobAlreadyActive", message, "cronjob-controller");
-            return;
-        } else {
-            if text(cron, "/spec/concurrencyPolicy") == "Replace" {
-                for (job, _) in &running {
-                    cx.delete(job);
-                }
-            }
-            let job = job(cron, at);
-            let message = format!("Created job {}", text(&job, "/metadata/name"));
-            if cx.create(Type::Job, job).is_ok() {
-                cx.event(cron, "Normal", "SuccessfulCreate", &message, "cronjob-controller");
+fn start(key: &Key, cron: &Value, at: Timestamp, cx: &mut Cx<'_>) {
+    let limit = cron["spec"]["startingDeadlineSeconds"].as_f64();
+    let running = jobs(key, cx).into_iter().filter(|(_, job)| !finished(job)).collect::<Vec<_>>();
+    let now = stamp(at);
+    if limit.is_some_and(|limit| seconds(at, cx.now) > limit) {
+        let message = format!("Missed scheduled time to start a job: {now}");
+        cx.event(cron, "Warning", "MissSchedule", &message, "cronjob-controller");
+    } else if !running.is_empty() && text(cron, "/spec/concurrencyPolicy") == "Forbid" {
+        let message = "Not starting job because prior execution is running and concurrency policy is Forbid";
+        cx.event(cron, "Normal", "JobAlreadyActive", message, "cronjob-controller");
+        return;
+    } else {
+        if text(cron, "/spec/concurrencyPolicy") == "Replace" {
+            for (job, _) in &running {
+                cx.delete(job);
             }
         }
-        cx.update(key, |cron| put(cron, &["status", "lastScheduleTime"], now));
+        let job = job(cron, at);
+        let message = format!("Created job {}", text(&job, "/metadata/name"));
+        if cx.create(Type::Job, job).is_ok() {
+            cx.event(cron, "Normal", "SuccessfulCreate", &message, "cronjob-controller");
+        }
     }
+    cx.update(key, |cron| put(cron, &["status", "lastScheduleTime"], now));
 }
 
 fn jobs(key: &Key, cx: &Cx<'_>) -> Vec<(Key, Value)> {

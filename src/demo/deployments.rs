@@ -225,28 +225,28 @@ fn roll(cx: &mut Cx<'_>, deployment: &Value, sets: &mut [Set], current: usize) {
         return;
     }
     // First what does not serve anyway, then what does, oldest first.
-    for at in 0..sets.len() {
+    for (at, set) in sets.iter_mut().enumerate() {
         if at == current || room <= 0 {
             continue;
         }
-        let unhealthy = sets[at].wanted() - sets[at].count("availableReplicas");
-        let down = unhealthy.clamp(0, room).min(sets[at].wanted());
+        let unhealthy = set.wanted() - set.count("availableReplicas");
+        let down = unhealthy.clamp(0, room).min(set.wanted());
         if down > 0 {
-            let to = sets[at].wanted() - down;
-            scale(cx, deployment, &mut sets[at], to);
+            let to = set.wanted() - down;
+            scale(cx, deployment, set, to);
             room -= down;
         }
     }
     let available: i64 = sets.iter().map(|set| set.count("availableReplicas").min(set.wanted())).sum();
     let mut room = available - least;
-    for at in 0..sets.len() {
+    for (at, set) in sets.iter_mut().enumerate() {
         if at == current || room <= 0 {
             continue;
         }
-        let down = sets[at].wanted().min(room);
+        let down = set.wanted().min(room);
         if down > 0 {
-            let to = sets[at].wanted() - down;
-            scale(cx, deployment, &mut sets[at], to);
+            let to = set.wanted() - down;
+            scale(cx, deployment, set, to);
             room -= down;
         }
     }

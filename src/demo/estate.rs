@@ -63,9 +63,9 @@ pub struct Profile {
     /// TCP port that it serves; 0 where it serves none.
     pub port: u16,
     /// CPU request in millicores; the limit is four times that.
-    pub cpu: u64,
+    pub cpu: i64,
     /// Memory request in MiB; the limit is one and a half times that.
-    pub memory: u64,
+    pub memory: i64,
     /// How it logs.
     pub log: LogStyle,
     /// A host on the ingress controller leads to it.
@@ -82,8 +82,8 @@ const fn app(
     name: &'static str,
     component: &'static str,
     port: u16,
-    cpu: u64,
-    memory: u64,
+    cpu: i64,
+    memory: i64,
     log: LogStyle,
 ) -> Profile {
     Profile {

@@ -159,11 +159,11 @@ impl Kubelet {
                 if !cx.timed() {
                     return None;
                 }
-                self.wait(pod, number, reason, &message);
+                hold(pod, number, reason, &message);
                 if waiting {
                     cx.event(pod, "Normal", "BackOff", &message, "kubelet");
                 } else {
-                    self.pull_failed(pod, &image, cx);
+                    pull_failed(pod, &image, cx);
                 }
                 Some(later(cx.now, wait))
             }
@@ -175,14 +175,14 @@ impl Kubelet {
                     return Some(due);
                 }
                 if behaviour == Behaviour::Missing {
-                    self.wait(pod, number, "ErrImagePull", &not_found(&image));
-                    self.pull_failed(pod, &image, cx);
+                    hold(pod, number, "ErrImagePull", &not_found(&image));
+                    pull_failed(pod, &image, cx);
                     return Some(later(cx.now, 3.0));
                 }
                 if let Some(missing) = missing_reference(pod, &spec, cx) {
                     let message = format!("Error: {missing}");
                     if text(&status, "/state/waiting/reason") != "CreateContainerConfigError" {
-                        self.wait(pod, number, "CreateContainerConfigError", &missing);
+                        hold(pod, number, "CreateContainerConfigError", &missing);
                     }
                     cx.event(pod, "Warning", "Failed", &message, "kubelet");
                     return Some(later(cx.now, 20.0));
@@ -202,7 +202,7 @@ impl Kubelet {
     ) -> Option<Timestamp> {
         let image = text(spec, "/image").to_owned();
         let name = text(spec, "/name").to_owned();
-        let ip = self.address(cx);
+        let ip = self.address();
         pods::start(pod, number, &ip, &cx.stamp());
         let pulled = if again {
             format!("Container image \"{image}\" already present on machine")
@@ -311,7 +311,7 @@ impl Kubelet {
                 format!("Back-off restarting failed container {name} in pod {pod_name}_{namespace}({uid})");
             let last = status["state"].clone();
             pod["status"]["containerStatuses"][number]["lastState"] = last;
-            self.wait(pod, number, "CrashLoopBackOff", &message);
+            hold(pod, number, "CrashLoopBackOff", &message);
             cx.event(pod, "Warning", "BackOff", &event, "kubelet");
             return Some(due);
         }
@@ -323,27 +323,26 @@ impl Kubelet {
         self.start(pod, number, &spec, true, cx)
     }
 
-    fn wait(&self, pod: &mut Value, number: usize, reason: &str, message: &str) {
-        let status = &mut pod["status"]["containerStatuses"][number];
-        put(status, &["state"], json!({"waiting": {"reason": reason, "message": message}}));
-        put(status, &["ready"], false);
-        put(status, &["started"], false);
-    }
-
-    fn pull_failed(&self, pod: &Value, image: &str, cx: &mut Cx<'_>) {
-        let message = format!("Failed to pull image \"{image}\": {}", not_found(image));
-        cx.event(pod, "Warning", "Failed", &message, "kubelet");
-        cx.event(pod, "Warning", "Failed", "Error: ErrImagePull", "kubelet");
-    }
-
     /// Returns an address that no other pod has.
-    fn address(&mut self, cx: &Cx<'_>) -> String {
+    fn address(&mut self) -> String {
         // The seed has given out the lower half of the range.
         let number = (self.addresses % 0x003f_ffff) + 0x0040_0000;
         self.addresses += 1;
-        let _ = cx;
         pod_address(number)
     }
+}
+
+fn hold(pod: &mut Value, number: usize, reason: &str, message: &str) {
+    let status = &mut pod["status"]["containerStatuses"][number];
+    put(status, &["state"], json!({"waiting": {"reason": reason, "message": message}}));
+    put(status, &["ready"], false);
+    put(status, &["started"], false);
+}
+
+fn pull_failed(pod: &Value, image: &str, cx: &mut Cx<'_>) {
+    let message = format!("Failed to pull image \"{image}\": {}", not_found(image));
+    cx.event(pod, "Warning", "Failed", &message, "kubelet");
+    cx.event(pod, "Warning", "Failed", "Error: ErrImagePull", "kubelet");
 }
 
 /// Returns the `number`th address of the pod network, 10.128.0.0/9.

@@ -353,10 +353,10 @@ impl Log {
             LogStyle::Logfmt => {
                 let mut line = format!("time={at} level={level} msg={message:?}");
                 for (key, value) in fields {
-                    line.push_str(&format!(
-                        " {key}={}",
-                        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-                    ));
+                    line.push(' ');
+                    line.push_str(key);
+                    line.push('=');
+                    line.push_str(&value.as_str().map_or_else(|| value.to_string(), str::to_owned));
                 }
                 line.into_bytes()
             }

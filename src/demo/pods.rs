@@ -299,7 +299,7 @@ fn container_id(uid: &str, name: &str, restarts: i64) -> String {
 /// Returns 64 hexadecimal digits drawn from `seed`.
 pub fn hex64(seed: u64) -> String {
     let mut rng = fastrand::Rng::with_seed(seed);
-    (0..4).map(|_| format!("{:016x}", rng.u64(..))).collect()
+    format!("{:032x}{:032x}", rng.u128(..), rng.u128(..))
 }
 
 /// The letters of generated names: no vowels, and nothing that is taken for something else.

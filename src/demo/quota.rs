@@ -231,7 +231,7 @@ fn count(key: &Key, cx: &mut Cx<'_>) {
                 let (plural, group) = counted.split_once('.').unwrap_or((counted, ""));
                 let kind =
                     Type::ALL.iter().find(|kind| kind.info().plural == plural && kind.info().group == group);
-                kind.map_or(0, |kind| cx.objects.list(*kind, Some(&key.namespace)).count() as i64 * 1000)
+                kind.map_or(0, |kind| cx.objects.list(*kind, Some(&key.namespace)).map(|_| 1000).sum())
             }
             None => used.get(what.as_str()).copied().unwrap_or(0),
         };

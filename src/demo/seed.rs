@@ -140,8 +140,8 @@ impl Seeder<'_, '_> {
         for app in tenants.iter().flat_map(|tenant| &tenant.stages).flat_map(|stage| &stage.apps) {
             let replicas = i64::from(app.replicas);
             let side = if app.profile.public { (20, 48) } else { (0, 0) };
-            cpu += replicas * (app.profile.cpu as i64 + side.0);
-            memory += replicas * (app.profile.memory as i64 + side.1);
+            cpu += replicas * (app.profile.cpu + side.0);
+            memory += replicas * (app.profile.memory + side.1);
             pods += replicas;
         }
         let (mut daemon_cpu, mut daemon_memory, mut daemons) = (0, 0, 0);

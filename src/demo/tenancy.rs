@@ -197,12 +197,12 @@ fn hard(tenant: &Tenant, stage: &Stage) -> Value {
         let side = if app.profile.public { (20, 48) } else { (0, 0) };
         // An autoscaler may more than double what is there.
         let most = i64::from(app.replicas) * if app.profile.autoscaled || app.profile.queue { 2 } else { 1 };
-        millis += most * (app.profile.cpu as i64 + side.0);
-        memory += most * (app.profile.memory as i64 + side.1);
+        millis += most * (app.profile.cpu + side.0);
+        memory += most * (app.profile.memory + side.1);
         pods += most;
     }
     let tight = tenant.name.ends_with('7');
-    let factor = if tight { 108 } else { 150 + (fnv64(stage.namespace.as_bytes()) % 90) as i64 };
+    let factor = if tight { 108 } else { super::kubelet::chance(&stage.namespace, 150.0, 240.0) as i64 };
     let of = |amount: i64, step: i64| ((amount * factor / 100 + step) / step) * step;
     json!({
         "requests.cpu": cpu(of(millis, 100)),

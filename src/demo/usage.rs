@@ -106,9 +106,8 @@ fn container(load: &Load, images: &Images, pod: &Pod, spec: &Value, status: &Val
         used_cpu = used_cpu.min(cap);
     }
     // Odd numbers, as cgroups report them.
-    let noise =
-        (super::world::fnv64(format!("{}{name}{}", pod.object.uid, now.as_second() / WINDOW).as_bytes())
-            % 9_973) as i64;
+    let draw = format!("{}{name}{}", pod.object.uid, now.as_second() / WINDOW);
+    let noise = chance(&draw, 0.0, 9_973.0) as i64;
     Usage {
         nanocores: (used_cpu * 1e6) as i64 + noise * 7,
         bytes: ((used as i64) >> 12 << 12) + (noise % 64) * 4096,

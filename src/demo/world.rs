@@ -206,25 +206,20 @@ impl Queue {
         if objects.revision() == self.followed {
             return;
         }
-        match objects.changes_since(self.followed) {
-            Some(changes) => {
-                for change in changes {
-                    let gone = change.happened == Happened::Deleted;
-                    let seen = view.take(&change.object, change.before.as_deref(), gone);
-                    if seen.key.kind != Type::Event {
-                        self.seen.push_back(seen);
-                    }
+        if let Some(changes) = objects.changes_since(self.followed) {
+            for change in changes {
+                let gone = change.happened == Happened::Deleted;
+                let seen = view.take(&change.object, change.before.as_deref(), gone);
+                if seen.key.kind != Type::Event {
+                    self.seen.push_back(seen);
                 }
             }
+        } else {
             // So much was written at once that the history does not reach back: begin anew, as an informer does.
-            None => {
-                *view = View::default();
-                // Nodes before pods, so that what is requested of them adds up.
-                let first = objects.list(Type::Node, None);
-                let rest = Type::ALL.iter().filter(|kind| !matches!(kind, Type::Node | Type::Event));
-                for object in first.chain(rest.flat_map(|kind| objects.list(*kind, None))) {
-                    self.seen.push_back(view.take(object, None, false));
-                }
+            *view = View::default();
+            let kinds = Type::ALL.iter().filter(|kind| **kind != Type::Event);
+            for object in kinds.flat_map(|kind| objects.list(*kind, None)) {
+                self.seen.push_back(view.take(object, None, false));
             }
         }
         self.followed = objects.revision();

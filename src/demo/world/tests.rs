@@ -2,6 +2,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Options, World};
+use crate::demo::deletion::DeleteOptions;
 use crate::demo::images::{Behaviour, Image};
 use crate::demo::objects::Key;
 use crate::demo::types::Type;
@@ -302,7 +303,7 @@ fn a_service_sends_traffic_to_ready_pods_only() {
         list(slice, "/endpoints").iter().filter(|one| one["conditions"]["ready"] == true).count()
     };
     let before = slice(&stage.world);
-    assert_eq!(ready(&before) as i64, number(&stage.get(&key), "/spec/replicas"));
+    assert_eq!(i64::try_from(ready(&before)).unwrap(), number(&stage.get(&key), "/spec/replicas"));
     assert_eq!(before["ports"][0]["port"], 8080);
     set_image(&mut stage, &key, &Image::new(&image.repository, "unready"));
     stage.pass(30);
@@ -361,7 +362,7 @@ fn a_spot_interruption_drains_the_node_and_its_pods_run_elsewhere() {
 fn a_claim_that_is_deleted_takes_its_node_along() {
     let mut stage = Stage::new(&quiet());
     let (claim, node) = spot_claim(&stage);
-    stage.world.objects.delete(&claim, &Default::default(), stage.now).unwrap();
+    stage.world.objects.delete(&claim, &DeleteOptions::default(), stage.now).unwrap();
     stage.until(150, |world| world.objects.get(&node).is_none() && world.objects.get(&claim).is_none());
     stage.until(90, all_settled);
 }
@@ -372,7 +373,7 @@ fn pods_that_fit_nowhere_get_a_node_that_goes_again_when_it_is_empty() {
     let (key, _) = stage.deployment();
     let nodes = stage.world.objects.count(Type::Node);
     let quota = Key::new(Type::ResourceQuota, &key.namespace, "tenant");
-    stage.world.objects.delete(&quota, &Default::default(), stage.now).unwrap();
+    stage.world.objects.delete(&quota, &DeleteOptions::default(), stage.now).unwrap();
     let replicas = number(&stage.get(&key), "/spec/replicas");
     stage.edit(&key, |object| object["spec"]["replicas"] = json!(220));
     stage.pass(1);
@@ -408,7 +409,7 @@ fn a_budget_blocks_a_drain_until_it_allows_one() {
         .list(Type::NodeClaim, None)
         .find(|claim| claim.value()["status"]["nodeName"] == node);
     if let Some(claim) = claim.map(|claim| claim.key.clone()) {
-        stage.world.objects.delete(&claim, &Default::default(), stage.now).unwrap();
+        stage.world.objects.delete(&claim, &DeleteOptions::default(), stage.now).unwrap();
         stage.pass(60);
         assert!(stage.world.objects.get(&claim).is_some(), "the drain must wait");
         assert!(events(&stage.world, "FailedDraining").next().is_some());
