@@ -94,7 +94,7 @@ fn summary(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Applicatio
         pen.put(&painted.text, theme.style(painted.role));
         x = pen.column() + 3;
     }
-    if !why.is_empty() && health > Health::Idle {
+    if health > Health::Idle && !why.is_empty() && *why != *cells::health_word(health) {
         let role = Role::from(health);
         let mut pen = Pen::new(buffer, why_at, glyphs.ellipsis);
         pen.gap(2).put(glyphs.mark(role), theme.style(role)).gap(1).put(&why, theme.style(Role::Text));

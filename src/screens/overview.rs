@@ -123,7 +123,7 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
     let widest = widest.map(|name| fit::width(name)).max().unwrap_or(0) as u16;
     let columns = [
         column("TENANT", Width::Flexible { least: 10, most: widest.clamp(10, 32) }, 0),
-        column("ENV", Width::Flexible { least: 5, most: 12 }, 5),
+        column("ENV", Width::Fixed(7), 5),
         Column { right: true, ..column("APPS", Width::Fixed(4), 4) },
         column("SYNC", Width::Fixed(9), 3),
         column("HEALTH", Width::Fixed(13), 0),
@@ -153,7 +153,11 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
 
 fn cells(tenant: &Summary) -> [Painted<'static>; 8] {
     let unknown = || Painted::toned("?", Role::Unknown);
-    let environments: Vec<&str> = tenant.environments.iter().map(|name| &**name).collect();
+    let environments = match &*tenant.environments {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [one, more @ ..] => format!("{one} +{}", more.len()),
+    };
     let sync = match tenant.apps {
         None => unknown(),
         Some(_) if tenant.out_of_sync > 0 => {
@@ -163,7 +167,9 @@ fn cells(tenant: &Summary) -> [Painted<'static>; 8] {
         Some(0) => Painted::text(""),
         Some(_) => Painted::marked("synced", Role::Healthy),
     };
-    let pods = tenant.ready.map_or_else(unknown, |ready| {
+    // No pods are only known to be none where all of them are known.
+    let ready = tenant.ready.filter(|_| tenant.complete || tenant.pods > 0);
+    let pods = ready.map_or_else(unknown, |ready| {
         let role = match (ready, tenant.pods) {
             (_, 0) => Role::Dim,
             (0, _) => Role::Degraded,
@@ -190,7 +196,7 @@ fn cells(tenant: &Summary) -> [Painted<'static>; 8] {
     );
     [
         Painted::text(tenant.name.to_string()),
-        Painted::toned(environments.join(","), Role::Dim),
+        Painted::toned(environments, Role::Dim),
         tenant.apps.map_or_else(unknown, |apps| Painted::text(apps.to_string())),
         sync,
         Painted::marked(health_word(tenant.health), tenant.health.into()),

@@ -71,6 +71,13 @@ fn take(terminal: &Terminal, name: &str) {
     std::fs::write(folder().join(format!("{name}.svg")), text).expect("a picture is written");
 }
 
+/// Tells whether a screen holds all of some words; frames are written from the top, so the last word is one of
+/// the footer.
+fn all(words: &[&'static str]) -> impl Fn(&str) -> bool + use<> {
+    let words = words.to_vec();
+    move |text| words.iter().all(|word| text.contains(word))
+}
+
 /// Works the story of the demo and takes a picture of each screen on the way.
 fn update() {
     std::fs::create_dir_all(folder()).expect("the folder of the pictures");
@@ -79,28 +86,28 @@ fn update() {
     let variables = [("HOME", home), ("COLORTERM", "truecolor"), ("LANG", "C.UTF-8"), ("TZ", "UTC")];
     let mut terminal = Terminal::start(env!("CARGO_BIN_EXE_opsdeck"), &["demo"], &variables, SIZE);
     terminal.wait("the tenant in trouble with its suspect", |text| {
-        text.contains("degraded") && text.contains("Suspects")
+        ["degraded", "Suspects", "CrashLoopBackOff", "k8s live  argo live"].iter().all(|it| text.contains(it))
     });
     take(&terminal, "overview");
     terminal.press(":pods -t tenant-2\r");
-    terminal.wait("its pods", |text| text.contains("pods") && text.contains("CrashLoopBackOff"));
+    terminal.wait("its pods", all(&["› pods", "CrashLoopBackOff", "ctrl-d delete"]));
     take(&terminal, "pods");
     terminal.press(":");
     terminal.wait("the palette", |text| text.contains("go to"));
     terminal.press("app");
-    terminal.wait("suggestions", |text| text.contains("applications"));
+    terminal.wait("suggestions", all(&["applications", "tab complete"]));
     take(&terminal, "palette");
     terminal.press("\u{15}applications /checkout\r");
     terminal.wait("the Application", |text| text.contains("tenant-2-checkout") && text.contains("REVISION"));
     terminal.press("\r");
-    terminal.wait("its resources", |text| text.contains("Deployment/checkout"));
+    terminal.wait("its resources", all(&["Deployment/checkout", "left fold"]));
     take(&terminal, "application");
     terminal.press("h");
-    terminal.wait("its history", |text| text.contains("IMAGES") && text.contains("newest"));
+    terminal.wait("its history", all(&["IMAGES", "newest", "R roll back"]));
     terminal.press("j");
     take(&terminal, "history");
     terminal.press("R");
-    terminal.wait("the plan", |text| text.contains("same as") && text.contains("Type tenant-2"));
+    terminal.wait("the plan", all(&["same as", "Type tenant-2", "ctrl-p prune"]));
     take(&terminal, "rollback");
     // Dropped here, the program is ended; nothing was written.
 }
