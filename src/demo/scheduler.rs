@@ -87,7 +87,7 @@ pub fn place(view: &View, object: &Value, pod: &Pod) -> Result<String, String> {
     for (name, node) in view.nodes() {
         total += 1;
         if let Some(reason) = refuses(view, name, node, object, pod) {
-            *why.entry(reason).or_default() += 1
+            *why.entry(reason).or_default() += 1;
         } else {
             // Spread over nodes and zones: the least full one, fewest siblings first.
             let full =

@@ -484,7 +484,7 @@ impl State {
         }
         if self.word == "Completed" && running {
             let ready = condition(status, "Ready").is_some_and(|c| as_str(&c.status) == "True");
-            self.word = if ready { "Running" } else { "NotReady" }.to_owned();
+            if ready { "Running" } else { "NotReady" }.clone_into(&mut self.word);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::nearest::nearest;
 /// The kinds, built once and passed by reference.
 #[derive(Debug)]
 pub struct Kinds {
-    kinds: Vec<Arc<Kind>>,
+    all: Vec<Arc<Kind>>,
     /// Every name in lower case to the position of the kind.
     names: HashMap<String, usize>,
     /// Group and kind name, as owner references spell them.
@@ -48,7 +48,7 @@ impl Kinds {
     /// stays as it is.
     #[must_use]
     pub fn with(&self, kind: Kind) -> Self {
-        let mut kinds = self.kinds.clone();
+        let mut kinds = self.all.clone();
         if self.get(&kind.resource).is_none() {
             kinds.push(Arc::new(kind));
         }
@@ -65,33 +65,33 @@ impl Kinds {
             }
             by_kind.insert((kind.resource.group.to_string(), kind.name.to_string()), at);
         }
-        Self { kinds, names, by_kind }
+        Self { all: kinds, names, by_kind }
     }
 
     /// Returns every kind.
     pub fn iter(&self) -> impl Iterator<Item = &Kind> {
-        self.kinds.iter().map(AsRef::as_ref)
+        self.all.iter().map(AsRef::as_ref)
     }
 
     /// Returns the kind of a resource type.
     pub fn get(&self, resource: &Resource) -> Option<&Kind> {
-        self.kinds.iter().find(|kind| kind.resource == *resource).map(AsRef::as_ref)
+        self.all.iter().find(|kind| kind.resource == *resource).map(AsRef::as_ref)
     }
 
     /// Returns the kind that owner references call by group and kind name.
     pub fn by_kind(&self, group: &str, name: &str) -> Option<&Kind> {
         let at = *self.by_kind.get(&(group.to_owned(), name.to_owned()))?;
-        self.kinds.get(at).map(AsRef::as_ref)
+        self.all.get(at).map(AsRef::as_ref)
     }
 
     /// Returns the kind that a person means: plural, singular, short name, kind name, or `plural.group`.
     pub fn find(&self, name: &str) -> Option<&Kind> {
-        self.kinds.get(*self.names.get(&name.to_lowercase())?).map(AsRef::as_ref)
+        self.all.get(*self.names.get(&name.to_lowercase())?).map(AsRef::as_ref)
     }
 
     /// Returns the names nearest to one that was not found.
     pub fn nearest(&self, name: &str) -> Vec<&str> {
-        nearest(name, self.kinds.iter().map(|kind| &*kind.resource.plural))
+        nearest(name, self.all.iter().map(|kind| &*kind.resource.plural))
     }
 }
 

@@ -181,7 +181,7 @@ impl Timeline {
             .into_values()
             .map(|(mut change, times)| {
                 if times > 1 && matches!(change.what, What::Pod | What::Warning | What::Node) {
-                    change.headline.push_str(&format!(" ({times} times)"));
+                    change.headline = format!("{} ({times} times)", change.headline);
                 }
                 change
             })
@@ -307,7 +307,7 @@ fn deploys(object: &Object, lens: &Lens<'_>, since: i64) -> Vec<Item> {
             && at.as_second() >= since
         {
             let mut change = change(at, health, headline.replace(" to  ", " "));
-            change.detail = operation.message.as_deref().unwrap_or_default().to_owned();
+            operation.message.as_deref().unwrap_or_default().clone_into(&mut change.detail);
             items.push(Item {
                 change,
                 key: Key::Deploy(namespace.clone(), meta.name.clone(), None),

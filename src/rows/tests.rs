@@ -19,9 +19,9 @@ fn refresh(rows: &mut Rows, cluster: &Cluster, kind: &str) -> bool {
     rows.refresh(shelf, cluster.kinds.find(kind).unwrap(), &cluster.lens())
 }
 
-fn by(cluster: &Cluster, kind: &str, column: &str, descending: bool) -> Option<Order> {
+fn by(cluster: &Cluster, kind: &str, column: &str, descending: bool) -> Order {
     let column = cluster.kinds.find(kind).unwrap().column(column).unwrap();
-    Some(Order { column, descending })
+    Order { column, descending }
 }
 
 fn filter(cluster: &Cluster, kind: &str, text: &str) -> Filter {
@@ -41,10 +41,10 @@ fn rows_stand_by_name_as_people_count_until_a_column_is_chosen() {
     let mut rows = Rows::new();
     assert!(refresh(&mut rows, &cluster, "pods"));
     assert_eq!(shown(&rows, &cluster, "pods"), ["web-3", "web-2", "web-10"]);
-    rows.set_order(by(&cluster, "pods", "restarts", true));
+    rows.set_order(Some(by(&cluster, "pods", "restarts", true)));
     refresh(&mut rows, &cluster, "pods");
     assert_eq!(shown(&rows, &cluster, "pods"), ["web-2", "web-3", "web-10"]);
-    rows.set_order(by(&cluster, "pods", "restarts", false));
+    rows.set_order(Some(by(&cluster, "pods", "restarts", false)));
     refresh(&mut rows, &cluster, "pods");
     assert_eq!(shown(&rows, &cluster, "pods"), ["web-3", "web-10", "web-2"]);
 }
@@ -54,7 +54,7 @@ fn a_changed_row_moves_and_the_selected_one_is_found_again() {
     let mut cluster = Cluster::new();
     cluster.list("pods", (0..5).map(|number| restarted(&format!("shop/p{number}"), number)).collect());
     let mut rows = Rows::new();
-    rows.set_order(by(&cluster, "pods", "restarts", true));
+    rows.set_order(Some(by(&cluster, "pods", "restarts", true)));
     refresh(&mut rows, &cluster, "pods");
     let place = |rows: &Rows, cluster: &Cluster, name: &str| {
         let shelf = cluster.store.shelf(&cluster.query("pods")).unwrap();
@@ -80,7 +80,7 @@ fn what_is_empty_stands_last_in_either_direction() {
     cluster.list("pods", vec![nowhere, pod("shop/a"), pod("shop/b")]);
     let mut rows = Rows::new();
     for descending in [false, true] {
-        rows.set_order(by(&cluster, "pods", "node", descending));
+        rows.set_order(Some(by(&cluster, "pods", "node", descending)));
         refresh(&mut rows, &cluster, "pods");
         assert_eq!(shown(&rows, &cluster, "pods").last().map(String::as_str), Some("nowhere"));
     }
@@ -112,7 +112,7 @@ fn many_changes_at_once_give_the_order_that_sorting_anew_gives() {
         (0..300).map(|number| restarted(&format!("shop/p{number}"), dice.u32(0..20))).collect(),
     );
     let mut rows = Rows::new();
-    rows.set_order(by(&cluster, "pods", "restarts", true));
+    rows.set_order(Some(by(&cluster, "pods", "restarts", true)));
     rows.set_filter(filter(&cluster, "pods", "restarts<15"));
     refresh(&mut rows, &cluster, "pods");
     for round in 0..12_usize {
@@ -130,7 +130,7 @@ fn many_changes_at_once_give_the_order_that_sorting_anew_gives() {
         cluster.change("pods", changes);
         refresh(&mut rows, &cluster, "pods");
         let mut anew = Rows::new();
-        anew.set_order(by(&cluster, "pods", "restarts", true));
+        anew.set_order(Some(by(&cluster, "pods", "restarts", true)));
         anew.set_filter(filter(&cluster, "pods", "restarts<15"));
         refresh(&mut anew, &cluster, "pods");
         assert_eq!(shown(&rows, &cluster, "pods"), shown(&anew, &cluster, "pods"), "round {round}");
@@ -157,7 +157,7 @@ fn rows_follow_the_time_and_what_other_objects_say() {
     cluster.list("nodes", vec![node("node-1"), node("node-2")]);
     cluster.list("pods", vec![pod("shop/a")]);
     let mut nodes = Rows::new();
-    nodes.set_order(by(&cluster, "nodes", "cpu", true));
+    nodes.set_order(Some(by(&cluster, "nodes", "cpu", true)));
     refresh(&mut nodes, &cluster, "nodes");
     assert_eq!(shown(&nodes, &cluster, "nodes"), ["node-1", "node-2"]);
     let elsewhere = |name: &str| {
@@ -196,13 +196,13 @@ fn typing_a_filter_and_taking_it_back_gives_what_the_last_one_asks_for() {
     cluster
         .list("pods", (0..200).map(|number| restarted(&format!("shop/web-{number}"), number % 7)).collect());
     let mut rows = Rows::new();
-    rows.set_order(by(&cluster, "pods", "restarts", true));
+    rows.set_order(Some(by(&cluster, "pods", "restarts", true)));
     refresh(&mut rows, &cluster, "pods");
     for text in ["w", "web-1", "web-12", "web-1", "web-1 !web-13", "restarts>3", "", "web-199"] {
         rows.set_filter(filter(&cluster, "pods", text));
         refresh(&mut rows, &cluster, "pods");
         let mut anew = Rows::new();
-        anew.set_order(by(&cluster, "pods", "restarts", true));
+        anew.set_order(Some(by(&cluster, "pods", "restarts", true)));
         anew.set_filter(filter(&cluster, "pods", text));
         refresh(&mut anew, &cluster, "pods");
         assert_eq!(shown(&rows, &cluster, "pods"), shown(&anew, &cluster, "pods"), "{text:?}");

@@ -193,7 +193,7 @@ impl Following {
         match timeout(PATIENCE, search).await {
             Ok(Some(line)) => line,
             Ok(None) => panic!("it ended before; it said\n{seen}"),
-            Err(_) => panic!("it did not come; it said\n{seen}"),
+            Err(late) => panic!("{late}: it did not come; it said\n{seen}"),
         }
     }
 }

@@ -77,12 +77,12 @@ impl Outside for Notebook {
     }
 }
 
-fn key(code: KeyCode, modifiers: KeyModifiers) -> io::Result<Event> {
-    Ok(Event::Key(KeyEvent::new(code, modifiers)))
+fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
+    Event::Key(KeyEvent::new(code, modifiers))
 }
 
 fn ctrl_c() -> io::Result<Event> {
-    key(KeyCode::Char('c'), KeyModifiers::CONTROL)
+    Ok(key(KeyCode::Char('c'), KeyModifiers::CONTROL))
 }
 
 /// A console in memory with the ends of its channels.
@@ -236,7 +236,7 @@ async fn a_terminal_that_is_gone_ends_the_loop() {
 #[tokio::test]
 async fn ctrl_z_asks_the_job_to_stop_and_the_stop_gives_the_terminal_back() {
     let bench = Bench::start(clock());
-    bench.input.send(key(KeyCode::Char('z'), KeyModifiers::CONTROL)).await.unwrap();
+    bench.input.send(Ok(key(KeyCode::Char('z'), KeyModifiers::CONTROL))).await.unwrap();
     bench.alarms.send(Alarm::Stop).await.unwrap();
     let before = bench.frames();
     bench.drawn(before).await;
@@ -248,9 +248,9 @@ async fn ctrl_z_asks_the_job_to_stop_and_the_stop_gives_the_terminal_back() {
 async fn the_mouse_can_be_left_to_the_terminal() {
     let bench = Bench::start(clock());
     for letter in ":toggle-mouse".chars() {
-        bench.input.send(key(KeyCode::Char(letter), KeyModifiers::NONE)).await.unwrap();
+        bench.input.send(Ok(key(KeyCode::Char(letter), KeyModifiers::NONE))).await.unwrap();
     }
-    bench.input.send(key(KeyCode::Enter, KeyModifiers::NONE)).await.unwrap();
+    bench.input.send(Ok(key(KeyCode::Enter, KeyModifiers::NONE))).await.unwrap();
     let (_, notebook) = bench.quit().await;
     assert_eq!(notebook.mouse, [false]);
 }

@@ -128,7 +128,8 @@ fn what_is_selected_stays_selected_when_the_table_moves() {
     let before = selected(&stage);
     let kind = stage.state.kinds.clone();
     let newcomer = stage::pod("aaa", "first-of-all", stage::Mood::Fine, 5).to_string();
-    let newcomer = kind.find("pods").unwrap().decode(newcomer.as_bytes(), &mut Default::default()).unwrap();
+    let newcomer =
+        kind.find("pods").unwrap().decode(newcomer.as_bytes(), &mut opsdeck::kinds::Pool::default()).unwrap();
     let update = Update::Changed { changes: vec![Change::Put(newcomer.into())], garbled: Vec::new() };
     stage.send(&query, epoch, update);
     stage.state.settle(&stage.store);

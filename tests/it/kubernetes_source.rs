@@ -53,7 +53,10 @@ fn pods() -> Resource {
 /// A plain client beside the console, for what somebody else does.
 async fn other(platform: &Running) -> kube::Client {
     let kubeconfig = kube::config::Kubeconfig::read_from(&platform.kubeconfig).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+            .await
+            .unwrap();
     kube::Client::try_from(config).unwrap()
 }
 

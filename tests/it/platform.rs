@@ -245,7 +245,7 @@ async fn odd_requests_are_refused_and_break_nothing() {
         let mut path = if rng.bool() {
             (*rng.choice(&paths).unwrap()).to_owned()
         } else {
-            (0..rng.usize(1..8)).map(|_| format!("/{}", rng.choice(&words).unwrap())).collect()
+            (0..rng.usize(1..8)).flat_map(|_| ["/", rng.choice(&words).unwrap()]).collect()
         };
         if rng.bool() {
             path = format!("{path}?{}", rng.choice(&queries).unwrap());

@@ -142,7 +142,10 @@ async fn a_real_apiserver_is_listed_watched_and_described() {
     console.until("a whole list", |console| console.feed().stage == Stage::Live).await;
 
     let kubeconfig = kube::config::Kubeconfig::read_from(server.kubeconfig()).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+    let config =
+        kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+            .await
+            .unwrap();
     let client = kube::Client::try_from(config).unwrap();
     let ask = async |method: &str, path: &str, content: &str, body: &str| -> serde_json::Value {
         let request = http::Request::builder().method(method).uri(path).header("content-type", content);

@@ -386,7 +386,7 @@ fn info() -> Stage {
 fn application(pane: Pane) -> Stage {
     let mut stage = Stage::new();
     let document = stage::application();
-    stage.list("applications", &[document.clone()]);
+    stage.list("applications", std::slice::from_ref(&document));
     stage.list("appprojects", &[stage::project()]);
     stage.list("applicationsets", &[stage::application_set()]);
     stage.list("replicasets", &stage::replica_sets());
