@@ -9,9 +9,10 @@ use super::platform::Platform;
 pub fn pods(platform: &Platform) -> (Duration, u64) {
     let kubeconfig = std::fs::read_to_string(platform.kubeconfig()).expect("the kubeconfig");
     let token = kubeconfig
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("token:"))
-        .map(|token| token.trim().trim_matches('"').to_owned())
+        .split(['"', ':', ' ', ',', '\n'])
+        .filter(|word| !word.is_empty())
+        .skip_while(|word| *word != "token")
+        .nth(1)
         .expect("a token");
     let begun = Instant::now();
     let output = Command::new("curl")

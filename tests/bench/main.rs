@@ -166,7 +166,7 @@ fn idle(platform: &Platform) {
     let before = platform::cpu(console.pid());
     let written = listen(&mut console, IDLE);
     let share =
-        platform::cpu(console.pid()).checked_sub(before).unwrap().as_secs_f64() / IDLE.as_secs_f64() * 100.0;
+        platform::cpu(console.pid()).saturating_sub(before).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
     line(
         "CPU of an idle console (the platform is not quite idle)",
         &format!("{share:.2} % of a core"),

@@ -51,7 +51,7 @@ impl Platform {
             .env("OPSDECK_STATE_DIR", self.state())
             .output()
             .expect("opsdeck get");
-        let pods = output.stdout.iter().filter(|byte| **byte == b'\n').count();
+        let pods = String::from_utf8_lossy(&output.stdout).lines().count();
         opsdeck::human::count(i64::try_from(pods).unwrap_or(i64::MAX))
     }
 }

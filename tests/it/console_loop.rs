@@ -81,8 +81,8 @@ fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
     Event::Key(KeyEvent::new(code, modifiers))
 }
 
-fn ctrl_c() -> io::Result<Event> {
-    Ok(key(KeyCode::Char('c'), KeyModifiers::CONTROL))
+fn ctrl_c() -> Event {
+    key(KeyCode::Char('c'), KeyModifiers::CONTROL)
 }
 
 /// A console in memory with the ends of its channels.
@@ -145,7 +145,7 @@ impl Bench {
     }
 
     async fn quit(self) -> (Ended, Notebook) {
-        self.input.send(ctrl_c()).await.unwrap();
+        self.input.send(Ok(ctrl_c())).await.unwrap();
         self.task.await.unwrap()
     }
 }
