@@ -33,6 +33,26 @@ pub fn missing(program: &str) -> bool {
     true
 }
 
+/// Tells that kubectl is missing, or older than what the platform speaks to in writing.
+///
+/// Debian's kubectl is 1.20: it asks for versions of APIs that Kubernetes has since taken away (`policy/v1beta1`).
+/// A newer one cannot be installed everywhere, so an old one is said and is no failure.
+pub fn missing_or_old() -> bool {
+    const LEAST: u32 = 29;
+    if missing("kubectl") {
+        return true;
+    }
+    let output =
+        std::process::Command::new("kubectl").args(["version", "--client", "-o", "json"]).output().unwrap();
+    let version: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let minor = version["clientVersion"]["minor"].as_str().unwrap_or_default();
+    let minor: u32 = minor.trim_end_matches('+').parse().unwrap_or(0);
+    if minor < LEAST {
+        println!("SKIPPED: kubectl 1.{minor} is older than 1.{LEAST}");
+    }
+    minor < LEAST
+}
+
 /// A platform and a folder for what kubectl keeps.
 pub struct Cluster {
     pub running: Running,

@@ -4,7 +4,7 @@ use opsdeck::demo::credentials::{ADMIN_CONTEXT, RESTRICTED_CONTEXT};
 use opsdeck::demo::images::{Behaviour, Image};
 use serde_json::Value;
 
-use crate::cluster::{Cluster, missing};
+use crate::cluster::{Cluster, missing, missing_or_old};
 
 const WEB: &str = r#"
 apiVersion: apps/v1
@@ -86,7 +86,7 @@ async fn get_takes_forms_selectors_and_chunks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn get_watches_what_happens() {
-    if missing("kubectl") {
+    if missing_or_old() {
         return;
     }
     let cluster = Cluster::start().await;
@@ -104,7 +104,7 @@ async fn get_watches_what_happens() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn describe_tells_about_pods_deployments_and_nodes() {
-    if missing("kubectl") {
+    if missing_or_old() {
         return;
     }
     let cluster = Cluster::start().await;
@@ -133,7 +133,7 @@ async fn describe_tells_about_pods_deployments_and_nodes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn logs_are_read_followed_and_remembered() {
-    if missing("kubectl") {
+    if missing_or_old() {
         return;
     }
     let cluster = Cluster::start().await;
@@ -174,7 +174,7 @@ async fn logs_are_read_followed_and_remembered() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rollouts_are_watched_undone_restarted_and_scaled() {
-    if missing("kubectl") {
+    if missing_or_old() {
         return;
     }
     let cluster = Cluster::start().await;
@@ -231,7 +231,7 @@ async fn rollouts_are_watched_undone_restarted_and_scaled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drain_waits_for_the_budget_and_goes_on_without_it() {
-    if missing("kubectl") {
+    if missing_or_old() {
         return;
     }
     let cluster = Cluster::start().await;
@@ -261,7 +261,7 @@ async fn a_drain_waits_for_the_budget_and_goes_on_without_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn applications_are_applied_and_patched() {
-    if missing("kubectl") {
+    if missing_or_old() {
         return;
     }
     let cluster = Cluster::start().await;
@@ -294,7 +294,7 @@ async fn applications_are_applied_and_patched() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_are_told_what_they_may_do() {
-    if missing("kubectl") {
+    if missing_or_old() {
         return;
     }
     let cluster = Cluster::start().await;
