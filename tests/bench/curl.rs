@@ -9,7 +9,7 @@ use super::platform::Platform;
 pub fn pods(platform: &Platform) -> (Duration, u64) {
     let kubeconfig = std::fs::read_to_string(platform.kubeconfig()).expect("the kubeconfig");
     let token = kubeconfig
-        .split(['"', ':', ' ', ',', '\n'])
+        .split(['"', ':', ' ', ',', '{', '}', '\n'])
         .filter(|word| !word.is_empty())
         .skip_while(|word| *word != "token")
         .nth(1)
