@@ -21,6 +21,7 @@ pub mod rows;
 pub mod runner;
 pub mod screens;
 pub mod settings;
+pub mod signals;
 pub mod sources;
 pub mod store;
 pub mod term;

@@ -20,10 +20,12 @@ use jiff::Timestamp;
 
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::{Garbled, Object};
+use crate::signals::{Ask, Report};
 use crate::sources::SourceError;
 
 mod feed;
 mod links;
+mod reading;
 mod shelf;
 
 #[cfg(test)]
@@ -31,6 +33,7 @@ mod tests;
 
 pub use feed::{Feed, Hidden, Stage};
 pub use links::Load;
+pub use reading::Reading;
 pub use shelf::{Shelf, Slot};
 
 /// One list that is kept: a type in a context, narrowed by selectors that the server evaluates.
@@ -149,6 +152,10 @@ pub struct Store {
     shelves: BTreeMap<Query, Shelf>,
     /// The life that mail must carry to be taken; a query without one takes none.
     lives: HashMap<Query, u64>,
+    /// What the systems beside Kubernetes answered.
+    readings: BTreeMap<Ask, Reading>,
+    /// The life that a report must carry to be taken.
+    asked: HashMap<Ask, u64>,
     /// The last epoch that was given out, over all queries: a number never comes back.
     epoch: u64,
     /// The number of the last change, over all shelves.
@@ -189,6 +196,50 @@ impl Store {
     pub fn forget_context(&mut self, context: &Context) {
         self.lives.retain(|query, _| query.context != *context);
         self.shelves.retain(|query, _| query.context != *context);
+        self.asked.retain(|ask, _| ask.context != *context);
+        self.readings.retain(|ask, _| ask.context != *context);
+    }
+
+    /// Starts a life of a question and returns its epoch; reports of earlier lives are discarded from now on.
+    ///
+    /// The answer of an earlier life stays, with its age, until there is a new one.
+    pub fn ask(&mut self, ask: &Ask) -> u64 {
+        self.epoch += 1;
+        self.asked.insert(ask.clone(), self.epoch);
+        self.readings.entry(ask.clone()).or_default().kept = true;
+        self.epoch
+    }
+
+    /// Ends a question: later reports are discarded; the last answer stays, marked as no longer kept.
+    pub fn stop_asking(&mut self, ask: &Ask) {
+        self.asked.remove(ask);
+        if let Some(reading) = self.readings.get_mut(ask) {
+            reading.kept = false;
+        }
+    }
+
+    /// Ends a question and forgets its answer.
+    pub fn forget_answer(&mut self, ask: &Ask) {
+        self.asked.remove(ask);
+        self.readings.remove(ask);
+    }
+
+    /// Puts a report in and tells whether anything that is shown changed by it.
+    pub fn report(&mut self, report: Report) -> bool {
+        if self.asked.get(&report.ask) != Some(&report.epoch) {
+            self.late += 1;
+            return false;
+        }
+        self.revision += 1;
+        let revision = self.revision;
+        let Some(reading) = self.readings.get_mut(&report.ask) else { return false };
+        reading.take(report, revision);
+        true
+    }
+
+    /// Returns what was answered to a question that is or was asked.
+    pub fn reading(&self, ask: &Ask) -> Option<&Reading> {
+        self.readings.get(ask)
     }
 
     /// Puts mail in and tells whether anything that is shown changed by it.

@@ -1,0 +1,198 @@
+//! What the systems beside Kubernetes say: alerts and silences, rules, series, and where each system was found.
+//!
+//! Pure data, already cleaned: the sources make it, the store keeps it, models and screens read it. Nothing here
+//! asks, waits, or knows how it was reached.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::identity::{Context, Text};
+use crate::sources::SourceError;
+
+mod alert;
+mod labels;
+mod series;
+mod silence;
+
+pub use alert::{Alert, AlertState, Origin, Rule, RuleHealth, RuleState, Severity};
+pub use labels::Labels;
+pub use series::{Sample, Series, Window};
+pub use silence::{Matcher, MatcherError, Silence, SilenceState};
+
+/// A system beside Kubernetes that the console knows how to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum System {
+    /// Prometheus, or what answers as it does: Thanos, Mimir, VictoriaMetrics.
+    Prometheus,
+    /// Alertmanager.
+    Alertmanager,
+    /// Loki.
+    Loki,
+    /// The API of argocd-server.
+    ArgoServer,
+    /// The resource metrics of Kubernetes (metrics.k8s.io).
+    ResourceMetrics,
+    /// Amazon CloudWatch.
+    CloudWatch,
+}
+
+impl System {
+    /// Every system, in the order of the header.
+    pub const ALL: [Self; 6] = [
+        Self::Prometheus,
+        Self::Alertmanager,
+        Self::Loki,
+        Self::ArgoServer,
+        Self::ResourceMetrics,
+        Self::CloudWatch,
+    ];
+
+    /// Returns its name as its own documentation writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prometheus => "Prometheus",
+            Self::Alertmanager => "Alertmanager",
+            Self::Loki => "Loki",
+            Self::ArgoServer => "argocd-server",
+            Self::ResourceMetrics => "metrics.k8s.io",
+            Self::CloudWatch => "CloudWatch",
+        }
+    }
+
+    /// Returns the word that stands for it in configuration and in the header.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Prometheus => "prometheus",
+            Self::Alertmanager => "alertmanager",
+            Self::Loki => "loki",
+            Self::ArgoServer => "argocd",
+            Self::ResourceMetrics => "metrics",
+            Self::CloudWatch => "cloudwatch",
+        }
+    }
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A system as it was found, or was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Which system.
+    pub system: System,
+    /// How it is reached, such as `service monitoring/prometheus:9090 through the API server`; without credentials.
+    pub way: Text,
+    /// Its version, once it has answered.
+    pub version: Option<Text>,
+    /// Why it cannot be used.
+    pub error: Option<SourceError>,
+}
+
+/// A question to a system beside Kubernetes that is asked again as long as somebody looks at the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ask {
+    /// The cluster that the system belongs to.
+    pub context: Context,
+    /// What is wanted.
+    pub wanted: Wanted,
+}
+
+/// What is wanted of the systems beside Kubernetes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Wanted {
+    /// Which systems there are and how each is reached.
+    Systems,
+    /// The alerts of every Alertmanager.
+    Alerts,
+    /// The silences of every Alertmanager.
+    Silences,
+    /// The rules of Prometheus with their pending and firing alerts.
+    Rules,
+    /// The values of a PromQL expression at a time; `None` for now.
+    Instant {
+        /// The expression.
+        query: Text,
+        /// Seconds since 1970.
+        at: Option<i64>,
+    },
+    /// The values of a PromQL expression over a window.
+    Range {
+        /// The expression.
+        query: Text,
+        /// The window.
+        window: Window,
+        /// Seconds between two values.
+        step: u32,
+    },
+}
+
+impl Wanted {
+    /// Returns the seconds after which it is asked again, while somebody looks at it; `None` for what cannot change.
+    pub fn every(&self) -> Option<u64> {
+        match self {
+            // A person waits for the alert to go away: twice the group interval of an eager Alertmanager.
+            Self::Alerts | Self::Silences => Some(10),
+            // Rules are evaluated every 30 s in kube-prometheus-stack; a scrape is as far apart.
+            Self::Rules | Self::Instant { at: None, .. } => Some(15),
+            Self::Range { window: Window::Last { .. }, step, .. } => Some(u64::from(*step).clamp(15, 300)),
+            // Services move rarely; what could not be reached may be back.
+            Self::Systems => Some(60),
+            Self::Instant { at: Some(_), .. } | Self::Range { window: Window::Between { .. }, .. } => None,
+        }
+    }
+}
+
+/// The answer to an [`Ask`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The systems.
+    Systems(Vec<Found>),
+    /// Alerts, and what was skipped.
+    Alerts(Vec<Arc<Alert>>),
+    /// Silences.
+    Silences(Vec<Arc<Silence>>),
+    /// Rules.
+    Rules(Vec<Arc<Rule>>),
+    /// Values of an expression at one time or over a window.
+    Series(Vec<Series>),
+}
+
+/// An answer with what must be said beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The answer.
+    pub answer: Answer,
+    /// What the systems warned of: partial answers, series that were cut. Shown, never dropped (contracts 4.2).
+    pub warnings: Vec<Text>,
+    /// How many parts of the answer could not be understood and were skipped.
+    pub garbled: u64,
+    /// Which of several systems did not answer, and why; the answer is of the others.
+    pub silent: Vec<SourceError>,
+}
+
+impl Told {
+    /// Makes an answer that nothing has to be said beside.
+    pub fn plain(answer: Answer) -> Self {
+        Self { answer, warnings: Vec::new(), garbled: 0, silent: Vec::new() }
+    }
+}
+
+/// What came of asking once.
+#[derive(Debug)]
+pub struct Report {
+    /// The question.
+    pub ask: Ask,
+    /// The life of the subscription; a report of an earlier life is discarded.
+    pub epoch: u64,
+    /// When the answer came.
+    pub at: Timestamp,
+    /// The answer, or why there is none.
+    pub result: Result<Told, SourceError>,
+    /// When it is asked again.
+    pub next: Option<Timestamp>,
+}
