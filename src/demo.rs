@@ -57,6 +57,7 @@ pub mod platform;
 pub mod pod_cells;
 pub mod podlog;
 pub mod pods;
+pub mod promql;
 pub mod protobuf;
 pub mod provisioning;
 pub mod quota;
