@@ -5,6 +5,10 @@
 
 use serde_json::{Value, json};
 
+use super::component_services::{self, ALERTMANAGER, PROMETHEUS};
+
+const COMPONENT: &str = "app.kubernetes.io/component";
+
 /// One workload of the platform.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Component {
@@ -22,8 +26,6 @@ pub struct Component {
     pub cpu: i64,
     /// Memory request in MiB.
     pub memory: i64,
-    /// Port that it serves under its Service; 0 for none.
-    pub port: u16,
 }
 
 const fn part(
@@ -33,9 +35,8 @@ const fn part(
     replicas: i64,
     image: &'static str,
     (cpu, memory): (i64, i64),
-    port: u16,
 ) -> Component {
-    Component { namespace, name, kind, replicas, image, cpu, memory, port }
+    Component { namespace, name, kind, replicas, image, cpu, memory }
 }
 
 /// Namespaces of the platform.
@@ -66,7 +67,6 @@ pub static COMPONENTS: &[Component] = &[
         0,
         "602401143452.dkr.ecr.eu-west-1.amazonaws.com/amazon-k8s-cni:v1.19.5",
         (50, 64),
-        0,
     ),
     part(
         "kube-system",
@@ -75,7 +75,6 @@ pub static COMPONENTS: &[Component] = &[
         0,
         "602401143452.dkr.ecr.eu-west-1.amazonaws.com/eks/kube-proxy:v1.33.0-eksbuild.2",
         (50, 48),
-        0,
     ),
     part(
         "kube-system",
@@ -84,7 +83,6 @@ pub static COMPONENTS: &[Component] = &[
         0,
         "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.44.0",
         (20, 40),
-        0,
     ),
     part(
         "kube-system",
@@ -93,7 +91,6 @@ pub static COMPONENTS: &[Component] = &[
         2,
         "602401143452.dkr.ecr.eu-west-1.amazonaws.com/eks/coredns:v1.12.1",
         (100, 70),
-        53,
     ),
     part(
         "kube-system",
@@ -102,7 +99,6 @@ pub static COMPONENTS: &[Component] = &[
         2,
         "registry.k8s.io/metrics-server/metrics-server:v0.7.2",
         (100, 200),
-        443,
     ),
     part(
         "kube-system",
@@ -111,7 +107,6 @@ pub static COMPONENTS: &[Component] = &[
         2,
         "public.ecr.aws/ebs-csi-driver/aws-ebs-csi-driver:v1.44.0",
         (30, 80),
-        0,
     ),
     part(
         "argocd",
@@ -120,10 +115,9 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "quay.io/argoproj/argocd:v3.5.1",
         (250, 512),
-        8082,
     ),
-    part("argocd", "argocd-server", "Deployment", 2, "quay.io/argoproj/argocd:v3.5.1", (50, 128), 80),
-    part("argocd", "argocd-repo-server", "Deployment", 2, "quay.io/argoproj/argocd:v3.5.1", (100, 256), 8081),
+    part("argocd", "argocd-server", "Deployment", 2, "quay.io/argoproj/argocd:v3.5.1", (50, 128)),
+    part("argocd", "argocd-repo-server", "Deployment", 2, "quay.io/argoproj/argocd:v3.5.1", (100, 256)),
     part(
         "argocd",
         "argocd-applicationset-controller",
@@ -131,7 +125,6 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "quay.io/argoproj/argocd:v3.5.1",
         (50, 96),
-        7000,
     ),
     part(
         "argocd",
@@ -140,37 +133,20 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "public.ecr.aws/docker/library/redis:7.2.8-alpine",
         (50, 64),
-        6379,
     ),
+    part("monitoring", "node-exporter", "DaemonSet", 0, "quay.io/prometheus/node-exporter:v1.9.1", (20, 32)),
+    part("monitoring", "alloy", "DaemonSet", 0, "docker.io/grafana/alloy:v1.9.1", (50, 128)),
+    part("monitoring", PROMETHEUS, "StatefulSet", 1, "quay.io/prometheus/prometheus:v3.4.1", (400, 1024)),
+    part("monitoring", ALERTMANAGER, "StatefulSet", 2, "quay.io/prometheus/alertmanager:v0.28.1", (20, 64)),
+    part("monitoring", "loki", "StatefulSet", 1, "docker.io/grafana/loki:3.5.1", (150, 384)),
     part(
         "monitoring",
-        "node-exporter",
-        "DaemonSet",
-        0,
-        "quay.io/prometheus/node-exporter:v1.9.1",
+        "loki-gateway",
+        "Deployment",
+        1,
+        "docker.io/nginxinc/nginx-unprivileged:1.28.0-alpine",
         (20, 32),
-        9100,
     ),
-    part("monitoring", "alloy", "DaemonSet", 0, "docker.io/grafana/alloy:v1.9.1", (50, 128), 0),
-    part(
-        "monitoring",
-        "prometheus-kube-prometheus-stack",
-        "StatefulSet",
-        1,
-        "quay.io/prometheus/prometheus:v3.4.1",
-        (400, 1024),
-        9090,
-    ),
-    part(
-        "monitoring",
-        "alertmanager-kube-prometheus-stack",
-        "StatefulSet",
-        1,
-        "quay.io/prometheus/alertmanager:v0.28.1",
-        (20, 64),
-        9093,
-    ),
-    part("monitoring", "loki", "StatefulSet", 1, "docker.io/grafana/loki:3.5.1", (150, 384), 3100),
     part(
         "monitoring",
         "kube-prometheus-stack-operator",
@@ -178,7 +154,6 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "quay.io/prometheus-operator/prometheus-operator:v0.82.2",
         (50, 96),
-        443,
     ),
     part(
         "monitoring",
@@ -187,18 +162,9 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.15.0",
         (50, 96),
-        8080,
     ),
-    part("monitoring", "grafana", "Deployment", 1, "docker.io/grafana/grafana:12.0.1", (100, 160), 80),
-    part(
-        "karpenter",
-        "karpenter",
-        "Deployment",
-        2,
-        "public.ecr.aws/karpenter/controller:1.5.0",
-        (250, 512),
-        8080,
-    ),
+    part("monitoring", "grafana", "Deployment", 1, "docker.io/grafana/grafana:12.0.1", (100, 160)),
+    part("karpenter", "karpenter", "Deployment", 2, "public.ecr.aws/karpenter/controller:1.5.0", (250, 512)),
     part(
         "cert-manager",
         "cert-manager",
@@ -206,7 +172,6 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "quay.io/jetstack/cert-manager-controller:v1.18.0",
         (20, 64),
-        9402,
     ),
     part(
         "cert-manager",
@@ -215,7 +180,6 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "quay.io/jetstack/cert-manager-webhook:v1.18.0",
         (20, 32),
-        443,
     ),
     part(
         "external-secrets",
@@ -224,7 +188,6 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "oci.external-secrets.io/external-secrets/external-secrets:v0.18.0",
         (20, 64),
-        8080,
     ),
     part(
         "external-dns",
@@ -233,7 +196,6 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "registry.k8s.io/external-dns/external-dns:v0.17.0",
         (20, 48),
-        7979,
     ),
     part(
         "ingress-nginx",
@@ -242,7 +204,6 @@ pub static COMPONENTS: &[Component] = &[
         2,
         "registry.k8s.io/ingress-nginx/controller:v1.12.3",
         (100, 192),
-        443,
     ),
     part(
         "kyverno",
@@ -251,10 +212,9 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "ghcr.io/kyverno/kyverno:v1.14.2",
         (100, 128),
-        443,
     ),
-    part("keda", "keda-operator", "Deployment", 1, "ghcr.io/kedacore/keda:2.17.1", (50, 96), 9666),
-    part("reloader", "reloader-reloader", "Deployment", 1, "ghcr.io/stakater/reloader:v1.4.2", (20, 64), 0),
+    part("keda", "keda-operator", "Deployment", 1, "ghcr.io/kedacore/keda:2.17.1", (50, 96)),
+    part("reloader", "reloader-reloader", "Deployment", 1, "ghcr.io/stakater/reloader:v1.4.2", (20, 64)),
     part(
         "trivy-system",
         "trivy-operator",
@@ -262,7 +222,6 @@ pub static COMPONENTS: &[Component] = &[
         1,
         "mirror.gcr.io/aquasec/trivy-operator:0.26.1",
         (50, 128),
-        0,
     ),
 ];
 
@@ -270,28 +229,45 @@ impl Component {
     /// Returns the labels by which consoles and Services find it.
     pub fn labels(&self) -> Value {
         let (name, instance) = match self.name {
-            "prometheus-kube-prometheus-stack" => ("prometheus", "kube-prometheus-stack-prometheus"),
-            "alertmanager-kube-prometheus-stack" => ("alertmanager", "kube-prometheus-stack-alertmanager"),
+            PROMETHEUS => ("prometheus", "kube-prometheus-stack-prometheus"),
+            ALERTMANAGER => ("alertmanager", "kube-prometheus-stack-alertmanager"),
+            "loki" | "loki-gateway" => ("loki", "loki"),
             other => (other, other),
         };
-        json!({
+        let mut labels = json!({
             "app.kubernetes.io/name": name,
             "app.kubernetes.io/instance": instance,
             "app.kubernetes.io/version": self.image.rsplit(':').next().unwrap_or_default(),
             "app.kubernetes.io/part-of": if self.namespace == "argocd" { "argocd" } else { self.namespace },
-        })
+        });
+        // Two workloads of one chart, told apart as Loki's chart does.
+        match self.name {
+            "loki" => labels[COMPONENT] = json!("single-binary"),
+            "loki-gateway" => labels[COMPONENT] = json!("gateway"),
+            _ => {}
+        }
+        labels
     }
 
-    fn selector(&self) -> Value {
+    /// Returns the labels that select its pods.
+    pub fn selector(&self) -> Value {
         let labels = self.labels();
-        json!({"app.kubernetes.io/name": labels["app.kubernetes.io/name"], "app.kubernetes.io/instance": labels["app.kubernetes.io/instance"]})
+        let mut selector = json!({"app.kubernetes.io/name": labels["app.kubernetes.io/name"], "app.kubernetes.io/instance": labels["app.kubernetes.io/instance"]});
+        if let Some(component) = labels.get(COMPONENT) {
+            selector[COMPONENT] = component.clone();
+        }
+        selector
     }
 
     /// Returns its workload as a manifest.
     pub fn workload(&self) -> Value {
         let daemon = self.kind == "DaemonSet";
         let stateful = self.kind == "StatefulSet";
-        let short = self.name.rsplit('/').next().unwrap_or(self.name);
+        let short = match self.name {
+            PROMETHEUS => "prometheus",
+            ALERTMANAGER => "alertmanager",
+            other => other,
+        };
         let mut container = json!({
             "name": short, "image": self.image, "imagePullPolicy": "IfNotPresent",
             "env": [
@@ -304,10 +280,12 @@ impl Component {
             },
             "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
         });
-        if self.port != 0 {
-            container["ports"] = json!([{"name": "http", "containerPort": self.port, "protocol": "TCP"}]);
+        let ports = component_services::container_ports(self.name);
+        let tcp = ports.iter().find(|port| port["protocol"] == "TCP").map(|port| port["name"].clone());
+        if let Some(port) = tcp {
+            container["ports"] = json!(ports);
             container["readinessProbe"] = json!({
-                "httpGet": {"path": "/healthz", "port": "http", "scheme": "HTTP"},
+                "httpGet": {"path": "/healthz", "port": port, "scheme": "HTTP"},
                 "periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3,
             });
         }
@@ -339,7 +317,8 @@ impl Component {
             workload["spec"]["replicas"] = json!(self.replicas);
         }
         if stateful {
-            workload["spec"]["serviceName"] = json!(self.name);
+            let governing = component_services::of(self.name).find(|offer| offer.headless);
+            workload["spec"]["serviceName"] = json!(governing.map_or(self.name, |offer| offer.service));
             workload["spec"]["updateStrategy"] =
                 json!({"type": "RollingUpdate", "rollingUpdate": {"partition": 0}});
             if self.namespace == "monitoring" {
@@ -353,30 +332,6 @@ impl Component {
             workload["spec"]["strategy"] = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}});
         }
         workload
-    }
-
-    /// Returns its Service, where it has one.
-    pub fn service(&self) -> Option<Value> {
-        (self.port != 0).then(|| {
-            json!({
-                "apiVersion": "v1", "kind": "Service",
-                "metadata": {"name": self.service_name(), "namespace": self.namespace, "labels": self.labels()},
-                "spec": {
-                    "type": if self.name == "ingress-nginx-controller" { "LoadBalancer" } else { "ClusterIP" },
-                    "selector": self.selector(),
-                    "ports": [{"name": "http", "port": self.port, "targetPort": "http", "protocol": "TCP"}],
-                },
-            })
-        })
-    }
-
-    fn service_name(&self) -> &'static str {
-        match self.name {
-            "prometheus-kube-prometheus-stack" => "kube-prometheus-stack-prometheus",
-            "alertmanager-kube-prometheus-stack" => "kube-prometheus-stack-alertmanager",
-            "coredns" => "kube-dns",
-            other => other,
-        }
     }
 }
 

@@ -27,6 +27,8 @@ struct Extra {
 static EXTRAS: &[Extra] = &[
     extra("", "v1", "pods/log", "", "Pod", ("", "v1"), true, &["get"]),
     extra("", "v1", "pods/eviction", "", "Eviction", ("policy", "v1"), true, &["create"]),
+    extra("", "v1", "pods/proxy", "", "PodProxyOptions", ("", "v1"), true, PROXY_VERBS),
+    extra("", "v1", "services/proxy", "", "ServiceProxyOptions", ("", "v1"), true, PROXY_VERBS),
     extra(
         "authorization.k8s.io",
         "v1",
@@ -90,6 +92,7 @@ static EXTRAS: &[Extra] = &[
     extra("events.k8s.io", "v1", "events", "event", "Event", ("events.k8s.io", "v1"), true, ALL_VERBS),
 ];
 
+const PROXY_VERBS: &[&str] = &["create", "delete", "get", "patch", "update"];
 const ALL_VERBS: &[&str] =
     &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 

@@ -18,9 +18,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
+use super::backends;
 use super::crds;
 use super::credentials::{self, Credentials};
 use super::director::{self, BeginError};
+use super::proxy::Backends;
 use super::server;
 use super::status::{Reason, Status};
 use super::stories::StoryError;
@@ -46,6 +48,8 @@ pub struct Options {
     pub state: Option<PathBuf>,
     /// How often the world moves; `None` only when [`Handle::step`] is called.
     pub pace: Option<Duration>,
+    /// Servers inside the cluster beside the platform's own, or in their place.
+    pub backends: Backends,
 }
 
 impl Default for Options {
@@ -57,6 +61,7 @@ impl Default for Options {
             clock: Clock::system(),
             state: None,
             pace: Some(Duration::from_millis(250)),
+            backends: Backends::default(),
         }
     }
 }
@@ -239,6 +244,8 @@ impl Platform {
         let (announce, revision) = watch::channel(world.objects.revision());
         let stop = CancellationToken::new();
         let handle = Handle { commands, revision };
+        let mut backends = backends::backends(&handle, &options.clock);
+        backends.extend(options.backends);
         let actor = own(world, receiver, announce, options.clock, options.pace, stop.clone());
         let server = server::serve(
             listener,
@@ -248,6 +255,8 @@ impl Platform {
                 credentials,
                 access,
                 address: bound.to_string(),
+                backends,
+                stop: stop.clone(),
             }),
             stop.clone(),
         );

@@ -16,6 +16,7 @@ use super::eviction;
 use super::logs;
 use super::metrics;
 use super::openapi;
+use super::proxy;
 use super::read::{self, key_of};
 use super::request::{Query, Shape, Target, Verb, View, resolve};
 use super::review;
@@ -31,6 +32,9 @@ const BODY: usize = 3 * 1_024 * 1_024;
 
 /// Answers a request of a user who is known.
 pub async fn route(front: &Arc<Front>, user: User, request: Request<Incoming>) -> Result<Response, Status> {
+    if let Some(wanted) = proxy::Wanted::parse(request.uri().path()) {
+        return proxy::answer(front, user, wanted, request).await;
+    }
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let query = Query::new(parts.uri.query().unwrap_or_default());

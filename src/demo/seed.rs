@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::argo_render::deployed as deployed_by_argo;
+use super::component_services;
 use super::components::{self, COMPONENTS, Component};
 use super::daemonsets;
 use super::deployments::{REVISION, replica_set};
@@ -320,7 +321,7 @@ impl Seeder<'_, '_> {
         let account =
             json!({"metadata": {"name": part.name, "namespace": part.namespace, "labels": part.labels()}});
         self.create(Type::ServiceAccount, account, since);
-        if let Some(service) = part.service() {
+        for service in component_services::services(part) {
             let service = self.with_address(service);
             self.create(Type::Service, service, since);
         }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::access::{Access, User};
 use super::credentials::Credentials;
 use super::platform::Handle;
+use super::proxy::Backends;
 use super::route;
 use super::status::{Reason, Status};
 
@@ -41,6 +42,10 @@ pub struct Front {
     pub access: Access,
     /// Host and port, as discovery tells it.
     pub address: String,
+    /// Servers inside the cluster.
+    pub backends: Backends,
+    /// Ends what outlives a request.
+    pub stop: CancellationToken,
 }
 
 /// Runs tasks of a connection that end with the platform.

@@ -37,6 +37,8 @@ pub enum Reason {
     TooManyRequests,
     /// The server needs longer, for example to reach a resource version.
     Timeout,
+    /// Nobody serves this at the moment.
+    ServiceUnavailable,
     /// The server is at fault.
     InternalError,
 }
@@ -57,6 +59,7 @@ impl Reason {
             Self::Invalid => 422,
             Self::TooManyRequests => 429,
             Self::InternalError => 500,
+            Self::ServiceUnavailable => 503,
             Self::Timeout => 504,
         }
     }

@@ -21,6 +21,7 @@ mod kubernetes_source;
 mod layers;
 mod pictures;
 mod platform;
+mod proxy;
 mod real_apiserver;
 mod schemas;
 mod screens;
