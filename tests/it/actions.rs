@@ -46,6 +46,8 @@ impl Bench {
                 pods_per_tenant: 6,
                 nodes: 4,
                 story: story.to_owned(),
+                // Nothing but the story and the action moves: Karpenter takes no node, no autoscaler takes a pod.
+                alive: false,
                 ..world::Options::default()
             },
             port: 0,
@@ -89,6 +91,16 @@ impl Bench {
 
     async fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Value> {
         self.desk.remote.documents(&Resource::new(group, plural), namespace, "", "").await.unwrap()
+    }
+
+    /// A node of the managed group: Karpenter, which takes the others back when it likes, does not own it.
+    async fn managed_node(&self) -> ObjectRef {
+        let nodes = self.list("", "nodes", None).await;
+        let node = nodes
+            .iter()
+            .find(|node| node.pointer("/metadata/labels/eks.amazonaws.com~1nodegroup").is_some())
+            .unwrap();
+        self.object("", "nodes", None, text(node, "/metadata/name"))
     }
 
     async fn plan(&self, verb: Verb, object: &ObjectRef, options: Options) -> Plan {
@@ -146,8 +158,7 @@ fn assert_verified(outcome: &Outcome) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_is_cordoned_and_uncordoned() {
     let mut bench = Bench::start("quiet").await;
-    let nodes = bench.list("", "nodes", None).await;
-    let node = bench.object("", "nodes", None, text(&nodes[0], "/metadata/name"));
+    let node = bench.managed_node().await;
     assert_verified(&bench.act(Verb::Cordon, &node, Options::default()).await);
     assert_eq!(bench.document(&node).await["spec"]["unschedulable"], true);
     assert_verified(&bench.act(Verb::Uncordon, &node, Options::default()).await);
@@ -212,8 +223,7 @@ async fn who_may_not_is_told_which_right_is_missing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_context_is_who_the_record_says() {
     let mut bench = Bench::start_as("quiet", None, true).await;
-    let nodes = bench.list("", "nodes", None).await;
-    let node = bench.object("", "nodes", None, text(&nodes[0], "/metadata/name"));
+    let node = bench.managed_node().await;
     let plan = bench.plan(Verb::Cordon, &node, Options::default()).await;
     assert_eq!(plan.confirmation, Confirmation::Type(node.name.to_string()));
     assert_verified(&bench.run(plan).await);

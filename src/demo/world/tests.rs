@@ -427,6 +427,21 @@ fn a_budget_blocks_a_drain_until_it_allows_one() {
 }
 
 #[test]
+fn at_rest_the_nodes_stay() {
+    // What tests of actions rely on, at their size.
+    let options = Options { tenants: 3, pods_per_tenant: 6, nodes: 4, alive: false, ..Options::default() };
+    let mut stage = Stage::new(&options);
+    let names = |stage: &Stage| -> Vec<Key> {
+        stage.world.objects.list(Type::Node, None).map(|node| node.key.clone()).collect()
+    };
+    let before = names(&stage);
+    for _ in 0..720 {
+        stage.pass(5);
+    }
+    assert_eq!(names(&stage), before);
+}
+
+#[test]
 fn a_changed_pool_drifts_its_claims_and_replaces_them_within_the_budget() {
     let mut stage = Stage::new(&quiet());
     let pool = Key::new(Type::NodePool, "", "spot");
