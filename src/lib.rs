@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod console;
+pub mod contain;
 pub mod demo;
 pub mod filter;
 pub mod gate;

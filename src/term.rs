@@ -7,7 +7,8 @@
 //!
 //! A panic in a task must not print over the screen, and must not leave the program drawing as if nothing had
 //! happened. So the hook only keeps the report and wakes the loop ([`Reports`]); the loop ends, the terminal is
-//! given back by [`Taken`]'s drop (which runs while unwinding, too), and `main` prints the report. Only where a
+//! given back by [`Taken`]'s drop (which runs while unwinding, too), and `main` prints the report. A panic that
+//! is contained ([`crate::contain`]) is none of this: it is in the log file and the console lives. Only where a
 //! second panic strikes while the first one unwinds does the hook restore the terminal itself, because the
 //! process is about to abort.
 //!
@@ -84,12 +85,20 @@ fn hook(
     Box::new(move |info| {
         let report = panics.panic_report(info).to_string();
         tracing::error!(%report, "panic");
+        let taken = held.0.load(Ordering::SeqCst);
+        // What is contained costs its own answer. Without a screen to spare it is still worth a line.
+        if crate::contain::is_contained() {
+            if !taken {
+                let _ = writeln!(io::stderr(), "{report}");
+            }
+            return;
+        }
         let last_chance = std::thread::panicking() && unwinding.swap(true, Ordering::SeqCst);
-        if held.0.load(Ordering::SeqCst) && !last_chance {
+        if taken && !last_chance {
             let _ = keep.try_send(report);
             panicked.notify_one();
         } else {
-            if held.0.load(Ordering::SeqCst) {
+            if taken {
                 give_back(&mut io::stdout());
             }
             // Nobody is left to whom a failure of this could be told.

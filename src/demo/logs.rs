@@ -22,6 +22,7 @@ use super::server::{Response, bytes, stream as streamed};
 use super::status::{Cause, Reason, Status};
 use super::types::Type;
 use super::world::World;
+use crate::contain;
 
 const PLAIN: &str = "text/plain";
 /// Pieces of a followed log that may wait for a slow reader.
@@ -91,7 +92,8 @@ pub async fn answer(handle: &Handle, target: &Target, query: &Query) -> Result<R
     }
     let left = limit.map(|limit| limit - body.len());
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(run_on(handle.clone(), wish, now, Bytes::from(body), left, sender));
+    let following = run_on(handle.clone(), wish, now, Bytes::from(body), left, sender);
+    tokio::spawn(contain::future(following));
     let frames = stream::unfold(receiver, |mut receiver: mpsc::Receiver<Bytes>| async move {
         let bytes = receiver.recv().await?;
         Some((Ok::<_, Infallible>(Frame::data(bytes)), receiver))

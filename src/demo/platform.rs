@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +27,7 @@ use super::status::{Reason, Status};
 use super::stories::StoryError;
 use super::world::{self, World};
 use crate::clock::Clock;
+use crate::contain;
 
 /// Commands that may wait for the world; more callers than this wait for a place.
 const QUEUE: usize = 1_024;
@@ -301,12 +301,15 @@ async fn own(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            _ = ticks.tick(), if pace.is_some() => world.step(clock.now()),
+            _ = ticks.tick(), if pace.is_some() => {
+                if contain::run(|| world.step(clock.now())).is_none() {
+                    tracing::error!("a step of the embedded platform panicked");
+                }
+            }
             command = commands.recv() => {
                 let Some(command) = command else { break };
                 // A request that trips over a bug costs its own answer, not the platform.
-                let run = AssertUnwindSafe(|| command(&mut world, clock.now()));
-                if std::panic::catch_unwind(run).is_err() {
+                if contain::run(|| command(&mut world, clock.now())).is_none() {
                     tracing::error!("a request to the embedded platform panicked");
                 }
             }

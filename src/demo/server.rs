@@ -26,6 +26,7 @@ use super::platform::Handle;
 use super::proxy::Backends;
 use super::route;
 use super::status::{Reason, Status};
+use crate::contain;
 
 /// What an answer's body is made of.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
@@ -59,7 +60,7 @@ where
 {
     fn execute(&self, task: F) {
         let stop = self.0.clone();
-        tokio::spawn(async move { stop.run_until_cancelled_owned(task).await });
+        tokio::spawn(async move { stop.run_until_cancelled_owned(contain::future(task)).await });
     }
 }
 
@@ -77,7 +78,8 @@ pub async fn serve(
             () = stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&front), stop.clone()));
+                    let connection = connection(stream, acceptor.clone(), Arc::clone(&front), stop.clone());
+                    connections.spawn(contain::future(connection));
                 }
                 // Out of file handles, most likely; a moment later some are free again.
                 Err(error) => {
@@ -97,7 +99,7 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<Front>,
     };
     let service = service_fn(move |request| {
         let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(answer(&front, request).await) }
+        async move { Ok::<_, Infallible>(answered(&front, request).await) }
     });
     let mut builder = auto::Builder::new(Tied(stop.clone()));
     builder
@@ -108,6 +110,13 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<Front>,
     builder.http2().timer(TokioTimer::new()).max_concurrent_streams(1_000).max_send_buf_size(1 << 20);
     // The client went away: that is its right.
     let _ = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await;
+}
+
+/// Answers; a request that trips over a bug costs its own answer, not the connection.
+async fn answered(front: &Arc<Front>, request: hyper::Request<Incoming>) -> Response {
+    contain::future(answer(front, request)).await.unwrap_or_else(|| {
+        refuse(&Status::new(Reason::InternalError, "the embedded platform tripped over this request"))
+    })
 }
 
 async fn answer(front: &Arc<Front>, request: hyper::Request<Incoming>) -> Response {

@@ -23,6 +23,7 @@ use super::request::{Query, Shape, Target, View};
 use super::server::{Response, stream as streamed};
 use super::status::{Cause, Reason, Status};
 use super::types::Type;
+use crate::contain;
 
 /// Frames that may wait for a slow reader; after that the watch waits, and falls behind.
 const WAITING: usize = 64;
@@ -107,7 +108,7 @@ pub async fn watch(
         heads: true,
         sender,
     };
-    tokio::spawn(async move {
+    tokio::spawn(contain::future(async move {
         let mut watch = watch;
         tokio::select! {
             () = sleep(lasts) => {}
@@ -117,7 +118,7 @@ pub async fn watch(
         if watch.bookmarks {
             let _ = watch.bookmark(false).await;
         }
-    });
+    }));
     let frames = stream::unfold(receiver, |mut receiver| async move {
         let bytes = receiver.recv().await?;
         Some((Ok::<_, Infallible>(Frame::data(bytes)), receiver))
