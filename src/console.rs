@@ -22,6 +22,7 @@ use crossterm::event::Event;
 use futures::{FutureExt as _, Stream, StreamExt as _};
 use ratatui::Terminal;
 use ratatui::backend::Backend;
+use ratatui::layout::Position;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
@@ -342,8 +343,11 @@ where
     }
 
     fn redraw(&mut self) {
-        // What is on screen is unknown: the next frame is compared with nothing and drawn whole.
-        if let Err(error) = self.terminal.clear() {
+        // What is on screen is unknown: the next frame is compared with nothing and drawn whole. Taking the same
+        // size anew does that; `Terminal::clear` would first ask the terminal where its cursor is, and the answer
+        // would go to the reader of keys: two seconds of waiting, and then nothing is cleared.
+        let cleared = self.terminal.size().and_then(|size| self.terminal.resize((Position::ORIGIN, size).into()));
+        if let Err(error) = cleared {
             tracing::warn!(%error, "cannot clear the terminal");
         }
         self.dirty = true;
