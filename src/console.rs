@@ -346,7 +346,8 @@ where
         // What is on screen is unknown: the next frame is compared with nothing and drawn whole. Taking the same
         // size anew does that; `Terminal::clear` would first ask the terminal where its cursor is, and the answer
         // would go to the reader of keys: two seconds of waiting, and then nothing is cleared.
-        let cleared = self.terminal.size().and_then(|size| self.terminal.resize((Position::ORIGIN, size).into()));
+        let cleared =
+            self.terminal.size().and_then(|size| self.terminal.resize((Position::ORIGIN, size).into()));
         if let Err(error) = cleared {
             tracing::warn!(%error, "cannot clear the terminal");
         }

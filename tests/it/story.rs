@@ -36,6 +36,7 @@ fn audit(home: &Path, arguments: &[&str]) -> String {
 fn is_restored(terminal: &Terminal) {
     assert!(!terminal.is_alternate(), "the alternate screen is left");
     assert!(terminal.shows_cursor(), "the cursor is shown");
+    assert!(terminal.is_cooked(), "keys are echoed and edited as before");
     let has = |bytes: &[u8]| terminal.raw.windows(bytes.len()).any(|window| window == bytes);
     assert!(has(LEAVES) && has(SHOWS_CURSOR));
     // Mouse and bracketed paste are switched off after they were switched on.
@@ -120,14 +121,130 @@ fn ctrl_c_ends_it_and_gives_the_terminal_back() {
 
 #[cfg(unix)]
 #[test]
-fn sigterm_ends_it_and_gives_the_terminal_back() {
+fn signals_end_it_and_give_the_terminal_back() {
+    for (signal, code) in [("TERM", 128 + 15), ("HUP", 128 + 1)] {
+        let home = tempfile::tempdir().unwrap();
+        let mut console = demo(home.path(), &["--story", "quiet"]);
+        console.wait("the demo is connected", |screen| screen.contains("k8s live"));
+        console.signal(signal);
+        assert_eq!(console.end().exit_code(), code, "SIG{signal}, as a shell reports it");
+        is_restored(&console);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_z_gives_the_terminal_back_and_a_return_draws_it_again() {
     let home = tempfile::tempdir().unwrap();
     let mut console = demo(home.path(), &["--story", "quiet"]);
     console.wait("the demo is connected", |screen| screen.contains("k8s live"));
-    let told = Command::new("kill").args(["-TERM", &console.pid().to_string()]).status().unwrap();
-    assert!(told.success());
+    console.press(":nodes\r");
+    console.wait("the table", |screen| screen.contains("nodes ") && screen.contains("CAPACITY"));
+    console.press("\x1a");
+    console.until("it is stopped", Terminal::is_stopped);
+    console.until("the terminal is given back", |console| !console.is_alternate());
+    is_restored(&console);
+
+    let before = console.raw.len();
+    console.signal("CONT");
+    console.wait("the screen is drawn again", |screen| {
+        screen.contains("nodes ") && screen.contains("CAPACITY") && screen.contains("k8s live")
+    });
+    assert!(console.is_alternate() && !console.is_cooked(), "the terminal is taken again");
+    assert!(console.raw.len() > before);
+    // It goes on where it was: keys and data arrive.
+    console.press(":pods\r");
+    console.wait("another table", |screen| screen.contains("pods ") && screen.contains("RESTARTS"));
+    console.press("\x03");
+    assert!(console.end().success());
+    is_restored(&console);
+}
+
+/// Set for the test binary when it is a program in a pseudo-terminal: [`a_console_with_a_fault`].
+#[cfg(unix)]
+const WITH_A_FAULT: &str = "OPSDECK_TEST_WITH_A_FAULT";
+
+/// Not a test by itself: the console beside a platform and a task that panic when they are signalled.
+///
+/// The tests below run it in a pseudo-terminal. So the panic strikes in the real program, and the program has no
+/// switch for it.
+#[cfg(unix)]
+#[test]
+fn a_console_with_a_fault() {
+    use clap::Parser as _;
+    use opsdeck::demo::types::Type;
+    use opsdeck::demo::{Platform, platform, world};
+    use tokio::signal::unix::{SignalKind, signal};
+    if std::env::var_os(WITH_A_FAULT).is_none() {
+        return;
+    }
+    opsdeck::install_crypto_provider();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let kubeconfig = runtime.block_on(async {
+        let world = world::Options { story: "quiet".to_owned(), ..world::Options::default() };
+        let running =
+            Platform::start(platform::Options { world, ..platform::Options::default() }).await.unwrap();
+        let kubeconfig = running.kubeconfig.clone();
+        let mut request = signal(SignalKind::user_defined1()).unwrap();
+        let mut task = signal(SignalKind::user_defined2()).unwrap();
+        tokio::spawn(async move {
+            request.recv().await;
+            let answer = running.handle.call(|_, _| -> () { panic!("a request that trips") }).await;
+            assert!(answer.is_err());
+            let namespace = r#"{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"after-the-panic"}}"#;
+            let namespace = serde_json::from_str(namespace).unwrap();
+            running
+                .handle
+                .call(move |world, now| world.objects.create(Type::Namespace, namespace, now))
+                .await
+                .unwrap()
+                .unwrap();
+            task.recv().await;
+            panic!("a task that trips");
+        });
+        kubeconfig
+    });
+    let kubeconfig = kubeconfig.display().to_string();
+    opsdeck::cli::main(opsdeck::args::Cli::parse_from([
+        "opsdeck",
+        "--kubeconfig",
+        &kubeconfig,
+        "namespaces",
+    ]));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_panic_in_a_task_ends_it_with_a_report_below_the_restored_screen_and_one_in_a_request_does_not() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().display().to_string();
+    let variables = [
+        ("HOME", folder.as_str()),
+        ("OPSDECK_STATE_DIR", &folder),
+        ("OPSDECK_CONFIG_DIR", &folder),
+        (WITH_A_FAULT, "yes"),
+    ];
+    let itself = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "story::a_console_with_a_fault", "--nocapture"];
+    let mut console = Terminal::start(itself.to_str().unwrap(), &arguments, &variables, (120, 30));
+    console.wait("the console", |screen| screen.contains("k8s live") && screen.contains("tenant-1"));
+
+    console.signal("USR1");
+    console.wait("the console lives and sees what came after", |screen| screen.contains("after-the-panic"));
+    assert!(console.is_alternate());
+
+    console.signal("USR2");
     console.end();
     is_restored(&console);
+    let at = |text: &[u8]| console.raw.windows(text.len()).rposition(|window| window == text);
+    let report = at(b"a task that trips").expect("the report is printed");
+    assert!(report > at(LEAVES).unwrap(), "below the restored screen and not into it");
+    assert!(at(b"a request that trips").is_none(), "what is contained is in the log file only");
+    let log = std::fs::read_dir(home.path())
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .collect::<String>();
+    assert!(log.contains("a request that trips"), "{log}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use std::io::{Read as _, Write};
 use std::num::NonZero;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +21,8 @@ pub struct Terminal {
     keys: Box<dyn Write + Send>,
     output: Receiver<Vec<u8>>,
     screen: vt100::Parser,
+    /// What the line discipline did before the program came, as text: echo, line by line, signals from keys.
+    manners: String,
     /// Everything that was written, for what a screen does not show: modes, titles.
     pub raw: Vec<u8>,
 }
@@ -34,6 +37,7 @@ impl Terminal {
     ) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).expect("a pseudo-terminal");
+        let manners = manners(&*pair.master);
         let mut command = CommandBuilder::new(program);
         command.args(arguments);
         command.env_clear();
@@ -56,7 +60,7 @@ impl Terminal {
             }
         });
         let screen = vt100::Parser::new(cells(rows), cells(columns), 0);
-        Self { child, master: pair.master, keys, output, screen, raw: Vec::new() }
+        Self { child, master: pair.master, keys, output, screen, manners, raw: Vec::new() }
     }
 
     /// Presses keys, as the bytes a terminal sends for them.
@@ -87,6 +91,34 @@ impl Terminal {
     /// Tells whether the program has the alternate screen.
     pub fn is_alternate(&self) -> bool {
         self.screen.screen().alternate_screen()
+    }
+
+    /// Tells whether keys are echoed, edited and turned into signals as before the program came.
+    pub fn is_cooked(&self) -> bool {
+        manners(&*self.master) == self.manners
+    }
+
+    /// Tells whether the program is stopped, as by ctrl-z.
+    pub fn is_stopped(&self) -> bool {
+        let pid = self.pid().to_string();
+        let state = Command::new("ps").args(["-o", "state=", "-p", &pid]).output().expect("ps runs");
+        String::from_utf8_lossy(&state.stdout).trim().starts_with('T')
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "SIG{name} is sent");
+    }
+
+    /// Waits until something is so that the screen does not show, taking in what comes meanwhile.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !so(self) {
+            assert!(begun.elapsed() < PATIENCE, "not so within {PATIENCE:?}: {what}\n{}", self.text());
+            self.read_some(Duration::from_millis(20));
+        }
     }
 
     /// Tells whether the cursor can be seen.
@@ -151,6 +183,16 @@ impl Terminal {
         self.raw.extend_from_slice(bytes);
         self.screen.process(bytes);
     }
+}
+
+#[cfg(unix)]
+fn manners(master: &dyn MasterPty) -> String {
+    format!("{:?}", master.get_termios().expect("the settings of the terminal"))
+}
+
+#[cfg(not(unix))]
+fn manners(_: &dyn MasterPty) -> String {
+    String::new()
 }
 
 fn cells(count: u16) -> NonZero<u16> {
