@@ -17,6 +17,17 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+mod aggregate;
+mod binary;
+mod eval;
+pub mod format;
+mod functions;
+mod histogram;
+pub mod syntax;
+mod window;
+
+pub use eval::Engine;
+
 /// The label that holds the name of a metric.
 pub const NAME: &str = "__name__";
 
@@ -433,13 +444,12 @@ pub fn nan_first(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))
 }
 
-/// Evaluates at one time, in milliseconds.
+/// Evaluates at one time, in milliseconds, as Prometheus 3 with its defaults does.
 pub fn instant(samples: &dyn Samples, expr: &str, at_ms: i64) -> Result<Answer, EvalError> {
-    let _ = (samples, expr, at_ms);
-    Err(EvalError::Execution("not evaluated yet".to_owned()))
+    Engine::default().instant(samples, expr, at_ms)
 }
 
-/// Evaluates at every `step_ms` from `start_ms` to `end_ms`, both included. The answer is a matrix.
+/// Evaluates at every `step_ms` from `start_ms` to `end_ms`, both included, as Prometheus 3 with its defaults does.
 pub fn range(
     samples: &dyn Samples,
     expr: &str,
@@ -447,6 +457,5 @@ pub fn range(
     end_ms: i64,
     step_ms: i64,
 ) -> Result<Vec<Series>, EvalError> {
-    let _ = (samples, expr, start_ms, end_ms, step_ms);
-    Err(EvalError::Execution("not evaluated yet".to_owned()))
+    Engine::default().range(samples, expr, start_ms, end_ms, step_ms)
 }
