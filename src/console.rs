@@ -279,7 +279,9 @@ where
     }
 
     fn note(&mut self, note: O::Note) {
+        let before = self.store.revision();
         let messages = self.outside.take(note, &mut self.store);
+        self.dirty |= self.store.revision() != before;
         self.hear(messages);
     }
 

@@ -31,9 +31,11 @@ use crate::config::Config;
 use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::{Kind, Kinds};
+use crate::signals::{Ask, Report};
+use crate::sources::backoff::Backoff;
 use crate::sources::kubernetes::Setup;
 use crate::sources::logs::{LogNews, LogRequest, LogsFrom};
-use crate::sources::{Connection, Contexts, Places, SourceError, Standing};
+use crate::sources::{Connection, Contexts, Places, SourceError, Standing, Systems};
 use crate::store::{Envelope, Query, Store};
 
 /// How long a list is kept after nobody needs it any more.
@@ -60,6 +62,8 @@ pub enum Note {
     },
     /// A kind that was learned from the server.
     Learned(Box<Kind>),
+    /// What a system beside Kubernetes answered, for the store.
+    Reported(Box<Report>),
     /// Something for the state.
     Said(Message),
     /// Something for the state about a connection; of an earlier one it is passed over.
@@ -107,6 +111,10 @@ pub struct Runner {
     gate: Option<Gate>,
     lists: HashMap<Query, Kept>,
     logs: Option<(LogsOf, AbortHandle)>,
+    /// The systems beside the open cluster.
+    systems: Option<Systems>,
+    /// Questions to them that are asked again and again.
+    answers: HashMap<Ask, Kept>,
     /// Lists that ended, and when, to be forgotten.
     ended: Vec<(Query, Instant)>,
     actions: JoinSet<()>,
@@ -130,6 +138,8 @@ impl Runner {
             gate: None,
             lists: HashMap::new(),
             logs: None,
+            systems: None,
+            answers: HashMap::new(),
             ended: Vec::new(),
             actions: JoinSet::new(),
             stop: CancellationToken::new(),
@@ -157,7 +167,7 @@ impl Runner {
     }
 
     /// Takes a note of one of its tasks and returns what there is to say.
-    pub fn take(&mut self, note: Note) -> Vec<Message> {
+    pub fn take(&mut self, note: Note, store: &mut Store) -> Vec<Message> {
         match note {
             Note::Said(message) => vec![message],
             Note::Learned(kind) => {
@@ -166,7 +176,13 @@ impl Runner {
             }
             Note::SaidOf { turn, message } if turn == self.turn => vec![message],
             Note::Opened { turn, connection } if turn == self.turn => {
+                let standing = self.equipment.config.standing(connection.context().as_str());
+                self.systems = Some(Systems::new(connection.clone(), standing.systems));
                 self.connection = Some(connection);
+                Vec::new()
+            }
+            Note::Reported(report) => {
+                store.report(*report);
                 Vec::new()
             }
             Note::SaidOf { .. } | Note::Opened { .. } => Vec::new(),
@@ -189,6 +205,15 @@ impl Runner {
             store.unsubscribe(&query, self.equipment.clock.now());
             self.ended.push((query, now));
         }
+        let answers = &mut self.answers;
+        answers.retain(|ask, kept| {
+            let over = kept.unneeded.is_some_and(|since| now - since >= LINGER);
+            if over {
+                kept.task.abort();
+                store.forget_answer(ask);
+            }
+            !over
+        });
         let (gone, stays): (Vec<_>, Vec<_>) =
             self.ended.drain(..).partition(|(_, since)| now.duration_since(*since) >= FORGET);
         self.ended = stays;
@@ -217,6 +242,11 @@ impl Runner {
         if let Some((_, task)) = self.logs.take() {
             task.abort();
         }
+        for (ask, kept) in self.answers.drain() {
+            kept.task.abort();
+            store.forget_answer(&ask);
+        }
+        self.systems = None;
         self.ended.clear();
         self.traffic.clear();
         self.connection = None;
@@ -250,8 +280,10 @@ impl Runner {
         let now = Instant::now();
         let mut logs = None;
         let mut lists = Vec::new();
+        let mut asks = Vec::new();
         for need in needs {
             match need {
+                Need::Answer(ask) => asks.push(ask),
                 Need::List(query) => lists.push(query),
                 Need::Logs(of) => logs = Some(of),
             }
@@ -269,6 +301,7 @@ impl Runner {
                 self.follow(&connection, query, store);
             }
         }
+        self.keep_asking(asks, now, store);
         if self.logs.as_ref().map(|(of, _)| of) != logs.as_ref() {
             if let Some((_, task)) = self.logs.take() {
                 task.abort();
@@ -277,6 +310,34 @@ impl Runner {
                 let task = self.tail(&connection, of.clone());
                 (of, task)
             });
+        }
+    }
+
+    /// Starts and stops the questions to the systems beside the cluster.
+    fn keep_asking(&mut self, asks: Vec<Ask>, now: Instant, store: &mut Store) {
+        for (ask, kept) in &mut self.answers {
+            let needed = asks.contains(ask);
+            if needed && kept.unneeded.is_some() {
+                // What was asked while nobody looked is fresh enough: it went on being asked.
+                kept.unneeded = None;
+            } else if !needed && kept.unneeded.is_none() {
+                kept.unneeded = Some(now);
+            }
+        }
+        let Some(systems) = self.systems.clone() else { return };
+        for ask in asks {
+            if ask.context == *systems.connection().context() && !self.answers.contains_key(&ask) {
+                let epoch = store.ask(&ask);
+                let polling = Polling {
+                    systems: systems.clone(),
+                    ask: ask.clone(),
+                    epoch,
+                    clock: self.equipment.clock.clone(),
+                    notes: self.notes.clone(),
+                };
+                let task = tokio::spawn(polling.run()).abort_handle();
+                self.answers.insert(ask, Kept { task, unneeded: None });
+            }
         }
     }
 
@@ -474,6 +535,45 @@ fn not_connected(object: &ObjectRef) -> SourceError {
         what: object.to_string(),
         place: object.context.to_string(),
         reason: "not connected yet".to_owned(),
+    }
+}
+
+/// A question that is asked again and again.
+struct Polling {
+    systems: Systems,
+    ask: Ask,
+    epoch: u64,
+    clock: Clock,
+    notes: Sender<Note>,
+}
+
+impl Polling {
+    async fn run(self) {
+        let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
+        loop {
+            let result = self.systems.answer(&self.ask.wanted).await;
+            let wait = match &result {
+                Ok(_) => {
+                    backoff.reset();
+                    self.ask.wanted.every().map(Duration::from_secs)
+                }
+                // The same question would be refused again.
+                Err(SourceError::Invalid { .. }) => None,
+                Err(SourceError::Throttled { until: Some(until), .. }) => {
+                    let wait = until.duration_since(self.clock.now());
+                    Some(Duration::try_from(wait).unwrap_or_default().max(Duration::from_secs(1)))
+                }
+                Err(_) => Some(backoff.next_wait()),
+            };
+            let at = self.clock.now();
+            let next = wait.and_then(|wait| at.checked_add(wait).ok());
+            let report = Report { ask: self.ask.clone(), epoch: self.epoch, at, result, next };
+            if self.notes.send(Note::Reported(Box::new(report))).await.is_err() {
+                return;
+            }
+            let Some(wait) = wait else { return };
+            tokio::time::sleep(wait).await;
+        }
     }
 }
 

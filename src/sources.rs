@@ -6,10 +6,12 @@
 use jiff::Timestamp;
 
 pub mod access;
+pub mod alertmanager;
 mod answer;
-mod backoff;
+pub(crate) mod backoff;
 mod credential;
 pub mod discovery;
+mod endpoint;
 mod follow;
 pub mod kubeconfig;
 pub mod kubernetes;
@@ -17,12 +19,16 @@ mod log_stream;
 pub mod logs;
 pub mod objects;
 pub mod parts;
+pub mod prometheus;
 mod reader;
+pub mod systems;
 mod table;
 mod waits;
 
+pub use endpoint::{Endpoint, ServicePort};
 pub use kubeconfig::{ConnectError, Contexts, Entry, Places};
 pub use kubernetes::{Connection, Setup, Standing, Traffic};
+pub use systems::{Directions, Systems};
 pub use waits::Waits;
 
 /// Why a source could not answer: the few cases a screen can act on, each a sentence.

@@ -6,6 +6,7 @@
 use crate::actions::{Answer, Plan, Request};
 use crate::app::logs::Since;
 use crate::identity::{Context, ObjectRef, Resource, Text};
+use crate::signals::Ask;
 use crate::store::Query;
 
 /// Something the program will do.
@@ -52,6 +53,8 @@ pub enum Need {
     List(Query),
     /// Logs.
     Logs(LogsOf),
+    /// The answer of a system beside Kubernetes, kept up to date.
+    Answer(Ask),
 }
 
 /// The logs of a pod or workload.

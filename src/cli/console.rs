@@ -218,8 +218,8 @@ impl Outside for Here {
         self.runner.need(needs, store);
     }
 
-    fn take(&mut self, note: Note, _store: &mut Store) -> Vec<Message> {
-        self.runner.take(note)
+    fn take(&mut self, note: Note, store: &mut Store) -> Vec<Message> {
+        self.runner.take(note, store)
     }
 
     fn tick(&mut self, store: &mut Store) -> Vec<Message> {

@@ -1,8 +1,13 @@
 //! What holds for a context: its environment, whether it may be changed, what may be listed there.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use super::{Origin, Setting};
 use crate::app::session::Environment;
-use crate::settings::{Place, Section, SettingsError};
+use crate::settings::{Entry, Place, Section, SettingsError};
+use crate::signals::System;
+use crate::sources::Directions;
 
 /// What a pattern of contexts says; what it leaves open a later pattern may say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub struct ContextRule {
     pub readonly: Option<bool>,
     /// The namespaces to list where listing all of them is forbidden.
     pub namespaces: Option<Vec<String>>,
+    /// How systems beside Kubernetes are reached.
+    pub systems: BTreeMap<System, Directions>,
     /// The line that says so; `None` for a default.
     pub place: Option<Place>,
 }
@@ -30,6 +37,8 @@ pub struct Standing {
     pub readonly: Option<String>,
     /// The namespaces to list where listing all of them is forbidden.
     pub namespaces: Vec<String>,
+    /// How systems beside Kubernetes are reached; those that are not here are looked for.
+    pub systems: BTreeMap<System, Directions>,
 }
 
 /// The patterns that come with the program. Local clusters are development; a name that fits nothing is an
@@ -59,6 +68,7 @@ pub(super) fn defaults() -> Vec<ContextRule> {
             environment: Some(*environment),
             readonly: None,
             namespaces: None,
+            systems: BTreeMap::new(),
             place: None,
         })
         .collect()
@@ -68,12 +78,15 @@ pub(super) fn read(section: &Section<'_>) -> Result<Vec<ContextRule>, SettingsEr
     let mut rules = Vec::new();
     for entry in section.entries() {
         let table = entry.section()?;
-        table.allow(&["environment", "readonly", "namespaces"])?;
+        let keys = ["environment", "readonly", "namespaces"];
+        let allowed: Vec<&str> = keys.into_iter().chain(System::ALL.map(System::key)).collect();
+        table.allow(&allowed)?;
         let mut rule = ContextRule {
             pattern: entry.name.clone(),
             environment: None,
             readonly: None,
             namespaces: None,
+            systems: BTreeMap::new(),
             place: Some(entry.place()),
         };
         if let Some(word) = table.get("environment") {
@@ -85,9 +98,65 @@ pub(super) fn read(section: &Section<'_>) -> Result<Vec<ContextRule>, SettingsEr
         if let Some(list) = table.get("namespaces") {
             rule.namespaces = Some(list.strings()?);
         }
+        for system in System::ALL {
+            if let Some(entry) = table.get(system.key()) {
+                rule.systems.insert(system, directions(system, &entry)?);
+            }
+        }
         rules.push(rule);
     }
     Ok(rules)
+}
+
+/// Reads how a system is reached: a URL, `"off"`, or a table.
+fn directions(system: System, entry: &Entry<'_>) -> Result<Directions, SettingsError> {
+    let mut directions = Directions::default();
+    if !entry.is_section() {
+        let word = entry.string()?;
+        if word == "off" {
+            directions.off = true;
+        } else {
+            directions.url = Some(url(entry, word)?);
+        }
+        return Ok(directions);
+    }
+    let table = entry.section()?;
+    let aws: &[&str] = &["off", "url", "region", "profile"];
+    let http: &[&str] =
+        &["off", "url", "service", "prefix", "headers", "bearer_env", "bearer_file", "ca_file", "insecure"];
+    let allowed = match system {
+        System::CloudWatch => aws,
+        System::ResourceMetrics => &["off"],
+        _ => http,
+    };
+    table.allow(allowed)?;
+    let text = |name: &str| table.get(name).map(|entry| entry.string()).transpose();
+    let flag = |name: &str| table.get(name).map_or(Ok(false), |entry| entry.flag());
+    directions.off = flag("off")?;
+    if let Some(entry) = table.get("url") {
+        directions.url = Some(url(&entry, entry.string()?)?);
+    }
+    directions.service = text("service")?;
+    directions.prefix = text("prefix")?;
+    directions.bearer_env = text("bearer_env")?;
+    directions.bearer_file = text("bearer_file")?.map(PathBuf::from);
+    directions.ca_file = text("ca_file")?.map(PathBuf::from);
+    directions.insecure = flag("insecure")?;
+    directions.region = text("region")?;
+    directions.profile = text("profile")?;
+    if let Some(headers) = table.get("headers") {
+        for header in headers.section()?.entries() {
+            directions.headers.push((header.name.clone(), header.string()?));
+        }
+    }
+    Ok(directions)
+}
+
+fn url(entry: &Entry<'_>, text: String) -> Result<String, SettingsError> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Ok(text);
+    }
+    Err(entry.wrong(format!("{text:?} is not a URL: write http://..., https://... or \"off\"")))
 }
 
 pub(super) fn standing(
@@ -109,6 +178,12 @@ pub(super) fn standing(
             || also_protect.iter().any(|word| word == environment.word()),
         readonly,
         namespaces: fitting().find_map(|rule| rule.namespaces.clone()).unwrap_or_else(|| namespaces.to_vec()),
+        systems: System::ALL
+            .into_iter()
+            .filter_map(|system| {
+                Some((system, fitting().find_map(|rule| rule.systems.get(&system))?.clone()))
+            })
+            .collect(),
     }
 }
 
@@ -136,8 +211,44 @@ impl ContextRule {
             let value = toml::Value::from(namespaces.clone()).to_string();
             all.push(setting("namespaces", value, "Namespaces to list where not all may be listed."));
         }
+        for (system, directions) in &self.systems {
+            all.push(setting(system.key(), written(directions), "How this system is reached."));
+        }
         all
     }
+}
+
+/// Writes directions as TOML; the values of headers may be secret and are left out.
+fn written(directions: &Directions) -> String {
+    if directions.off {
+        return "\"off\"".to_owned();
+    }
+    let texts = [
+        ("url", directions.url.clone()),
+        ("service", directions.service.clone()),
+        ("prefix", directions.prefix.clone()),
+        ("bearer_env", directions.bearer_env.clone()),
+        ("bearer_file", directions.bearer_file.as_ref().map(|file| file.display().to_string())),
+        ("ca_file", directions.ca_file.as_ref().map(|file| file.display().to_string())),
+        ("region", directions.region.clone()),
+        ("profile", directions.profile.clone()),
+    ];
+    let mut parts: Vec<String> = texts
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name} = {}", toml::Value::from(value?))))
+        .collect();
+    if directions.insecure {
+        parts.push("insecure = true".to_owned());
+    }
+    if !directions.headers.is_empty() {
+        let names: Vec<String> = directions
+            .headers
+            .iter()
+            .map(|(name, _)| format!("{} = \"...\"", toml::Value::from(name.as_str())))
+            .collect();
+        parts.push(format!("headers = {{ {} }}", names.join(", ")));
+    }
+    format!("{{ {} }}", parts.join(", "))
 }
 
 /// Tells whether a name fits a pattern in which `*` stands for any letters.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use hyper::body::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use kube::client::Body;
@@ -15,9 +15,10 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 
 use super::SourceError;
 use super::access::Reviews;
-use super::answer::{Asked, no_answer, refusal, unreachable};
+use super::answer::{Asked, Status, no_answer, refusal, unreachable};
 use super::credential;
 use super::discovery::Served;
+use super::endpoint::Answered;
 use super::kubeconfig::{ConnectError, Contexts, Entry, causes};
 use super::parts::Reach;
 use super::reader::Reader;
@@ -328,6 +329,66 @@ impl Connection {
         }
     }
 
+    /// Sends a request through the API server to a system behind it and returns whatever that system answers.
+    ///
+    /// Only what the API server itself says of the credential is acted on: a 401 of the system stays an answer.
+    pub(super) async fn pass(
+        &self,
+        asked: &Asked,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Option<(HeaderValue, Vec<u8>)>,
+        limit: usize,
+    ) -> Result<Answered, SourceError> {
+        let build = || {
+            let (kind, body) = body.clone().map_or((None, Vec::new()), |(kind, body)| (Some(kind), body));
+            let mut request = Request::builder().method(method.clone()).uri(path).body(body)?;
+            *request.headers_mut() = headers.clone();
+            if let Some(kind) = kind {
+                request.headers_mut().insert(header::CONTENT_TYPE, kind);
+            }
+            Ok(request)
+        };
+        let session = self.session().await?;
+        let answered = self.pass_with(&session, asked, build(), limit).await?;
+        let expired =
+            answered.code == http::StatusCode::UNAUTHORIZED && Status::read(&answered.body).is_some();
+        // A question may be asked again; a write may not, whoever refused it.
+        if expired && method == Method::GET {
+            let session = self.renew(session.turn).await?;
+            return self.pass_with(&session, asked, build(), limit).await;
+        }
+        Ok(answered)
+    }
+
+    async fn pass_with(
+        &self,
+        session: &Session,
+        asked: &Asked,
+        request: http::Result<Request<Vec<u8>>>,
+        limit: usize,
+    ) -> Result<Answered, SourceError> {
+        let counters = &self.0.counters;
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        let reader = match self.begin(session, asked, request).await {
+            Ok(reader) => reader,
+            Err(error) => {
+                counters.failed.fetch_add(1, Ordering::Relaxed);
+                self.stand(Standing::Lost(error.clone()));
+                return Err(error);
+            }
+        };
+        self.stand(Standing::Answered);
+        let (code, headers) = (reader.code(), reader.headers().clone());
+        if code == http::StatusCode::TOO_MANY_REQUESTS {
+            counters.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+        let body =
+            if code.is_success() { reader.within(limit).await? } else { reader.beginning().await.into() };
+        Ok(Answered { code, headers, body })
+    }
+
     async fn send_with(
         &self,
         session: &Session,
@@ -362,6 +423,23 @@ impl Connection {
         asked: &Asked,
         request: http::Result<Request<Vec<u8>>>,
     ) -> Result<Reader, SourceError> {
+        let reader = self.begin(session, asked, request).await?;
+        let code = reader.code();
+        if code.is_success() {
+            return Ok(reader);
+        }
+        let headers = reader.headers().clone();
+        let body = reader.beginning().await;
+        Err(refusal(asked, code, &headers, &body, self.now()))
+    }
+
+    /// Sends a request and waits for the beginning of its answer, whatever that is.
+    async fn begin(
+        &self,
+        session: &Session,
+        asked: &Asked,
+        request: http::Result<Request<Vec<u8>>>,
+    ) -> Result<Reader, SourceError> {
         let request = request.map_err(|error| SourceError::Invalid {
             what: asked.what.clone(),
             reason: format!("the request cannot be written: {error}"),
@@ -376,14 +454,7 @@ impl Connection {
                 return Err(unreachable(asked, &reason));
             }
         };
-        let reader = Reader::new(self.clone(), asked.clone(), answer);
-        let code = reader.code();
-        if code.is_success() {
-            return Ok(reader);
-        }
-        let headers = reader.headers().clone();
-        let body = reader.beginning().await;
-        Err(refusal(asked, code, &headers, &body, self.now()))
+        Ok(Reader::new(self.clone(), asked.clone(), answer))
     }
 
     fn stand(&self, standing: Standing) {

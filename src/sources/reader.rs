@@ -62,22 +62,27 @@ impl Reader {
     }
 
     /// Reads the rest of the body.
-    pub(super) async fn whole(mut self) -> Result<Bytes, SourceError> {
+    pub(super) async fn whole(self) -> Result<Bytes, SourceError> {
+        self.within(LIMIT).await
+    }
+
+    /// Reads the rest of the body, if it is not larger than `limit` bytes.
+    pub(super) async fn within(mut self, limit: usize) -> Result<Bytes, SourceError> {
         // Most answers are one piece, which need not be copied.
         let stall = self.connection.waits().stall;
         let Some(first) = self.next(stall).await? else { return Ok(Bytes::new()) };
         let Some(second) = self.next(stall).await? else { return Ok(first) };
         let known = self.headers.get(http::header::CONTENT_LENGTH);
         let known = known.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
-        let mut all = Vec::with_capacity(known.clamp(first.len() + second.len(), LIMIT));
+        let mut all = Vec::with_capacity(known.min(limit).max(first.len() + second.len()));
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
         drop((first, second));
         while let Some(bytes) = self.next(stall).await? {
-            if all.len() + bytes.len() > LIMIT {
+            if all.len() + bytes.len() > limit {
                 return Err(SourceError::Garbled {
                     what: format!("{} {}", self.asked.verb, self.asked.what),
-                    reason: format!("the answer is larger than {} MiB", LIMIT / 1024 / 1024),
+                    reason: format!("the answer is larger than {} MiB", limit / 1024 / 1024),
                 });
             }
             all.extend_from_slice(&bytes);

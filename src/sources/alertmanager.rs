@@ -1,0 +1,253 @@
+//! Alertmanager: alerts and silences of one or several (contracts 4.1).
+//!
+//! Only asks; a silence is made, extended and expired by its action, through the gate. One Alertmanager that does
+//! not answer costs its own alerts, and that is said beside the others'.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::SourceError;
+use super::endpoint::Endpoint;
+use super::prometheus::labels;
+use crate::identity::Text;
+use crate::signals::{
+    Alert, AlertState, Answer, Labels, Matcher, Origin, Severity, Silence, SilenceState, Told,
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneAlert {
+    fingerprint: String,
+    #[serde(deserialize_with = "labels")]
+    labels: Labels,
+    #[serde(default, deserialize_with = "labels")]
+    annotations: Labels,
+    #[serde(default)]
+    starts_at: Option<Timestamp>,
+    #[serde(default)]
+    updated_at: Option<Timestamp>,
+    #[serde(default, rename = "generatorURL")]
+    generator_url: String,
+    #[serde(default)]
+    receivers: Vec<Receiver>,
+    status: AlertStatus,
+}
+
+#[derive(Deserialize)]
+struct Receiver {
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AlertStatus {
+    state: String,
+    #[serde(default)]
+    silenced_by: Option<Vec<String>>,
+    #[serde(default)]
+    inhibited_by: Option<Vec<String>>,
+    #[serde(default)]
+    muted_by: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneSilence {
+    id: String,
+    status: SilenceStatus,
+    matchers: Vec<OneMatcher>,
+    #[serde(default)]
+    starts_at: Option<Timestamp>,
+    #[serde(default)]
+    ends_at: Option<Timestamp>,
+    #[serde(default)]
+    updated_at: Option<Timestamp>,
+    #[serde(default)]
+    created_by: String,
+    #[serde(default)]
+    comment: String,
+}
+
+#[derive(Deserialize)]
+struct SilenceStatus {
+    state: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OneMatcher {
+    name: String,
+    value: String,
+    #[serde(default)]
+    is_regex: bool,
+    /// Absent means true: it came with 0.22.
+    #[serde(default = "yes")]
+    is_equal: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Asks every Alertmanager for its alerts; the same alert of two is one.
+pub async fn alerts(endpoints: &[Endpoint]) -> Result<Told, SourceError> {
+    let mut told = gather(endpoints, "/api/v2/alerts").await?;
+    let mut alerts: Vec<Alert> = Vec::new();
+    for (endpoint, values) in told.0 {
+        for value in values {
+            let Ok(one) = serde_json::from_value::<OneAlert>(value) else {
+                told.1.garbled += 1;
+                continue;
+            };
+            let one = alert(&endpoint, one);
+            match alerts
+                .iter_mut()
+                .find(|other| other.fingerprint == one.fingerprint && other.labels == one.labels)
+            {
+                Some(other) => join(other, one),
+                None => alerts.push(one),
+            }
+        }
+    }
+    told.1.answer = Answer::Alerts(alerts.into_iter().map(Arc::new).collect());
+    Ok(told.1)
+}
+
+/// Asks every Alertmanager for its silences.
+pub async fn silences(endpoints: &[Endpoint]) -> Result<Told, SourceError> {
+    let mut told = gather(endpoints, "/api/v2/silences").await?;
+    let mut silences: Vec<Arc<Silence>> = Vec::new();
+    for (endpoint, values) in told.0 {
+        for value in values {
+            match serde_json::from_value::<OneSilence>(value) {
+                Ok(one) => {
+                    // Replicas that gossip have the same silence under the same id.
+                    if !silences.iter().any(|other| *other.id == *one.id) {
+                        silences.push(Arc::new(silence(&endpoint, one)));
+                    }
+                }
+                Err(_) => told.1.garbled += 1,
+            }
+        }
+    }
+    told.1.answer = Answer::Silences(silences);
+    Ok(told.1)
+}
+
+/// Asks all of them for a list, and fails only where none answers.
+async fn gather(
+    endpoints: &[Endpoint],
+    path: &str,
+) -> Result<(Vec<(Endpoint, Vec<Value>)>, Told), SourceError> {
+    let asked = endpoints.iter().map(|endpoint| async move {
+        let body = endpoint.get(path, &[]).await?;
+        let values: Vec<Value> = serde_json::from_slice(&body)
+            .map_err(|error| endpoint.garbled(&format!("{path} is not a list: {error}")))?;
+        Ok((endpoint.clone(), values))
+    });
+    let mut told = Told::plain(Answer::Alerts(Vec::new()));
+    let mut lists = Vec::new();
+    for answer in join_all(asked).await {
+        match answer {
+            Ok(list) => lists.push(list),
+            Err(error) => told.silent.push(error),
+        }
+    }
+    match (lists.is_empty(), told.silent.pop()) {
+        (true, Some(error)) => Err(error),
+        (_, popped) => {
+            told.silent.extend(popped);
+            Ok((lists, told))
+        }
+    }
+}
+
+fn alert(endpoint: &Endpoint, one: OneAlert) -> Alert {
+    let state = match one.status.state.as_str() {
+        // Not yet through the pipeline: it fires all the same.
+        "active" | "unprocessed" => AlertState::Firing,
+        "suppressed" => AlertState::Suppressed,
+        _ => AlertState::Unknown,
+    };
+    let words = |list: Option<Vec<String>>| -> Vec<Text> {
+        list.unwrap_or_default().iter().map(|word| crate::text::one_line(word).into()).collect()
+    };
+    Alert {
+        fingerprint: crate::text::one_line(&one.fingerprint).into(),
+        name: one.labels.get("alertname").unwrap_or("(no name)").into(),
+        severity: Severity::read(one.labels.get("severity")),
+        labels: one.labels,
+        annotations: one.annotations,
+        state,
+        since: one.starts_at,
+        updated: one.updated_at,
+        value: None,
+        receivers: one
+            .receivers
+            .iter()
+            .map(|receiver| crate::text::one_line(&receiver.name).into())
+            .collect(),
+        silenced_by: words(one.status.silenced_by),
+        inhibited_by: words(one.status.inhibited_by),
+        muted_by: words(one.status.muted_by),
+        generator: crate::text::one_line(&one.generator_url).into(),
+        origins: vec![Origin::Alertmanager],
+        places: vec![endpoint.place.clone()],
+    }
+}
+
+/// Joins what two Alertmanagers say of one alert: it is quiet only where both keep it quiet.
+fn join(one: &mut Alert, other: Alert) {
+    one.state = one.state.min(other.state);
+    one.since = match (one.since, other.since) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    };
+    for (all, more) in [
+        (&mut one.receivers, other.receivers),
+        (&mut one.silenced_by, other.silenced_by),
+        (&mut one.inhibited_by, other.inhibited_by),
+        (&mut one.muted_by, other.muted_by),
+        (&mut one.places, other.places),
+    ] {
+        for word in more {
+            if !all.contains(&word) {
+                all.push(word);
+            }
+        }
+    }
+}
+
+fn silence(endpoint: &Endpoint, one: OneSilence) -> Silence {
+    let state = match one.status.state.as_str() {
+        "active" => SilenceState::Active,
+        "pending" => SilenceState::Pending,
+        "expired" => SilenceState::Expired,
+        _ => SilenceState::Unknown,
+    };
+    let matchers = one
+        .matchers
+        .iter()
+        .map(|matcher| Matcher {
+            name: crate::text::one_line(&matcher.name).into(),
+            value: crate::text::clean(&matcher.value).into(),
+            regex: matcher.is_regex,
+            equal: matcher.is_equal,
+        })
+        .collect();
+    Silence {
+        id: crate::text::one_line(&one.id).into(),
+        state,
+        matchers,
+        starts: one.starts_at,
+        ends: one.ends_at,
+        created_by: crate::text::one_line(&one.created_by).into(),
+        comment: crate::text::clean(&one.comment).into(),
+        updated: one.updated_at,
+        place: endpoint.place.clone(),
+    }
+}

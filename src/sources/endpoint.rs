@@ -1,0 +1,403 @@
+//! One system beside Kubernetes and the way to it: through the API server's service proxy with the user's own
+//! rights, or straight to a URL.
+//!
+//! The one place that knows how the two ways differ and how such systems refuse: a `Status` of the API server, a
+//! JSON envelope, a bare string, plain text, a login page (contracts 3.13, 4.1, 4.2, 5.3). What the answers mean is
+//! the business of each source. Nothing here is tried again.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use hyper::body::Bytes;
+use jiff::{SignedDuration, Timestamp};
+
+use super::SourceError;
+use super::answer::{Asked, Status, refusal};
+use super::kubeconfig::causes;
+use super::kubernetes::Connection;
+use crate::identity::Text;
+use crate::signals::System;
+
+/// How much of a foreign text is quoted.
+const QUOTE: usize = 300;
+
+/// How much one answer may hold: 500 series of 11,000 values are about 200 MiB, more than a screen shows.
+const LIMIT: usize = 128 * 1024 * 1024;
+
+/// The longest request line: a longer query goes as a form. Common proxies allow 8 KiB.
+const LINE: usize = 4_000;
+
+/// A system and the way to it; clones share the connection.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Which system.
+    pub system: System,
+    /// Where it is, such as `monitoring/prometheus` or a URL; without credentials.
+    pub place: Text,
+    /// Its path before every other, such as `/prometheus`; without a slash at its end.
+    prefix: String,
+    headers: HeaderMap,
+    way: Way,
+}
+
+#[derive(Debug, Clone)]
+enum Way {
+    /// Through the API server; `base` is the path up to and with `/proxy`.
+    Proxy { connection: Connection, base: String },
+    /// Straight to it.
+    Url { client: reqwest::Client, base: String, patience: Duration, connection: Connection },
+}
+
+/// A port of a service: `[scheme:]name[:port]` as the proxy's path takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePort {
+    /// The namespace.
+    pub namespace: Text,
+    /// The service.
+    pub service: Text,
+    /// The name or number of the port.
+    pub port: Text,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+/// A raw answer.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub code: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Endpoint {
+    /// A system behind a service.
+    pub fn behind(system: System, connection: Connection, port: &ServicePort, prefix: &str) -> Self {
+        let scheme = if port.tls { "https:" } else { "" };
+        let base = format!(
+            "/api/v1/namespaces/{}/services/{scheme}{}:{}/proxy",
+            port.namespace, port.service, port.port
+        );
+        Self {
+            system,
+            place: format!("{}/{}:{}", port.namespace, port.service, port.port).into(),
+            prefix: prefix.trim_end_matches('/').to_owned(),
+            headers: HeaderMap::new(),
+            way: Way::Proxy { connection, base },
+        }
+    }
+
+    /// A system at a URL.
+    pub fn at(system: System, connection: Connection, client: reqwest::Client, url: &str) -> Self {
+        let base = url.trim_end_matches('/').to_owned();
+        let patience = connection.waits().answer;
+        Self {
+            system,
+            place: without_credentials(&base).into(),
+            prefix: String::new(),
+            headers: HeaderMap::new(),
+            way: Way::Url { client, base, patience, connection },
+        }
+    }
+
+    /// Sends these headers with every request; one that cannot be written is refused by the reader of configuration.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// Returns how it is reached, in words.
+    pub fn way(&self) -> String {
+        match &self.way {
+            Way::Proxy { .. } => format!("service {} through the API server", self.place),
+            Way::Url { .. } => format!("{}", self.place),
+        }
+    }
+
+    /// Returns the time of day of the connection's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        match &self.way {
+            Way::Proxy { connection, .. } | Way::Url { connection, .. } => connection.now(),
+        }
+    }
+
+    /// Asks for something; a query too long for a request line goes as a form, which changes nothing either.
+    pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, SourceError> {
+        let encoded = encode(query);
+        if encoded.len() > LINE {
+            let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+            return self.send(Method::POST, path, "", Some((kind, encoded.into_bytes()))).await;
+        }
+        self.send(Method::GET, path, &encoded, None).await
+    }
+
+    /// Sends one request and returns the body of a good answer.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<(HeaderValue, Vec<u8>)>,
+    ) -> Result<Bytes, SourceError> {
+        let answered = self.exchange(method, path, query, body).await?;
+        if answered.code.is_success() {
+            return Ok(answered.body);
+        }
+        Err(self.refused(path, &answered))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<(HeaderValue, Vec<u8>)>,
+    ) -> Result<Answered, SourceError> {
+        let mark = if query.is_empty() { "" } else { "?" };
+        let headers = self.headers.clone();
+        match &self.way {
+            Way::Proxy { connection, base } => {
+                let uri = format!("{base}{}{path}{mark}{query}", self.prefix);
+                let asked = self.asked(path);
+                connection.pass(&asked, method, &uri, headers, body, LIMIT).await
+            }
+            Way::Url { client, base, patience, .. } => {
+                let uri = format!("{base}{}{path}{mark}{query}", self.prefix);
+                let mut request = client.request(method, &uri).headers(headers).timeout(*patience);
+                if let Some((kind, body)) = body {
+                    request = request.header(header::CONTENT_TYPE, kind).body(body);
+                }
+                let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+                self.whole(answer).await
+            }
+        }
+    }
+
+    async fn whole(&self, mut answer: reqwest::Response) -> Result<Answered, SourceError> {
+        let (code, headers) = (answer.status(), answer.headers().clone());
+        let mut body = Vec::new();
+        while let Some(bytes) = answer.chunk().await.map_err(|error| self.unreachable(&error))? {
+            if body.len() + bytes.len() > LIMIT {
+                return Err(self.garbled(&format!("the answer is larger than {} MiB", LIMIT / 1024 / 1024)));
+            }
+            body.extend_from_slice(&bytes);
+        }
+        Ok(Answered { code, headers, body: body.into() })
+    }
+
+    fn asked(&self, path: &str) -> Asked {
+        Asked {
+            verb: "get",
+            what: format!("{} ({path}) at {}", self.system, self.place),
+            place: self.place.clone(),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> SourceError {
+        // The URL may hold a user and a password.
+        let reason = quote(&causes(&WithoutUrl(error)));
+        SourceError::Unreachable {
+            what: self.system.name().to_owned(),
+            place: self.place.to_string(),
+            reason,
+        }
+    }
+
+    /// Says that an answer cannot be understood.
+    pub(super) fn garbled(&self, reason: &str) -> SourceError {
+        SourceError::Garbled { what: format!("{} at {}", self.system, self.place), reason: quote(reason) }
+    }
+
+    /// Turns a refusal into an error.
+    fn refused(&self, path: &str, answered: &Answered) -> SourceError {
+        let Answered { code, headers, body } = answered;
+        let now = self.now();
+        if matches!(self.way, Way::Proxy { .. }) && Status::read(body).is_some() {
+            return self.proxy_refused(path, *code, headers, body, now);
+        }
+        let text = String::from_utf8_lossy(&body[..body.len().min(64 * 1024)]);
+        let lower = text.trim_start().to_ascii_lowercase();
+        let named = format!("{} {}", code.as_u16(), code.canonical_reason().unwrap_or("(no name)"));
+        let what = format!("{} at {}", self.system, self.place);
+        if lower.starts_with("<!doctype") || lower.starts_with("<html") {
+            return SourceError::Unreachable {
+                what: self.system.name().to_owned(),
+                place: self.place.to_string(),
+                reason: format!("a web page came instead ({named}): a proxy or a login stands in between"),
+            };
+        }
+        let said = quote(&own_words(&text));
+        let reason = if said.is_empty() { named.clone() } else { said };
+        match *code {
+            StatusCode::UNAUTHORIZED => SourceError::Unauthenticated { what, reason },
+            StatusCode::FORBIDDEN => SourceError::Denied { verb: "use".to_owned(), object: what, reason },
+            StatusCode::NOT_FOUND => SourceError::Missing { what, reason },
+            StatusCode::CONFLICT => SourceError::Conflict { what, reason },
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+                SourceError::Invalid { what, reason }
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                let until = retry_after(headers)
+                    .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok());
+                SourceError::Throttled { what, until, reason }
+            }
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+                SourceError::Unreachable {
+                    what: self.system.name().to_owned(),
+                    place: self.place.to_string(),
+                    reason: if reason == named { named } else { format!("{named}: {reason}") },
+                }
+            }
+            _ => SourceError::Garbled {
+                what,
+                reason: if reason == named { named } else { format!("{named}: {reason}") },
+            },
+        }
+    }
+
+    /// A refusal of the API server itself: no right to use the proxy, no such service, nothing behind it.
+    fn proxy_refused(
+        &self,
+        path: &str,
+        code: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: Timestamp,
+    ) -> SourceError {
+        match refusal(&self.asked(path), code, headers, body, now) {
+            SourceError::Denied { reason, .. } => SourceError::Denied {
+                verb: "reach".to_owned(),
+                object: format!("{} at {}", self.system, self.place),
+                reason: format!("{reason}; it takes get on services/proxy"),
+            },
+            SourceError::Unreachable { reason, .. } => SourceError::Unreachable {
+                what: self.system.name().to_owned(),
+                place: self.place.to_string(),
+                reason,
+            },
+            other => other,
+        }
+    }
+}
+
+/// What a system says of its refusal in its own form: Prometheus's envelope, Alertmanager's bare string, or text.
+fn own_words(text: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::String(words)) => words,
+        Ok(serde_json::Value::Object(fields)) => ["error", "message"]
+            .iter()
+            .find_map(|name| fields.get(*name).and_then(serde_json::Value::as_str))
+            .unwrap_or(text)
+            .to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<i64> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()
+}
+
+/// Writes names and values as the query of a URL or a form.
+pub(super) fn encode(query: &[(&str, &str)]) -> String {
+    let mut all = String::new();
+    for (name, value) in query {
+        if !all.is_empty() {
+            all.push('&');
+        }
+        escape(name, &mut all);
+        all.push('=');
+        escape(value, &mut all);
+    }
+    all
+}
+
+/// Writes a text so that it can stand in a path or query: everything but unreserved characters is escaped.
+pub(super) fn escape(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            into.push('%');
+            for half in [byte >> 4, byte & 15] {
+                into.push(char::from(b"0123456789ABCDEF"[usize::from(half)]));
+            }
+        }
+    }
+}
+
+/// Reads a header of configuration.
+pub(super) fn header_of(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some((name, value))
+}
+
+fn quote(text: &str) -> String {
+    let clean = crate::text::one_line(text.trim());
+    match clean.char_indices().nth(QUOTE) {
+        Some((end, _)) => format!("{}...", &clean[..end]),
+        None => clean.into_owned(),
+    }
+}
+
+fn without_credentials(url: &str) -> String {
+    match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            let path = path.map(|path| format!("/{}", path.split('?').next().unwrap_or_default()));
+            format!("{scheme}://{host}{}", path.unwrap_or_default())
+        }
+        None => url.to_owned(),
+    }
+}
+
+/// An error of reqwest that does not write the URL.
+#[derive(Debug)]
+struct WithoutUrl<'a>(&'a reqwest::Error);
+
+impl std::fmt::Display for WithoutUrl<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_timeout() {
+            "the request timed out"
+        } else if self.0.is_connect() {
+            "no connection"
+        } else if self.0.is_redirect() {
+            "it redirects too often"
+        } else {
+            "the request failed"
+        })
+    }
+}
+
+impl std::error::Error for WithoutUrl<'_> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_escaped_whole() {
+        let query = [("query", r#"up{a="b"} + 1"#), ("time", "1.5")];
+        assert_eq!(encode(&query), "query=up%7Ba%3D%22b%22%7D%20%2B%201&time=1.5");
+    }
+
+    #[test]
+    fn addresses_are_shown_without_user_and_password() {
+        assert_eq!(without_credentials("https://u:p@host:9090/prom?x=1"), "https://host:9090/prom");
+        assert_eq!(without_credentials("http://host"), "http://host");
+    }
+
+    #[test]
+    fn each_system_is_quoted_in_its_own_words() {
+        let envelope = r#"{"status":"error","errorType":"bad_data","error":"parse error at char 3"}"#;
+        assert_eq!(own_words(envelope), "parse error at char 3");
+        assert_eq!(own_words(r#""silence not found""#), "silence not found");
+        assert_eq!(own_words("too many outstanding requests\n"), "too many outstanding requests\n");
+    }
+}

@@ -1,0 +1,611 @@
+//! Finds the systems beside Kubernetes: by configuration where it says something, else by the labels and ports of
+//! the services that their charts and operators make.
+//!
+//! What is found is asked once (its version) before it is used. What it says about the platform is the business of
+//! its own source (`prometheus`, `alertmanager`, ...).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use http::{HeaderMap, HeaderValue, header};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::SourceError;
+use super::endpoint::{Endpoint, ServicePort, header_of};
+use super::kubernetes::Connection;
+use crate::identity::Text;
+use crate::signals::{Answer, Found, System, Told, Wanted};
+
+/// How long what was found is believed.
+const BELIEVED: Duration = Duration::from_mins(5);
+
+/// How long it is believed when something did not answer.
+const DOUBTED: Duration = Duration::from_secs(20);
+
+/// Namespaces that are looked into where listing the services of all is forbidden: the defaults of the charts.
+const USUAL: [&str; 9] = [
+    "monitoring",
+    "observability",
+    "prometheus",
+    "kube-prometheus-stack",
+    "metrics",
+    "loki",
+    "logging",
+    "argocd",
+    "argo-cd",
+];
+
+/// Services by the labels of charts and operators; two selectors, because labels cannot be joined by "or".
+const SELECTORS: [&str; 2] = [
+    "app.kubernetes.io/name in (prometheus,alertmanager,loki,argocd-server,thanos-query,thanos-query-frontend,\
+     query-frontend,mimir,vmsingle,vmselect,victoria-metrics-single)",
+    "app in (kube-prometheus-stack-prometheus,kube-prometheus-stack-alertmanager,prometheus,alertmanager,loki,\
+     prometheus-operator-prometheus,prometheus-operator-alertmanager)",
+];
+
+/// What configuration says of a system.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Directions {
+    /// It is not to be asked.
+    pub off: bool,
+    /// Its URL; `None` to look for it in the cluster.
+    pub url: Option<String>,
+    /// Its service as `namespace/name:port`; `None` to look for it.
+    pub service: Option<String>,
+    /// Its path before every other.
+    pub prefix: Option<String>,
+    /// Headers that are sent with every request, such as `X-Scope-OrgID`.
+    pub headers: Vec<(String, String)>,
+    /// The variable of the environment that holds its bearer token.
+    pub bearer_env: Option<String>,
+    /// The file that holds its bearer token.
+    pub bearer_file: Option<PathBuf>,
+    /// The file with the certificates that its own is signed by.
+    pub ca_file: Option<PathBuf>,
+    /// Whether its certificate is not checked.
+    pub insecure: bool,
+    /// The AWS region; of CloudWatch alone.
+    pub region: Option<String>,
+    /// The AWS profile; of CloudWatch alone.
+    pub profile: Option<String>,
+}
+
+/// The systems beside one cluster; clones share what was found.
+#[derive(Debug, Clone)]
+pub struct Systems(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    connection: Connection,
+    directions: BTreeMap<System, Directions>,
+    // Held while looking, so that ten questions at the start look once.
+    known: Mutex<Option<Known>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    at: Instant,
+    found: Vec<Found>,
+    usable: BTreeMap<System, Vec<Endpoint>>,
+}
+
+impl Known {
+    fn is_old(&self) -> bool {
+        let sound = self.found.iter().all(|one| one.error.is_none());
+        self.at.elapsed() >= if sound { BELIEVED } else { DOUBTED }
+    }
+}
+
+impl Systems {
+    /// The systems of a connection, as configuration directs; nothing is asked yet.
+    pub fn new(connection: Connection, directions: BTreeMap<System, Directions>) -> Self {
+        Self(Arc::new(Inner { connection, directions, known: Mutex::default() }))
+    }
+
+    /// Returns the connection to the cluster.
+    pub fn connection(&self) -> &Connection {
+        &self.0.connection
+    }
+
+    /// Returns what configuration says of a system.
+    pub fn directions(&self, system: System) -> Directions {
+        self.0.directions.get(&system).cloned().unwrap_or_default()
+    }
+
+    /// Answers a question.
+    pub async fn answer(&self, wanted: &Wanted) -> Result<Told, SourceError> {
+        match wanted {
+            Wanted::Systems => Ok(Told::plain(Answer::Systems(self.look().await))),
+            Wanted::Alerts => super::alertmanager::alerts(&self.all(System::Alertmanager).await?).await,
+            Wanted::Silences => super::alertmanager::silences(&self.all(System::Alertmanager).await?).await,
+            Wanted::Rules => super::prometheus::rules(&self.one(System::Prometheus).await?).await,
+            Wanted::Instant { query, at } => {
+                super::prometheus::instant(&self.one(System::Prometheus).await?, query, *at).await
+            }
+            Wanted::Range { query, window, step } => {
+                super::prometheus::range(&self.one(System::Prometheus).await?, query, *window, *step).await
+            }
+        }
+    }
+
+    /// Returns the endpoint of a system that is asked: the best that answers.
+    pub async fn one(&self, system: System) -> Result<Endpoint, SourceError> {
+        let mut all = self.all(system).await?;
+        Ok(all.swap_remove(0))
+    }
+
+    /// Returns every endpoint of a system that answers; at least one.
+    pub async fn all(&self, system: System) -> Result<Vec<Endpoint>, SourceError> {
+        let known = self.known(false).await;
+        if let Some(all) = known.usable.get(&system).filter(|all| !all.is_empty()) {
+            return Ok(all.clone());
+        }
+        let why = known.found.iter().find(|one| one.system == system).and_then(|one| one.error.clone());
+        Err(why.unwrap_or_else(|| not_found(system)))
+    }
+
+    /// Looks again and returns what was found, system by system.
+    pub async fn look(&self) -> Vec<Found> {
+        self.known(true).await.found
+    }
+
+    async fn known(&self, anew: bool) -> Known {
+        let mut known = self.0.known.lock().await;
+        match &*known {
+            // Asking anew within a moment is asking for what another task has just found.
+            Some(one) if !one.is_old() && (!anew || one.at.elapsed() < DOUBTED) => one.clone(),
+            _ => {
+                let one = self.search().await;
+                *known = Some(one.clone());
+                one
+            }
+        }
+    }
+
+    async fn search(&self) -> Known {
+        let candidates = self.candidates().await;
+        let searched = System::ALL.map(|system| {
+            let candidates = &candidates;
+            async move { (system, self.search_one(system, candidates).await) }
+        });
+        let mut known = Known { at: Instant::now(), found: Vec::new(), usable: BTreeMap::new() };
+        for (system, (found, usable)) in join_all(searched).await {
+            known.found.extend(found);
+            known.usable.insert(system, usable);
+        }
+        known
+    }
+
+    async fn search_one(
+        &self,
+        system: System,
+        candidates: &Result<Vec<Candidate>, SourceError>,
+    ) -> (Vec<Found>, Vec<Endpoint>) {
+        let directions = self.directions(system);
+        if directions.off {
+            return (Vec::new(), Vec::new());
+        }
+        match system {
+            System::ResourceMetrics => return (vec![self.resource_metrics().await], Vec::new()),
+            // Not a service of the cluster: its own source says how it is reached.
+            System::CloudWatch => return (Vec::new(), Vec::new()),
+            _ => {}
+        }
+        let endpoints = match self.endpoints(system, &directions, candidates) {
+            Ok(endpoints) => endpoints,
+            Err(error) => return (vec![lost(system, "", error)], Vec::new()),
+        };
+        let asked = endpoints.into_iter().map(|one| async move { (version(&one).await, one) });
+        let mut found = Vec::new();
+        let mut usable = Vec::new();
+        for (version, one) in join_all(asked).await {
+            let first = usable.is_empty();
+            match version {
+                // Several Prometheus, Loki or Argo CD are one and its copies, or parts of one: the best is asked.
+                Ok(version) if first || system == System::Alertmanager => {
+                    found.push(Found { system, way: one.way().into(), version, error: None });
+                    usable.push(one);
+                }
+                Ok(_) => {}
+                Err(error) => found.push(lost(system, &one.way(), error)),
+            }
+        }
+        if !usable.is_empty() {
+            // A worse candidate that does not answer is no trouble where a better one does.
+            found.retain(|one| one.error.is_none());
+        } else if found.is_empty() {
+            found.push(lost(system, "", not_found(system)));
+        }
+        found.truncate(8);
+        (found, usable)
+    }
+
+    fn endpoints(
+        &self,
+        system: System,
+        directions: &Directions,
+        candidates: &Result<Vec<Candidate>, SourceError>,
+    ) -> Result<Vec<Endpoint>, SourceError> {
+        let headers = headers(system, directions)?;
+        let connection = || self.0.connection.clone();
+        if let Some(url) = &directions.url {
+            let url = format!("{url}{}", directions.prefix.as_deref().unwrap_or_default());
+            let endpoint = Endpoint::at(system, connection(), client(system, directions)?, &url);
+            return Ok(vec![endpoint.with_headers(headers)]);
+        }
+        let prefix = directions.prefix.as_deref().unwrap_or_default();
+        if let Some(service) = &directions.service {
+            let port = read_service(service).ok_or_else(|| SourceError::Invalid {
+                what: format!("service {service:?} of {}", system.key()),
+                reason: "write namespace/name:port".to_owned(),
+            })?;
+            return Ok(vec![Endpoint::behind(system, connection(), &port, prefix).with_headers(headers)]);
+        }
+        let candidates = candidates.as_ref().map_err(Clone::clone)?;
+        let fitting = candidates.iter().filter(|one| one.system == system);
+        Ok(fitting
+            .map(|one| {
+                let prefix = directions.prefix.as_deref().unwrap_or(one.prefix);
+                Endpoint::behind(system, connection(), &one.port, prefix).with_headers(headers.clone())
+            })
+            .collect())
+    }
+
+    /// Finds the services that may be one of the systems, the best first.
+    async fn candidates(&self) -> Result<Vec<Candidate>, SourceError> {
+        let mut services = Vec::new();
+        let mut denied = None;
+        for selector in SELECTORS {
+            match self.services(None, selector).await {
+                Ok(some) => services.extend(some),
+                Err(error) => denied = Some(error),
+            }
+        }
+        if let Some(error) = denied {
+            let named = self.0.connection.namespaces().iter().map(|name| &**name);
+            let places: Vec<&str> = USUAL.into_iter().chain(named).collect();
+            let asked = places.iter().flat_map(|place| {
+                SELECTORS.map(|selector| async move { self.services(Some(place), selector).await })
+            });
+            let mut permitted = false;
+            for some in join_all(asked).await.into_iter().flatten() {
+                permitted = true;
+                services.extend(some);
+            }
+            if !permitted {
+                return Err(error);
+            }
+        }
+        let mut candidates: Vec<Candidate> = services.iter().filter_map(Candidate::of).collect();
+        // A headless service beside an ordinary one of the same system is the operator's second name for it.
+        let ordinary: Vec<(System, Text)> = candidates
+            .iter()
+            .filter(|one| !one.headless)
+            .map(|one| (one.system, one.port.namespace.clone()))
+            .collect();
+        candidates
+            .retain(|one| !one.headless || !ordinary.contains(&(one.system, one.port.namespace.clone())));
+        candidates.sort_by(|one, other| {
+            (one.rank, &one.port.namespace, &one.port.service).cmp(&(
+                other.rank,
+                &other.port.namespace,
+                &other.port.service,
+            ))
+        });
+        candidates.dedup_by(|one, other| one.system == other.system && one.port == other.port);
+        Ok(candidates)
+    }
+
+    async fn services(&self, namespace: Option<&str>, selector: &str) -> Result<Vec<Service>, SourceError> {
+        #[derive(Deserialize)]
+        struct List {
+            #[serde(default)]
+            items: Vec<Service>,
+        }
+        let connection = &self.0.connection;
+        let place = namespace.map(|name| format!("/namespaces/{name}")).unwrap_or_default();
+        let query = super::endpoint::encode(&[("labelSelector", selector), ("limit", "500")]);
+        let path = format!("/api/v1{place}/services?{query}");
+        let asked = connection.asked("list", "services");
+        let body = connection.get(&asked, &path, "application/json").await?;
+        let list: List = serde_json::from_slice(&body).map_err(|error| SourceError::Garbled {
+            what: "list services".to_owned(),
+            reason: crate::text::one_line(&error.to_string()).into_owned(),
+        })?;
+        Ok(list.items)
+    }
+
+    async fn resource_metrics(&self) -> Found {
+        let connection = &self.0.connection;
+        let asked = connection.asked("get", "the API metrics.k8s.io");
+        let answer = connection.get(&asked, "/apis/metrics.k8s.io/v1beta1", "application/json").await;
+        let system = System::ResourceMetrics;
+        match answer {
+            Ok(_) => {
+                Found { system, way: "the API server".into(), version: Some("v1beta1".into()), error: None }
+            }
+            Err(error) => lost(system, "the API server", error),
+        }
+    }
+}
+
+fn lost(system: System, way: &str, error: SourceError) -> Found {
+    Found { system, way: way.into(), version: None, error: Some(error) }
+}
+
+fn not_found(system: System) -> SourceError {
+    SourceError::Missing {
+        what: system.name().to_owned(),
+        reason: format!(
+            "no service with its usual labels was found; [contexts.\"...\".{}] of the configuration can name a url or a service",
+            system.key()
+        ),
+    }
+}
+
+/// Reads `namespace/name:port`, with `https:` before the name where it speaks TLS.
+fn read_service(text: &str) -> Option<ServicePort> {
+    let (namespace, rest) = text.split_once('/')?;
+    let (tls, rest) = rest.strip_prefix("https:").map_or((false, rest), |rest| (true, rest));
+    let (service, port) = rest.split_once(':')?;
+    let whole =
+        ![namespace, service, port].iter().any(|part| part.is_empty() || part.contains(['/', '?', '#']));
+    whole.then(|| ServicePort {
+        namespace: namespace.into(),
+        service: service.into(),
+        port: port.into(),
+        tls,
+    })
+}
+
+fn headers(system: System, directions: &Directions) -> Result<HeaderMap, SourceError> {
+    let wrong = |reason: String| SourceError::Invalid {
+        what: format!("the configuration of {}", system.key()),
+        reason,
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in &directions.headers {
+        let (name, value) = header_of(name, value)
+            .ok_or_else(|| wrong(format!("{name:?} is not a header that can be sent")))?;
+        headers.insert(name, value);
+    }
+    let token =
+        match (&directions.bearer_env, &directions.bearer_file) {
+            (Some(variable), _) => Some(
+                std::env::var(variable)
+                    .map_err(|_| wrong(format!("the variable {variable} with its token is not set")))?,
+            ),
+            // Read anew each time the systems are looked for: a mounted token changes.
+            (None, Some(file)) => Some(std::fs::read_to_string(file).map_err(|error| {
+                wrong(format!("its token cannot be read from {}: {error}", file.display()))
+            })?),
+            (None, None) => None,
+        };
+    if let Some(token) = token {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+            .map_err(|_| wrong("its token has letters that cannot be sent".to_owned()))?;
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+fn client(system: System, directions: &Directions) -> Result<reqwest::Client, SourceError> {
+    let wrong = |reason: String| SourceError::Invalid {
+        what: format!("the configuration of {}", system.key()),
+        reason,
+    };
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::limited(3))
+        .danger_accept_invalid_certs(directions.insecure);
+    if let Some(file) = &directions.ca_file {
+        let pem = std::fs::read(file).map_err(|error| wrong(format!("{}: {error}", file.display())))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|_| wrong(format!("{} holds no certificates", file.display())))?;
+        for certificate in certificates {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    builder.build().map_err(|error| wrong(crate::text::one_line(&error.to_string()).into_owned()))
+}
+
+/// Asks a system for its version; `None` where it answers and does not say.
+async fn version(endpoint: &Endpoint) -> Result<Option<Text>, SourceError> {
+    let (path, pointer) = match endpoint.system {
+        System::Prometheus => ("/api/v1/status/buildinfo", "/data/version"),
+        System::Alertmanager => ("/api/v2/status", "/versionInfo/version"),
+        System::Loki => ("/loki/api/v1/status/buildinfo", "/version"),
+        System::ArgoServer => ("/api/version", "/Version"),
+        System::ResourceMetrics | System::CloudWatch => return Ok(None),
+    };
+    match endpoint.get(path, &[]).await {
+        Ok(body) => {
+            let value: Value = serde_json::from_slice(&body)
+                .map_err(|_| endpoint.garbled("something that is not JSON came from its status"))?;
+            let version = value.pointer(pointer).and_then(Value::as_str);
+            Ok(version.map(|version| crate::text::one_line(version).into()))
+        }
+        // Some that answer as Prometheus or Loki do have no such page; a question tells.
+        Err(SourceError::Missing { .. }) => match endpoint.system {
+            System::Prometheus => endpoint.get("/api/v1/query", &[("query", "1")]).await.map(|_| None),
+            System::Loki => endpoint.get("/loki/api/v1/labels", &[]).await.map(|_| None),
+            system => Err(not_found(system)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// A service that may be one of the systems.
+#[derive(Debug, Clone)]
+struct Candidate {
+    system: System,
+    port: ServicePort,
+    prefix: &'static str,
+    headless: bool,
+    /// Lower is better: a frontend that joins several stands before one of them.
+    rank: u8,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Service {
+    metadata: Metadata,
+    spec: Spec,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    name: String,
+    namespace: String,
+    labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Spec {
+    #[serde(rename = "clusterIP")]
+    cluster_ip: Option<String>,
+    ports: Vec<Port>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Port {
+    name: Option<String>,
+    port: u16,
+}
+
+impl Candidate {
+    fn of(service: &Service) -> Option<Self> {
+        let Metadata { name, namespace, labels } = &service.metadata;
+        let label = labels.get("app.kubernetes.io/name").or_else(|| labels.get("app"))?;
+        // What is named like a system and is not its API.
+        let aside = ["memberlist", "canary", "gossip", "headless", "discovery", "ring", "cache", "webhook"];
+        if aside.iter().any(|word| name.contains(word)) {
+            return None;
+        }
+        let (system, rank, prefix, ports): (_, _, _, &[&str]) = if label.contains("alertmanager") {
+            (System::Alertmanager, 0, "", &["http-web", "web", "http", "9093"])
+        } else if label.contains("loki") {
+            let rank = if name.ends_with("gateway") {
+                0
+            } else if name.contains("query-frontend") {
+                1
+            } else if name.ends_with("read") {
+                2
+            } else if [
+                "write",
+                "backend",
+                "distributor",
+                "ingester",
+                "compactor",
+                "ruler",
+                "index",
+                "pattern",
+            ]
+            .iter()
+            .any(|part| name.contains(part))
+            {
+                return None;
+            } else {
+                3
+            };
+            (System::Loki, rank, "", &["http-metrics", "http", "3100"])
+        } else if label == "argocd-server" {
+            (System::ArgoServer, 0, "", &["https", "http", "443"])
+        } else if label.starts_with("thanos") || label == "query-frontend" {
+            let rank = u8::from(!name.contains("frontend"));
+            (System::Prometheus, rank, "", &["http", "9090"])
+        } else if label == "mimir" {
+            if !name.contains("gateway") && !name.contains("query-frontend") && !name.contains("nginx") {
+                return None;
+            }
+            (System::Prometheus, 2, "/prometheus", &["http-metrics", "http", "80"])
+        } else if label == "vmselect" {
+            (System::Prometheus, 2, "/select/0/prometheus", &["http", "8481"])
+        } else if label.contains("prometheus") || label == "vmsingle" || label.starts_with("victoria") {
+            (System::Prometheus, 3, "", &["http-web", "web", "http", "9090"])
+        } else {
+            return None;
+        };
+        let chosen =
+            ports
+                .iter()
+                .find_map(|wanted| {
+                    service.spec.ports.iter().find(|port| {
+                        port.name.as_deref() == Some(wanted) || port.port.to_string() == **wanted
+                    })
+                })
+                .or_else(|| service.spec.ports.first())?;
+        let port = match &chosen.name {
+            Some(name) if !name.is_empty() => name.clone(),
+            _ => chosen.port.to_string(),
+        };
+        Some(Self {
+            system,
+            prefix,
+            rank,
+            headless: service.spec.cluster_ip.as_deref() == Some("None"),
+            port: ServicePort {
+                namespace: namespace.as_str().into(),
+                service: name.as_str().into(),
+                port: port.as_str().into(),
+                tls: port.starts_with("https") || chosen.port == 443,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(name: &str, label: &str, ports: &[(&str, u16)]) -> Option<Candidate> {
+        let ports: Vec<Value> =
+            ports.iter().map(|(name, port)| serde_json::json!({ "name": name, "port": port })).collect();
+        let service = serde_json::json!({
+            "metadata": { "name": name, "namespace": "monitoring", "labels": { "app.kubernetes.io/name": label } },
+            "spec": { "clusterIP": "10.0.0.1", "ports": ports },
+        });
+        Candidate::of(&serde_json::from_value(service).unwrap())
+    }
+
+    #[test]
+    fn services_of_the_usual_charts_are_known() {
+        for (name, label, ports, system, port) in [
+            (
+                "kube-prometheus-stack-prometheus",
+                "prometheus",
+                &[("http-web", 9090), ("reloader-web", 8080)][..],
+                System::Prometheus,
+                "http-web",
+            ),
+            ("alertmanager-main", "alertmanager", &[("web", 9093)], System::Alertmanager, "web"),
+            ("loki-gateway", "loki", &[("http-metrics", 80)], System::Loki, "http-metrics"),
+            ("loki", "loki", &[("grpc", 9095), ("http-metrics", 3100)], System::Loki, "http-metrics"),
+            ("argocd-server", "argocd-server", &[("http", 80), ("https", 443)], System::ArgoServer, "https"),
+            ("thanos-query", "thanos-query", &[("http", 9090)], System::Prometheus, "http"),
+        ] {
+            let found = candidate(name, label, ports).unwrap();
+            assert_eq!((found.system, &*found.port.port), (system, port), "{name}");
+        }
+        assert!(candidate("loki-memberlist", "loki", &[("tcp", 7946)]).is_none());
+        assert!(candidate("loki-write", "loki", &[("http-metrics", 3100)]).is_none());
+    }
+
+    #[test]
+    fn a_service_of_configuration_is_read() {
+        let port = read_service("monitoring/https:prom:9090").unwrap();
+        assert!(port.tls && &*port.service == "prom" && &*port.port == "9090");
+        assert!(read_service("monitoring/prom").is_none());
+        assert!(read_service("monitoring/../x:9090").is_none());
+    }
+}
