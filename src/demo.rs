@@ -46,6 +46,7 @@ pub mod images;
 pub mod jobs;
 pub mod karpenter;
 pub mod kubelet;
+pub mod logql;
 pub mod logs;
 pub mod manifests;
 pub mod metrics;
