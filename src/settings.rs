@@ -118,6 +118,19 @@ impl<'a> Section<'a> {
         Entry { source: self.source.clone(), name, path, key_span: key.span(), value: value.clone() }
     }
 
+    /// Says that the table is wrong, at its line.
+    pub fn wrong(&self, what: impl Into<String>) -> SettingsError {
+        self.source.wrong(self.span.clone(), what)
+    }
+
+    /// Returns one entry, which must be there.
+    pub fn required(&self, key: &str) -> Result<Entry<'a>, SettingsError> {
+        self.get(key).ok_or_else(|| {
+            let within = if self.path.is_empty() { String::new() } else { format!("{} ", self.path) };
+            self.wrong(format!("{within}needs {key:?}"))
+        })
+    }
+
     /// Where the table stands.
     pub fn place(&self) -> Place {
         self.source.place(self.span.clone())
@@ -232,6 +245,47 @@ impl<'a> Entry<'a> {
             span: self.key_span.clone(),
             table: table.clone(),
         })
+    }
+
+    /// Returns what a list holds, each with its own line; anything else is a list of itself.
+    pub fn items(&self) -> Vec<Self> {
+        let DeValue::Array(items) = self.value.get_ref() else { return vec![self.clone()] };
+        let entry = |(at, item): (usize, &Spanned<DeValue<'a>>)| Self {
+            path: format!("{}[{at}]", self.path),
+            key_span: item.span(),
+            value: item.clone(),
+            ..self.clone()
+        };
+        items.iter().enumerate().map(entry).collect()
+    }
+
+    /// Reads a list of tables, such as `[[panels]]`.
+    pub fn sections(&self) -> Result<Vec<Section<'a>>, SettingsError> {
+        let DeValue::Array(items) = self.value.get_ref() else {
+            return Err(self.mistyped("a list of tables"));
+        };
+        let read = |(at, item): (usize, &Spanned<DeValue<'a>>)| match item.get_ref() {
+            DeValue::Table(table) => Ok(Section {
+                source: self.source.clone(),
+                path: format!("{}[{at}]", self.path),
+                span: item.span(),
+                table: table.clone(),
+            }),
+            other => Err(self
+                .source
+                .wrong(item.span(), format!("{} must hold tables, not {}", self.path, type_name(other)))),
+        };
+        items.iter().enumerate().map(read).collect()
+    }
+
+    /// Reads a number, whole or not.
+    pub fn amount(&self) -> Result<f64, SettingsError> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(number) => number.as_str().replace('_', "").parse::<f64>().ok(),
+            DeValue::Float(number) => number.as_str().replace('_', "").parse::<f64>().ok(),
+            _ => None,
+        };
+        number.filter(|number| number.is_finite()).ok_or_else(|| self.mistyped("a number"))
     }
 
     /// Tells whether the value is a table.
