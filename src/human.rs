@@ -2,8 +2,12 @@
 //!
 //! Pure: the moment, and the zone in which a time of day is meant, are handed in.
 
+mod measure;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+
+pub use measure::Measure;
 
 use crate::kinds::Unit;
 
