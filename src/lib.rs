@@ -4,6 +4,7 @@ pub mod actions;
 pub mod app;
 pub mod args;
 pub mod audit;
+pub mod boards;
 pub mod cli;
 pub mod clock;
 pub mod config;
