@@ -244,6 +244,14 @@ impl Objects {
         self.shelf(kind).count
     }
 
+    /// Returns how many objects of a type there are in a namespace, or in all where it is empty.
+    pub fn count_in(&self, kind: Type, namespace: &str) -> usize {
+        if namespace.is_empty() {
+            return self.count(kind);
+        }
+        self.shelf(kind).spaces.get(namespace).map_or(0, BTreeMap::len)
+    }
+
     /// Returns the objects that name this UID as an owner.
     pub fn owned_by(&self, uid: &str) -> impl Iterator<Item = &Arc<Object>> {
         self.by_owner.get(uid).into_iter().flatten().filter_map(|key| self.get(key))

@@ -3,6 +3,7 @@
 //! A later page shows the state at the revision of the first: what has changed since is undone from the history.
 //! Once the history has forgotten that revision, the list can only be continued inconsistently.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -51,12 +52,14 @@ struct Token {
     revision: Option<u64>,
     namespace: String,
     name: String,
+    /// Objects after that place, where that was counted.
+    left: Option<usize>,
 }
 
 impl Token {
     fn write(&self) -> String {
-        let Self { revision, namespace, name } = self;
-        URL_SAFE_NO_PAD.encode(json!([revision, namespace, name]).to_string())
+        let Self { revision, namespace, name, left } = self;
+        URL_SAFE_NO_PAD.encode(json!([revision, namespace, name, left]).to_string())
     }
 
     fn read(text: &str) -> Result<Self, Status> {
@@ -68,6 +71,7 @@ impl Token {
                 revision: revision.as_u64(),
                 namespace: namespace.to_owned(),
                 name: name.to_owned(),
+                left: value[3].as_u64().and_then(|left| usize::try_from(left).ok()),
             }),
             _ => Err(broken()),
         }
@@ -118,28 +122,36 @@ pub fn page(objects: &Objects, kind: Type, request: &ListRequest) -> Result<Page
         BTreeMap::new()
     };
 
+    // Counting behind a selector costs a real server a full scan, so it does not tell. Without one, it is counted
+    // for the first page, and later pages count down.
+    let total = match &token {
+        _ if !request.selector.is_empty() => None,
+        Some(token) => token.left,
+        None if undo.is_empty() => Some(objects.count_in(kind, &request.namespace)),
+        None => Some(past(objects, kind, request, None, undo.clone()).count()),
+    };
     let all: Box<dyn Iterator<Item = Arc<Object>> + '_> = if undo.is_empty() {
         present(objects, kind, request, token.as_ref())
     } else {
-        Box::new(past(objects, kind, request, token.as_ref(), undo).into_iter())
+        Box::new(past(objects, kind, request, token.as_ref(), undo))
     };
     let mut matching = all.filter(|object| request.selector.matches(object));
     let limit = if request.limit == 0 { usize::MAX } else { request.limit };
     let list: Vec<Arc<Object>> = matching.by_ref().take(limit).collect();
-    let rest = matching.count();
+    let remaining = total.map(|total| total.saturating_sub(list.len()));
     let next = match list.last() {
-        Some(end) if rest > 0 => Some(
+        Some(end) if matching.next().is_some() => Some(
             Token {
                 revision: Some(revision),
                 namespace: end.key.namespace.to_string(),
                 name: end.key.name.to_string(),
+                left: remaining,
             }
             .write(),
         ),
         _ => None,
     };
-    // Counting behind a selector costs a real server a full scan, so it does not tell.
-    let remaining = (next.is_some() && request.selector.is_empty()).then_some(rest);
+    let remaining = remaining.filter(|_| next.is_some());
     Ok(Page { objects: list, revision, next, remaining })
 }
 
@@ -174,7 +186,8 @@ fn too_old(token: Option<&Token>, now: u64, revision: u64) -> Status {
         return Status::expired(format!("The resourceVersion for the provided list is too old: {revision}"));
     };
     let resume =
-        Token { revision: None, namespace: token.namespace.clone(), name: token.name.clone() }.write();
+        Token { revision: None, namespace: token.namespace.clone(), name: token.name.clone(), left: None };
+    let resume = resume.write();
     Status {
         resume: Some(Box::new((resume, now))),
         ..Status::expired(
@@ -204,16 +217,12 @@ fn present<'a>(
     objects: &'a Objects,
     kind: Type,
     request: &'a ListRequest,
-    token: Option<&Token>,
+    token: Option<&'a Token>,
 ) -> Box<dyn Iterator<Item = Arc<Object>> + 'a> {
     let space = &request.namespace;
-    let start = token.map(|token| (token.namespace.clone(), token.name.clone()));
     let within = move |object: &&Arc<Object>| {
-        let key = &object.key;
-        (space.is_empty() || key.namespace.as_ref() == space)
-            && start.as_ref().is_none_or(|(namespace, name)| {
-                (key.namespace.as_ref(), key.name.as_ref()) > (namespace, name)
-            })
+        (space.is_empty() || object.key.namespace.as_ref() == space)
+            && token.is_none_or(|token| is_after(token, &object.key.namespace, &object.key.name))
     };
     if kind == Type::Pod
         && let Some(node) = request.selector.field("spec.nodeName")
@@ -226,45 +235,65 @@ fn present<'a>(
     {
         return Box::new(objects.find(kind, space, name).into_iter().filter(within).cloned());
     }
-    let namespace = (!space.is_empty()).then_some(space.as_str());
-    if token.is_none() {
-        return Box::new(objects.list(kind, namespace).cloned());
-    }
-    Box::new(objects.list(kind, namespace).skip_while(move |object| !within(object)).cloned())
+    Box::new(listed(objects, kind, space, token).cloned())
+}
+
+/// Everything of a namespace, or of all, after the token, without a look at what comes before.
+fn listed<'a>(
+    objects: &'a Objects,
+    kind: Type,
+    space: &'a str,
+    token: Option<&'a Token>,
+) -> Box<dyn Iterator<Item = &'a Arc<Object>> + 'a> {
+    let namespace = (!space.is_empty()).then_some(space);
+    let Some(token) = token else { return objects.list(kind, namespace) };
+    let rest = objects.list_after(kind, &token.namespace, &token.name);
+    Box::new(rest.take_while(move |object| space.is_empty() || object.key.namespace.as_ref() == space))
+}
+
+fn is_after(token: &Token, namespace: &str, name: &str) -> bool {
+    (namespace, name) > (token.namespace.as_str(), token.name.as_str())
 }
 
 /// What was there, after the token: what is there now, with the changes undone.
-fn past(
-    objects: &Objects,
+fn past<'a>(
+    objects: &'a Objects,
     kind: Type,
-    request: &ListRequest,
-    token: Option<&Token>,
+    request: &'a ListRequest,
+    token: Option<&'a Token>,
     undo: Undo,
-) -> Vec<Arc<Object>> {
-    let namespace = (!request.namespace.is_empty()).then_some(request.namespace.as_str());
-    let mut all: BTreeMap<(Text, Text), Arc<Object>> = objects
-        .list(kind, namespace)
-        .map(|object| ((object.key.namespace.clone(), object.key.name.clone()), Arc::clone(object)))
-        .collect();
-    for (place, object) in undo {
-        match object {
-            Some(object) if namespace.is_none_or(|namespace| namespace == place.0.as_ref()) => {
-                all.insert(place, object);
+) -> impl Iterator<Item = Arc<Object>> + 'a {
+    let space = request.namespace.as_str();
+    let mut now = listed(objects, kind, space, token).peekable();
+    let mut undo = undo
+        .into_iter()
+        .filter(move |((namespace, name), _)| {
+            (space.is_empty() || &**namespace == space)
+                && token.is_none_or(|token| is_after(token, namespace, name))
+        })
+        .peekable();
+    // Both are in the order of the list, so they are merged as they are read.
+    std::iter::from_fn(move || {
+        loop {
+            let order = match (now.peek(), undo.peek()) {
+                (None, None) => return None,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(object), Some(((namespace, name), _))) => {
+                    (&object.key.namespace, &object.key.name).cmp(&(namespace, name))
+                }
+            };
+            if order == Ordering::Less {
+                return now.next().cloned();
             }
-            Some(_) => {}
-            None => {
-                all.remove(&place);
+            if order == Ordering::Equal {
+                now.next();
+            }
+            if let Some((_, Some(object))) = undo.next() {
+                return Some(object);
             }
         }
-    }
-    all.into_values()
-        .filter(|object| {
-            token.is_none_or(|token| {
-                (object.key.namespace.as_ref(), object.key.name.as_ref())
-                    > (token.namespace.as_str(), token.name.as_str())
-            })
-        })
-        .collect()
+    })
 }
 
 /// Refuses field selectors that the type does not know, in the words of Kubernetes.
