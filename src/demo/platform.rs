@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{MissedTickBehavior, timeout};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -31,6 +31,16 @@ use crate::contain;
 
 /// Commands that may wait for the world; more callers than this wait for a place.
 const QUEUE: usize = 1_024;
+
+/// How long the world moves in one go; requests wait no longer than this and one reconcile. It rests for as long
+/// again, so that it takes at most half of one core from those who ask.
+const SLICE: Duration = Duration::from_millis(2);
+
+/// How long requests may keep the world from moving.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How often the changes of a step that takes longer are told to watchers, each of whom then asks for them.
+const TELLING: Duration = Duration::from_millis(20);
 
 /// How to start a platform.
 #[derive(Debug, Clone)]
@@ -297,27 +307,48 @@ async fn own(
 ) {
     let mut ticks = tokio::time::interval(pace.unwrap_or(Duration::from_hours(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            _ = ticks.tick(), if pace.is_some() => {
-                if contain::run(|| world.step(clock.now())).is_none() {
-                    tracing::error!("a step of the embedded platform panicked");
-                }
-            }
-            command = commands.recv() => {
-                let Some(command) = command else { break };
-                // A request that trips over a bug costs its own answer, not the platform.
-                if contain::run(|| command(&mut world, clock.now())).is_none() {
-                    tracing::error!("a request to the embedded platform panicked");
-                }
-            }
-        }
+    let tell = |world: &World| {
         announce.send_if_modified(|revision| {
             let moved = *revision != world.objects.revision();
             *revision = world.objects.revision();
             moved
         });
+    };
+    // Whether a step is under way, when its next slice is due, and when its changes were told last.
+    let mut moving = false;
+    let mut due = Instant::now();
+    let mut told = due;
+    loop {
+        // However many requests come, the world does not stand still.
+        let overdue = moving && due.elapsed() >= PATIENCE;
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            command = commands.recv(), if !overdue => {
+                let Some(command) = command else { break };
+                let before = world.objects.revision();
+                // A request that trips over a bug costs its own answer, not the platform.
+                if contain::run(|| command(&mut world, clock.now())).is_none() {
+                    tracing::error!("a request to the embedded platform panicked");
+                }
+                if world.objects.revision() != before {
+                    tell(&world);
+                }
+            }
+            _ = ticks.tick(), if pace.is_some() && !moving => moving = true,
+            () = tokio::time::sleep_until(due), if moving => {
+                let begun = Instant::now();
+                let over = contain::run(|| world.step_while(clock.now(), || begun.elapsed() < SLICE));
+                if over.is_none() {
+                    tracing::error!("a step of the embedded platform panicked");
+                }
+                moving = over == Some(false);
+                due = begun + begun.elapsed() * 2;
+                if !moving || told.elapsed() >= TELLING {
+                    told = Instant::now();
+                    tell(&world);
+                }
+            }
+        }
     }
 }

@@ -284,6 +284,18 @@ pub struct World {
     recorder: Recorder,
     queue: Queue,
     controllers: Vec<Box<dyn Controller>>,
+    /// The step that was begun and is not over.
+    begun: Option<Step>,
+}
+
+/// A step under way.
+struct Step {
+    /// The time that it leads to.
+    until: Timestamp,
+    /// What was written before it began, until the timers have run and it is taken in.
+    written: Option<VecDeque<Seen>>,
+    /// Reconciles that it may still cause.
+    left: usize,
 }
 
 impl std::fmt::Debug for World {
@@ -315,7 +327,7 @@ macro_rules! cx {
     };
 }
 
-/// Reconciles that one moment may cause. More than a rollout of everything needs; it only keeps two controllers that
+/// Reconciles that one step may cause. More than a rollout of everything needs; it only keeps two controllers that
 /// undo each other from holding up the platform for ever.
 const MOST: usize = 2_000_000;
 
@@ -343,6 +355,7 @@ impl World {
             recorder: Recorder::default(),
             queue: Queue { followed, ..Queue::default() },
             controllers: super::seed::controllers(),
+            begun: None,
         }
     }
 
@@ -382,7 +395,8 @@ impl World {
                     | Type::ControllerRevision
             )
         });
-        self.drain();
+        let mut left = MOST;
+        self.drain(&mut left, &mut || true);
     }
 
     /// Returns the time that the world has reached.
@@ -392,7 +406,10 @@ impl World {
 
     /// Returns when something happens next if nobody writes: until then a step has nothing to do.
     pub fn next_due(&self) -> Option<Timestamp> {
-        if !self.queue.keys.is_empty() || self.queue.followed != self.objects.revision() {
+        if self.begun.is_some()
+            || !self.queue.keys.is_empty()
+            || self.queue.followed != self.objects.revision()
+        {
             return Some(self.now);
         }
         self.queue.timers.first_key_value().map(|((due, _), _)| *due)
@@ -401,23 +418,57 @@ impl World {
     /// Lets time go on until `now`: runs the timers that are due, in their order, then takes in what was written
     /// since the last step and lets the controllers act on it.
     pub fn step(&mut self, now: Timestamp) {
-        let now = now.max(self.now);
-        self.queue.follow(&self.objects, &mut self.view);
-        let written = std::mem::take(&mut self.queue.seen);
-        while let Some((due, controller, key)) = self.queue.next_timer(now) {
+        // What is left of a step that was begun comes first.
+        while !self.step_while(now, || true) {}
+        if self.now < now {
+            while !self.step_while(now, || true) {}
+        }
+    }
+
+    /// Does as much of a step as `go_on` allows, which is asked after each reconcile, and tells whether the step is
+    /// over. Where it is not, the next call goes on with it, up to the time that it was begun with; what clients
+    /// write meanwhile belongs to it.
+    pub fn step_while(&mut self, now: Timestamp, mut go_on: impl FnMut() -> bool) -> bool {
+        let mut step = match self.begun.take() {
+            Some(step) => {
+                let mut step = step;
+                if !self.drain(&mut step.left, &mut go_on) {
+                    self.begun = Some(step);
+                    return false;
+                }
+                step
+            }
+            None => self.begin(now),
+        };
+        while step.written.is_some()
+            && let Some((due, controller, key)) = self.queue.next_timer(step.until)
+        {
             self.now = self.now.max(due);
             self.queue.push(controller, key, true);
-            self.drain();
+            if !self.drain(&mut step.left, &mut go_on) {
+                self.begun = Some(step);
+                return false;
+            }
         }
-        self.now = now;
-        self.objects.sweep(now);
-        self.queue.follow(&self.objects, &mut self.view);
-        for seen in written {
-            self.queue.seen.push_back(seen);
+        if let Some(written) = step.written.take() {
+            self.now = step.until;
+            self.objects.sweep(step.until);
+            self.queue.follow(&self.objects, &mut self.view);
+            self.queue.seen.extend(written);
+            if !self.drain(&mut step.left, &mut go_on) {
+                self.begun = Some(step);
+                return false;
+            }
         }
-        self.drain();
-        self.recorder.expire(&mut self.objects, now);
+        self.recorder.expire(&mut self.objects, step.until);
         self.queue.follow(&self.objects, &mut self.view);
+        true
+    }
+
+    fn begin(&mut self, now: Timestamp) -> Step {
+        self.queue.follow(&self.objects, &mut self.view);
+        let written = std::mem::take(&mut self.queue.seen);
+        Step { until: now.max(self.now), written: Some(written), left: MOST }
     }
 
     /// Runs `act` with what a controller gets, outside of any controller: for the seed, stories and tests.
@@ -437,9 +488,10 @@ impl World {
         }
     }
 
-    fn drain(&mut self) {
+    /// Lets the controllers act until there is nothing left to do, which it tells, or until `go_on` says no.
+    fn drain(&mut self, left: &mut usize, go_on: &mut impl FnMut() -> bool) -> bool {
         let mut keys = Vec::new();
-        for _ in 0..MOST {
+        while *left > 0 {
             while let Some(seen) = self.queue.seen.pop_front() {
                 for (number, controller) in self.controllers.iter().enumerate() {
                     controller.watch(&seen, &self.view, &mut keys);
@@ -448,14 +500,19 @@ impl World {
                     }
                 }
             }
-            let Some((number, key, timed)) = self.queue.pop() else { return };
+            let Some((number, key, timed)) = self.queue.pop() else { return true };
+            *left -= 1;
             if let Some(controller) = self.controllers.get_mut(number) {
                 let mut cx = cx!(self, number, timed);
                 controller.reconcile(&key, &mut cx);
                 cx.follow();
             }
+            if !go_on() {
+                return false;
+            }
         }
         tracing::warn!("controllers did not come to rest");
+        true
     }
 }
 
