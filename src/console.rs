@@ -8,18 +8,22 @@
 //!
 //! *Drain, then draw once.* Everything that waits is taken before anything is drawn, so a burst of a thousand
 //! changes costs one frame. Mail that waits is taken for at most [`MAIL_TIME`] in a row, so that a key is never
-//! behind a flood; frames that only mail asks for come at most every [`FRAME`]. A key is drawn at once.
+//! behind a flood; frames that only mail asks for come at most every [`FRAME`]. A key is drawn at once, before any
+//! more mail is taken.
 //!
-//! *Time.* The console wakes by itself at the full second and not more often: the clock in the header and ages
-//! under two minutes are shown in seconds. That is one frame a second, of which a few cells reach the terminal;
-//! with nothing connected and no second on screen (a terminal of three lines) it draws nothing.
+//! *Time.* A frame says until when it holds ([`Spots::due`]): until the minute of the clock in the header is over,
+//! or an age on it reads otherwise. Until then an idle console draws nothing; it wakes every [`TICK`] to look after
+//! lists that nobody needs any more.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::Event;
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::Backend;
 use ratatui::layout::Position;
@@ -28,6 +32,7 @@ use tokio::time::Instant;
 
 use crate::app::action::Action;
 use crate::app::effect::{Effect, Need};
+use crate::app::history::View;
 use crate::app::input;
 use crate::app::message::Message;
 use crate::app::spot::Spots;
@@ -41,8 +46,12 @@ use crate::theme::{Depth, Shelf, Theme};
 /// The least time between two frames that no key asked for: about sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
 
-/// For how long mail is taken in a row before keys are looked at again.
-const MAIL_TIME: Duration = Duration::from_millis(8);
+/// For how long mail is taken in a row before keys are looked at again. One piece of mail is not divided: the
+/// largest, a page of a list or a burst of a watch, takes about a millisecond.
+const MAIL_TIME: Duration = Duration::from_millis(4);
+
+/// How often what time changes beside the screen is looked after at least.
+const TICK: Duration = Duration::from_secs(5);
 
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +146,9 @@ pub struct Console<B: Backend, O, D> {
     /// Whether the next frame must not wait.
     urgent: bool,
     drawn: Option<Instant>,
+    /// The time of day at which something on the last frame reads otherwise.
+    due: Option<Timestamp>,
+    ticked: Instant,
     frames: u64,
 }
 
@@ -161,6 +173,8 @@ where
             dirty: true,
             urgent: true,
             drawn: None,
+            due: None,
+            ticked: Instant::now(),
             frames: 0,
         }
     }
@@ -195,14 +209,15 @@ where
                 Some(note) = mailbox.notes.recv() => self.note(note),
                 Some(envelope) = mailbox.envelopes.recv() => self.mail(envelope),
             }
-            // Whatever else waits is taken before anything is drawn.
+            // Whatever else waits is taken before anything is drawn. Asked with the waker of this task: crossterm's
+            // stream keeps the first one it is given after an event, and another would lose the next key.
             while self.ended.is_none()
-                && let Some(event) = input.next().now_or_never()
+                && let Poll::Ready(event) = poll_fn(|task| Poll::Ready(input.as_mut().poll_next(task))).await
             {
                 self.event(event);
             }
             let begun = Instant::now();
-            while begun.elapsed() < MAIL_TIME {
+            while !self.urgent && begun.elapsed() < MAIL_TIME {
                 if let Ok(note) = mailbox.notes.try_recv() {
                     self.note(note);
                 } else if let Ok(envelope) = mailbox.envelopes.try_recv() {
@@ -238,13 +253,17 @@ where
         self.drawn.map_or(Duration::MAX, |drawn| drawn.elapsed())
     }
 
-    /// Returns when to wake without being called: for a frame that is due, or at the next full second.
+    /// Returns when to wake without being called: for a frame that is due, when something on the screen reads
+    /// otherwise, or for a tick.
     fn wake(&self) -> Instant {
         if self.dirty {
             return self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
         }
-        let into_second = self.clock.now().subsec_millisecond().unsigned_abs();
-        Instant::now() + Duration::from_millis(1000 - u64::from(into_second).min(999))
+        let tick = self.ticked + TICK;
+        let Some(due) = self.due else { return tick };
+        let wait = Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default();
+        // A clock that was set back must not make this a spin.
+        tick.min(Instant::now() + wait.max(Duration::from_millis(1)))
     }
 
     fn woken(&mut self) {
@@ -252,9 +271,13 @@ where
             self.urgent = true;
             return;
         }
+        self.ticked = Instant::now();
         let messages = self.outside.tick(&mut self.store);
         self.hear(messages);
-        self.act(Action::Tick(self.clock.now()));
+        let now = self.clock.now();
+        if self.due.is_some_and(|due| due <= now) {
+            self.act(Action::Tick(now));
+        }
     }
 
     fn alarm(&mut self, alarm: Alarm) {
@@ -287,7 +310,12 @@ where
 
     fn hear(&mut self, messages: Vec<Message>) {
         for message in messages {
+            // How many requests were sent stands on one view only; it alone need not be drawn anew for that.
+            let unseen = matches!(message, Message::Requests { .. })
+                && !matches!(self.state.view(), Some(View::Info(_)));
+            let dirty = self.dirty;
             self.act(Action::Said(message));
+            self.dirty = dirty || !unseen;
         }
     }
 
@@ -382,6 +410,7 @@ where
             }
             self.settle();
         }
+        self.due = self.state.spots.due();
         self.frames += 1;
         self.dirty = false;
         self.urgent = false;

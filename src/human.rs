@@ -43,6 +43,34 @@ pub fn age(now: Timestamp, then: Timestamp) -> String {
     if seconds < -5 { format!("in {}", span(-seconds)) } else { span(seconds) }
 }
 
+/// Returns the first moment after `now` at which [`age`] reads otherwise.
+pub fn age_until(now: Timestamp, then: Timestamp) -> Timestamp {
+    let seconds = now.as_second() - then.as_second();
+    let step = step(seconds.abs());
+    // An age grows into its next step; what is to come shrinks out of this one.
+    let left = if seconds >= 0 { step - seconds % step } else { -seconds % step + 1 };
+    Timestamp::from_second(now.as_second() + left).unwrap_or(Timestamp::MAX)
+}
+
+/// Returns by how many seconds a length of time must grow until [`span`] may read otherwise.
+fn step(seconds: i64) -> i64 {
+    const DAY: i64 = 24 * 3_600;
+    match seconds {
+        ..600 => 1,
+        600..28_800 => 60,
+        28_800..691_200 => 3_600,
+        _ if seconds < 8 * 365 * DAY => DAY,
+        _ => 365 * DAY,
+    }
+}
+
+/// Returns the moment after a time of day, in any zone, at which its minute is over.
+pub fn minute_until(now: Timestamp) -> Timestamp {
+    // Offsets from UTC are whole minutes since 1972.
+    let seconds = now.as_second();
+    Timestamp::from_second(seconds + 60 - seconds.rem_euclid(60)).unwrap_or(Timestamp::MAX)
+}
+
 /// Writes a whole number with its thousands apart: `10,000`.
 pub fn count(number: impl TryInto<i128>) -> String {
     let number = number.try_into().unwrap_or(i128::MAX);
@@ -181,6 +209,12 @@ pub fn parse_span(text: &str) -> Option<f64> {
     Some(total)
 }
 
+/// Writes the time of day to the minute: `14:02`.
+pub fn minute(at: Timestamp, zone: &TimeZone) -> String {
+    let at = zone.to_datetime(at);
+    format!("{:02}:{:02}", at.hour(), at.minute())
+}
+
 /// Writes the time of day to the second: `14:02:31`.
 pub fn clock(at: Timestamp, zone: &TimeZone) -> String {
     let at = zone.to_datetime(at);
@@ -217,6 +251,23 @@ mod tests {
             (365 * 8 * day + 2 * hour, "8y"),
         ] {
             assert_eq!(span(seconds), text, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn an_age_holds_until_the_second_at_which_it_reads_otherwise() {
+        let second = |second| Timestamp::from_second(second).unwrap();
+        let now = 1_800_000_000;
+        for apart in (-700_000..900_000).step_by(331).chain(-700..12_000).chain(28_000..29_000) {
+            let then = second(now - apart);
+            let until = age_until(second(now), then).as_second();
+            assert!(until > now, "{apart}");
+            let text = age(second(now), then);
+            assert_eq!(age(second(until - 1), then), text, "{apart}");
+            // Around now, clocks are forgiven their difference.
+            if !(-6..0).contains(&apart) {
+                assert_ne!(age(second(until), then), text, "{apart}");
+            }
         }
     }
 

@@ -272,12 +272,7 @@ impl Rows {
         if self.swept == moment || self.places.is_empty() {
             return;
         }
-        let sorted_restlessly = self.column(kind).is_some_and(|(column, _)| {
-            kind.columns
-                .get(column)
-                .is_some_and(|column| column.joined || matches!(column.shape, Shape::Status))
-        });
-        if !sorted_restlessly && !self.filter.is_restless(kind) {
+        if !self.is_restless(kind) {
             return;
         }
         self.swept = moment;
@@ -287,6 +282,14 @@ impl Rows {
                 seats.push(seat);
             }
         }
+    }
+
+    /// Tells whether which rows are shown, or in which order, hangs on more than the objects: on the time, or on
+    /// other lists.
+    pub fn is_restless(&self, kind: &Kind) -> bool {
+        let sorted = self.column(kind).and_then(|(column, _)| kind.columns.get(column));
+        sorted.is_some_and(|column| column.joined || matches!(column.shape, Shape::Status))
+            || self.filter.is_restless(kind)
     }
 
     fn column(&self, kind: &Kind) -> Option<(usize, bool)> {

@@ -8,6 +8,7 @@ pub mod application;
 pub mod cells;
 pub mod columns;
 pub mod detail;
+mod due;
 pub mod feed;
 pub mod head;
 pub mod help;
@@ -101,6 +102,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) -> Spots {
         Some(Overlay::Help(page)) => help::draw(buffer, frame.body, scene, page, &mut spots),
         Some(Overlay::Question(question)) => plan::draw(buffer, frame.body, scene, question, &mut spots),
     }
+    let holds = due::due(scene, &spots);
+    spots.holds(holds);
     spots
 }
 

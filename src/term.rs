@@ -285,14 +285,28 @@ pub fn copy(out: &mut impl Write, text: &str, tmux: bool) -> io::Result<()> {
     out.flush()
 }
 
-/// A backend whose frames appear whole: each is bracketed as a synchronized update.
+/// A backend whose frames appear whole: each is bracketed as a synchronized update. For a frame that looks like the
+/// one before, nothing is written.
 #[derive(Debug)]
-pub struct Framed<W: Write>(CrosstermBackend<W>);
+pub struct Framed<W: Write> {
+    writer: CrosstermBackend<W>,
+    /// Whether an update was begun and not ended.
+    begun: bool,
+    /// Whether the cursor was hidden and not shown since.
+    hidden: bool,
+}
 
 impl<W: Write> Framed<W> {
     /// Draws to a writer; give it a buffered one, so that a frame is one write.
     pub fn new(writer: W) -> Self {
-        Self(CrosstermBackend::new(writer))
+        Self { writer: CrosstermBackend::new(writer), begun: false, hidden: false }
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if !std::mem::replace(&mut self.begun, true) {
+            queue!(self.writer, BeginSynchronizedUpdate)?;
+        }
+        Ok(())
     }
 }
 
@@ -303,45 +317,59 @@ impl<W: Write> Backend for Framed<W> {
     where
         I: Iterator<Item = (u16, u16, &'a Cell)>,
     {
-        queue!(self.0, BeginSynchronizedUpdate)?;
-        self.0.draw(content)
+        let mut content = content.peekable();
+        // A frame that looks like the one before is no update: nothing is written for it.
+        if content.peek().is_none() {
+            return Ok(());
+        }
+        self.begin()?;
+        self.writer.draw(content)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        queue!(self.0, EndSynchronizedUpdate)?;
-        Backend::flush(&mut self.0)
+        if std::mem::take(&mut self.begun) {
+            queue!(self.writer, EndSynchronizedUpdate)?;
+        }
+        Backend::flush(&mut self.writer)
     }
 
     fn hide_cursor(&mut self) -> io::Result<()> {
-        self.0.hide_cursor()
+        // ratatui asks for it after every frame.
+        if !std::mem::replace(&mut self.hidden, true) {
+            self.writer.hide_cursor()?;
+        }
+        Ok(())
     }
 
     fn show_cursor(&mut self) -> io::Result<()> {
-        self.0.show_cursor()
+        self.hidden = false;
+        self.writer.show_cursor()
     }
 
     fn get_cursor_position(&mut self) -> io::Result<Position> {
-        self.0.get_cursor_position()
+        self.writer.get_cursor_position()
     }
 
     fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.0.set_cursor_position(position)
+        self.writer.set_cursor_position(position)
     }
 
     fn clear(&mut self) -> io::Result<()> {
-        self.0.clear()
+        // Whoever asks does not know what the terminal shows: the cursor may be seen again too.
+        self.hidden = false;
+        self.writer.clear()
     }
 
     fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
-        self.0.clear_region(region)
+        self.writer.clear_region(region)
     }
 
     fn size(&self) -> io::Result<Size> {
-        self.0.size()
+        self.writer.size()
     }
 
     fn window_size(&mut self) -> io::Result<WindowSize> {
-        self.0.window_size()
+        self.writer.window_size()
     }
 }
 
@@ -362,6 +390,26 @@ mod tests {
         }
         let at = |sequence| out.find(sequence).unwrap();
         assert!(at("\x1b[<1u") < at("\x1b[?1049l"), "the flags belong to the alternate screen");
+    }
+
+    #[test]
+    fn a_frame_like_the_one_before_writes_nothing() {
+        let mut written = Vec::new();
+        let mut first = 0;
+        for frames in [1, 3] {
+            written.clear();
+            let viewport = ratatui::Viewport::Fixed(ratatui::layout::Rect::new(0, 0, 10, 1));
+            let options = ratatui::TerminalOptions { viewport };
+            let mut terminal = Terminal::with_options(Framed::new(&mut written), options).unwrap();
+            for _ in 0..frames {
+                terminal.draw(|frame| frame.render_widget(Paragraph::new("hello"), frame.area())).unwrap();
+            }
+            drop(terminal);
+            if frames == 1 {
+                first = written.len();
+            }
+        }
+        assert_eq!(written.len(), first, "{:?}", String::from_utf8_lossy(&written));
     }
 
     #[test]

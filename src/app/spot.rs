@@ -1,5 +1,6 @@
 //! What stands where on the screen: said by whoever draws, asked when the mouse clicks and when a page is moved.
 
+use jiff::Timestamp;
 use ratatui::layout::{Position, Rect};
 
 use crate::app::command::Command;
@@ -32,6 +33,8 @@ pub struct Spots {
     spots: Vec<(Rect, Spot)>,
     /// How many rows of each panel fit, by the panel's number.
     pages: Vec<u16>,
+    /// When something that was drawn reads otherwise, though nothing comes.
+    due: Option<Timestamp>,
 }
 
 impl Spots {
@@ -48,6 +51,16 @@ impl Spots {
         if let Some(page) = self.pages.get_mut(panel) {
             *page = rows;
         }
+    }
+
+    /// Says that something that was drawn reads otherwise from a moment on; the earliest one counts.
+    pub fn holds(&mut self, until: Timestamp) {
+        self.due = Some(self.due.map_or(until, |due| due.min(until)));
+    }
+
+    /// Returns when something on the frame reads otherwise; `None` where nothing on it hangs on the time.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.due
     }
 
     /// Returns how many rows of a panel fitted, where it was drawn.

@@ -222,6 +222,11 @@ impl Table {
         self.selected = self.object(store, self.view.cursor);
     }
 
+    /// Tells whether which rows are shown, or in which order, hangs on the time.
+    pub fn is_restless(&self, kind: &Kind) -> bool {
+        self.rows.is_restless(kind)
+    }
+
     /// Lets go of the rows while the table is not shown: they are worked out again when it is.
     pub fn rest(&mut self) {
         self.rows = Rows::new();

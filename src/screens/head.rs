@@ -71,7 +71,8 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         }
     }
     pen.margin_right(1);
-    pen.put_right(&human::clock(state.now, &scene.state.zone), styled(Role::Dim));
+    // To the minute: a console that nobody touches need not draw for a clock.
+    pen.put_right(&human::minute(state.now, &scene.state.zone), styled(Role::Dim));
     pen.margin_right(2);
     for (name, text, role) in sources(scene).into_iter().rev() {
         if pen.room() < fit::width(&text) + fit::width(name) + 4 {

@@ -1,11 +1,14 @@
 //! The loop itself, on a terminal in memory and a scripted input.
 
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use futures::Stream;
 use opsdeck::app::effect::{Effect, Need};
 use opsdeck::app::message::Message;
 use opsdeck::app::spot::Spots;
@@ -21,7 +24,7 @@ use opsdeck::theme::{Depth, Shelf, Theme};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::widgets::Paragraph;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::stage;
 
@@ -34,6 +37,49 @@ struct Notebook {
     asked_to_stop: usize,
     copied: Vec<String>,
     mouse: Vec<bool>,
+    ticks: Arc<AtomicUsize>,
+}
+
+/// An input like that of crossterm, which wakes whoever asked first since the last event, and nobody who asks later.
+struct Sticky {
+    typed: mpsc::Receiver<io::Result<Event>>,
+    is_armed: Arc<AtomicBool>,
+    wakers: mpsc::Sender<Waker>,
+}
+
+impl Sticky {
+    /// Returns the input, and what must be told after each event was sent.
+    fn new(typed: mpsc::Receiver<io::Result<Event>>) -> (Self, Arc<Notify>) {
+        let (wakers, mut asked) = mpsc::channel::<Waker>(1);
+        let is_armed = Arc::new(AtomicBool::new(false));
+        let pressed = Arc::new(Notify::new());
+        let (armed, notified) = (Arc::clone(&is_armed), Arc::clone(&pressed));
+        tokio::spawn(async move {
+            while let Some(waker) = asked.recv().await {
+                notified.notified().await;
+                armed.store(false, Ordering::SeqCst);
+                waker.wake();
+            }
+        });
+        (Self { typed, is_armed, wakers }, pressed)
+    }
+}
+
+impl Stream for Sticky {
+    type Item = io::Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut std::task::Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Ok(event) = self.typed.try_recv() {
+            return Poll::Ready(Some(event));
+        }
+        if self.typed.is_closed() && self.typed.is_empty() {
+            return Poll::Ready(None);
+        }
+        if !self.is_armed.swap(true, Ordering::SeqCst) {
+            self.wakers.try_send(task.waker().clone()).expect("one waker at a time");
+        }
+        Poll::Pending
+    }
 }
 
 impl Outside for Notebook {
@@ -54,7 +100,8 @@ impl Outside for Notebook {
     }
 
     fn tick(&mut self, _store: &mut Store) -> Vec<Message> {
-        Vec::new()
+        let ticks = self.ticks.fetch_add(1, Ordering::SeqCst) as u64;
+        vec![Message::Requests { total: ticks, minute: 0 }]
     }
 
     fn suspend(&mut self) -> io::Result<()> {
@@ -91,12 +138,19 @@ struct Bench {
     notes: mpsc::Sender<Message>,
     alarms: mpsc::Sender<Alarm>,
     input: mpsc::Sender<io::Result<Event>>,
+    pressed: Arc<Notify>,
     frames: Arc<AtomicUsize>,
+    ticks: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<(Ended, Notebook)>,
 }
 
 impl Bench {
     fn start(clock: Clock) -> Self {
+        Self::holding(clock, None)
+    }
+
+    /// Starts one whose frames say that they hold for some time.
+    fn holding(clock: Clock, holds: Option<Duration>) -> Self {
         let config = Arc::new(Config::default());
         let keymap = Keymap::preset("k9s").unwrap();
         let mut state = State::new(clock.now(), config, keymap, Arc::new(Kinds::new()));
@@ -109,7 +163,11 @@ impl Bench {
             counted.fetch_add(1, Ordering::SeqCst);
             let text = format!("{} {}", state.now, store.revision());
             frame.render_widget(Paragraph::new(text), frame.area());
-            Spots::default()
+            let mut spots = Spots::default();
+            if let Some(holds) = holds {
+                spots.holds(state.now.checked_add(holds).unwrap());
+            }
+            spots
         };
         let terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
         let look = Look { themes, depth: Depth::True, theme };
@@ -117,18 +175,17 @@ impl Bench {
         let (notes, noted) = mpsc::channel(64);
         let (alarms, alarmed) = mpsc::channel(8);
         let (input, typed) = mpsc::channel::<io::Result<Event>>(64);
-        let input_stream = futures::stream::unfold(typed, |mut typed| async move {
-            let event = typed.recv().await?;
-            Some((event, typed))
-        });
+        let (input_stream, pressed) = Sticky::new(typed);
+        let ticks = Arc::new(AtomicUsize::new(0));
+        let notebook = Notebook { ticks: Arc::clone(&ticks), ..Notebook::default() };
         let task = tokio::spawn(async move {
-            let mut console = Console::new(terminal, Notebook::default(), draw, look, clock, state);
+            let mut console = Console::new(terminal, notebook, draw, look, clock, state);
             let mailbox = Mailbox { envelopes: mail, notes: noted, alarms: alarmed };
             let first = vec![Effect::Connect(Context::new("prod-eu-1"))];
             let ended = console.run(input_stream, mailbox, first).await.unwrap();
             (ended, console.into_outside())
         });
-        Self { envelopes, notes, alarms, input, frames, task }
+        Self { envelopes, notes, alarms, input, pressed, frames, ticks, task }
     }
 
     fn frames(&self) -> usize {
@@ -144,8 +201,22 @@ impl Bench {
         tokio::time::timeout(Duration::from_secs(10), waited).await.expect("nothing was drawn");
     }
 
+    async fn type_in(&self, event: Event) {
+        self.input.send(Ok(event)).await.unwrap();
+        self.pressed.notify_one();
+    }
+
+    async fn ticked(&self, more_than: usize) {
+        let waited = async {
+            while self.ticks.load(Ordering::SeqCst) <= more_than {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), waited).await.expect("it did not wake");
+    }
+
     async fn quit(self) -> (Ended, Notebook) {
-        self.input.send(Ok(ctrl_c())).await.unwrap();
+        self.type_in(ctrl_c()).await;
         self.task.await.unwrap()
     }
 }
@@ -169,9 +240,9 @@ async fn a_burst_of_mail_costs_few_frames() {
     let bench = Bench::start(clock());
     bench.drawn(0).await;
     let before = bench.frames();
-    // The store discards this mail, for nobody subscribed; notes change the state in any case.
+    // The store discards mail that nobody subscribed to; notes change the state in any case.
     for number in 0..1_000 {
-        bench.notes.send(Message::Requests { total: number, minute: 0 }).await.unwrap();
+        bench.notes.send(Message::Trouble(number.to_string())).await.unwrap();
     }
     bench.drawn(before).await;
     let sent = std::sync::Arc::clone(&bench.frames);
@@ -181,14 +252,33 @@ async fn a_burst_of_mail_costs_few_frames() {
 }
 
 #[tokio::test]
-async fn an_idle_console_draws_once_a_second_and_not_more() {
+async fn an_idle_console_draws_when_its_frame_reads_otherwise_and_not_before() {
+    let clock = clock();
+    let holds = Duration::from_millis(5);
+    let bench = Bench::holding(clock.clone(), Some(holds));
+    bench.drawn(0).await;
+    for frames in 1..=3 {
+        // It wakes, finds that the time has not come, and draws nothing.
+        let ticks = bench.ticks.load(Ordering::SeqCst);
+        bench.ticked(ticks + 3).await;
+        assert_eq!(bench.frames(), frames);
+        clock.advance(holds);
+        bench.drawn(frames).await;
+    }
+    bench.quit().await;
+}
+
+#[tokio::test]
+async fn each_key_is_taken_when_it_is_pressed_though_nothing_else_comes() {
     let bench = Bench::start(clock());
     bench.drawn(0).await;
-    let before = bench.frames();
-    // That nothing happens can only be seen by letting time pass.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let frames = bench.frames() - before;
-    assert!(frames <= 2, "{frames} frames in 1.5 idle seconds");
+    for letter in ":nothing-else-comes".chars() {
+        let before = bench.frames();
+        bench.type_in(key(KeyCode::Char(letter), KeyModifiers::NONE)).await;
+        bench.drawn(before).await;
+    }
+    // Nothing else woke the loop.
+    assert_eq!(bench.ticks.load(Ordering::SeqCst), 0);
     bench.quit().await;
 }
 
@@ -226,9 +316,11 @@ async fn alarms_end_the_loop_with_their_reason() {
 async fn a_terminal_that_is_gone_ends_the_loop() {
     let bench = Bench::start(clock());
     bench.input.send(Err(io::Error::other("gone"))).await.unwrap();
+    bench.pressed.notify_one();
     assert_eq!(bench.task.await.unwrap().0, Ended::InputClosed);
-    let Bench { input, task, alarms, .. } = Bench::start(clock());
+    let Bench { input, pressed, task, alarms, .. } = Bench::start(clock());
     drop(input);
+    pressed.notify_one();
     assert_eq!(task.await.unwrap().0, Ended::InputClosed);
     drop(alarms);
 }
@@ -236,7 +328,7 @@ async fn a_terminal_that_is_gone_ends_the_loop() {
 #[tokio::test]
 async fn ctrl_z_asks_the_job_to_stop_and_the_stop_gives_the_terminal_back() {
     let bench = Bench::start(clock());
-    bench.input.send(Ok(key(KeyCode::Char('z'), KeyModifiers::CONTROL))).await.unwrap();
+    bench.type_in(key(KeyCode::Char('z'), KeyModifiers::CONTROL)).await;
     bench.alarms.send(Alarm::Stop).await.unwrap();
     let before = bench.frames();
     bench.drawn(before).await;
@@ -248,9 +340,9 @@ async fn ctrl_z_asks_the_job_to_stop_and_the_stop_gives_the_terminal_back() {
 async fn the_mouse_can_be_left_to_the_terminal() {
     let bench = Bench::start(clock());
     for letter in ":toggle-mouse".chars() {
-        bench.input.send(Ok(key(KeyCode::Char(letter), KeyModifiers::NONE))).await.unwrap();
+        bench.type_in(key(KeyCode::Char(letter), KeyModifiers::NONE)).await;
     }
-    bench.input.send(Ok(key(KeyCode::Enter, KeyModifiers::NONE))).await.unwrap();
+    bench.type_in(key(KeyCode::Enter, KeyModifiers::NONE)).await;
     let (_, notebook) = bench.quit().await;
     assert_eq!(notebook.mouse, [false]);
 }

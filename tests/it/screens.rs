@@ -499,6 +499,60 @@ fn every_screen_looks_as_it_did() {
     }
 }
 
+/// Pods with which nothing is wrong.
+fn calm() -> Stage {
+    let mut stage = Stage::new();
+    let ages = [
+        ("web-5d8f7c9b4-2xk4l", 2_405),
+        ("web-5d8f7c9b4-9mzqv", 11_117),
+        ("web-5d8f7c9b4-hw7tn", 90_000),
+        ("web-5d8f7c9b4-b5x2p", 900_000),
+    ];
+    let pods = ages.map(|(name, age)| stage::pod("tenant-2", name, stage::Mood::Fine, age));
+    let (query, _) = stage.list("pods", &pods);
+    stage.show(&query);
+    stage
+}
+
+#[test]
+fn a_frame_holds_until_the_moment_that_it_names() {
+    for (name, mut stage) in all().into_iter().chain([("calm", calm())]) {
+        for start in [0, 7, 29, 53, 61] {
+            let begun = now() + SignedDuration::from_secs(start);
+            stage.state.now = begun;
+            stage.state.settle(&stage.store);
+            let (before, spots) = stage.draw(120, 40);
+            stage.state.spots = spots;
+            let (_, spots) = stage.draw(120, 40);
+            let due = spots.due().expect("a clock stands in the header");
+            assert!(due > begun && due <= begun + SignedDuration::from_mins(1), "{name}: {due}");
+            let mut at = begun + SignedDuration::from_millis(500);
+            while at < due {
+                stage.state.now = at;
+                stage.state.settle(&stage.store);
+                assert_eq!(text(&stage.draw(120, 40).0), text(&before), "{name}: {at} is before {due}");
+                at += SignedDuration::from_millis(500);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_calm_table_draws_for_minutes_and_not_for_seconds() {
+    let mut stage = calm();
+    let mut frames = 0;
+    let end = now() + SignedDuration::from_mins(10);
+    while stage.state.now < end {
+        stage.state.settle(&stage.store);
+        let (_, spots) = stage.draw(120, 40);
+        stage.state.now = spots.due().expect("a clock stands in the header");
+        stage.state.spots = spots;
+        frames += 1;
+    }
+    // Ten minutes of the clock, ten of each of the two ages that are told in minutes, and the first frame.
+    assert!((20..=32).contains(&frames), "{frames} frames in ten minutes");
+}
+
 #[test]
 fn no_screen_panics_at_any_size() {
     for (_, stage) in &mut all() {
