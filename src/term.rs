@@ -361,6 +361,7 @@ impl<W: Write> Backend for Framed<W> {
     }
 
     fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
+        self.hidden = false;
         self.writer.clear_region(region)
     }
 
