@@ -2,11 +2,56 @@
 //!
 //! One line a backend. What they serve is their own business.
 
+use std::sync::Arc;
+
+use fastrand::Rng;
+
+use super::alertmanager::wire::{Front as AlertmanagerFront, Peer, Peers};
+use super::alertmanager::{self, Alertmanager};
+use super::owner::Owner;
 use super::platform::Handle;
 use super::proxy::Backends;
+use super::untyped::text;
 use crate::clock::Clock;
 
-/// Returns the backends of a platform.
-pub fn backends(_handle: &Handle, _clock: &Clock) -> Backends {
-    Backends::default()
+/// The servers of a platform.
+#[derive(Debug)]
+pub struct Servers {
+    /// Which backend plays which Service.
+    pub backends: Backends,
+    /// The Alertmanager, for those who send it alerts.
+    pub alertmanager: Owner<Alertmanager>,
+}
+
+/// Starts the servers of a platform; the generator draws what they need to tell things apart.
+pub fn start(handle: &Handle, clock: &Clock, mut rng: Rng) -> Result<Servers, String> {
+    let mut backends = Backends::default();
+    let alertmanager = Alertmanager::new(alertmanager::CONFIG, rng.fork(), clock.now());
+    let alertmanager = Owner::start(alertmanager.map_err(|error| error.to_string())?);
+    let front = Arc::new(AlertmanagerFront::new(alertmanager.clone(), clock.clone(), replicas(handle)));
+    backends.add("monitoring", "kube-prometheus-stack-alertmanager", 9093, front.clone());
+    backends.add("monitoring", "alertmanager-operated", 9093, front);
+    Ok(Servers { backends, alertmanager })
+}
+
+/// Returns a way to find the Alertmanager's replicas among the pods.
+fn replicas(handle: &Handle) -> Peers {
+    let handle = handle.clone();
+    Arc::new(move || {
+        let handle = handle.clone();
+        Box::pin(async move {
+            let found = handle.call(|world, _| {
+                let pods = world.view.pods_in("monitoring");
+                let ours = pods.filter(|(_, pod)| {
+                    pod.ready.is_some() && pod.object.label("app.kubernetes.io/name") == Some("alertmanager")
+                });
+                ours.map(|(key, pod)| {
+                    let address = text(&pod.object.value(), "/status/podIP").to_owned();
+                    Peer { name: key.name.to_string(), address: format!("{address}:9094") }
+                })
+                .collect::<Vec<_>>()
+            });
+            found.await.unwrap_or_default()
+        })
+    })
 }

@@ -123,7 +123,7 @@ pub fn container_ports(component: &str) -> Vec<Value> {
     ports
         .iter()
         // Names of container ports end at 15 characters.
-        .map(|port| json!({"name": &port.name[..port.name.len().min(15)], "containerPort": port.target, "protocol": port.protocol}))
+        .map(|port| json!({"name": port.name[..port.name.len().min(15)].trim_end_matches('-'), "containerPort": port.target, "protocol": port.protocol}))
         .collect()
 }
 

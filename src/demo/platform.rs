@@ -17,10 +17,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
+use super::alertmanager::Alertmanager;
 use super::backends;
 use super::crds;
 use super::credentials::{self, Credentials};
 use super::director::{self, BeginError};
+use super::owner::Owner;
 use super::proxy::Backends;
 use super::server;
 use super::status::{Reason, Status};
@@ -159,6 +161,8 @@ pub struct Running {
     pub kubeconfig: PathBuf,
     /// The way to the world.
     pub handle: Handle,
+    /// The way to the Alertmanager.
+    pub alertmanager: Owner<Alertmanager>,
     state: State,
     stop: CancellationToken,
     _tasks: [AbortOnDropHandle<()>; 2],
@@ -254,7 +258,9 @@ impl Platform {
         let (announce, revision) = watch::channel(world.objects.revision());
         let stop = CancellationToken::new();
         let handle = Handle { commands, revision };
-        let mut backends = backends::backends(&handle, &options.clock);
+        let servers = backends::start(&handle, &options.clock, world::rng(options.world.seed, "servers"));
+        let servers = servers.map_err(StartError::World)?;
+        let mut backends = servers.backends;
         backends.extend(options.backends);
         let actor = own(world, receiver, announce, options.clock, options.pace, stop.clone());
         let server = server::serve(
@@ -272,7 +278,8 @@ impl Platform {
         );
         let tasks =
             [AbortOnDropHandle::new(tokio::spawn(actor)), AbortOnDropHandle::new(tokio::spawn(server))];
-        Ok(Running { url, kubeconfig, handle, state, stop, _tasks: tasks })
+        let alertmanager = servers.alertmanager;
+        Ok(Running { url, kubeconfig, handle, alertmanager, state, stop, _tasks: tasks })
     }
 }
 

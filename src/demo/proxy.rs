@@ -78,6 +78,11 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
+    /// Takes the connection of a request whose client wants to switch; `None` where it does not.
+    pub fn wanted<B>(request: &mut hyper::Request<B>, stop: CancellationToken) -> Option<Self> {
+        wants_upgrade(request.headers()).then(|| Self { on: hyper::upgrade::on(request), stop })
+    }
+
     /// Serves the connection in a task of its own once the answer is out; the task ends with the platform.
     pub fn run<F>(self, serve: impl FnOnce(Upgraded) -> F + Send + 'static)
     where
@@ -207,8 +212,7 @@ pub async fn answer(
         found.places.iter().find_map(|(service, port)| front.backends.get(&wanted.namespace, service, *port));
     let Some(backend) = backend.map(Arc::clone) else { return Err(refused(&found.host)) };
 
-    let upgrade = wants_upgrade(request.headers())
-        .then(|| Upgrade { on: hyper::upgrade::on(&mut request), stop: front.stop.clone() });
+    let upgrade = Upgrade::wanted(&mut request, front.stop.clone());
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY)
         .collect()

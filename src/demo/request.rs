@@ -33,6 +33,11 @@ impl Query {
         self.0.iter().find(|(candidate, _)| candidate == name).map_or("", |(_, value)| value)
     }
 
+    /// Returns every value of a parameter that may be repeated.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
+    }
+
     /// Tells whether a parameter is set to something that Kubernetes reads as true.
     pub fn flag(&self, name: &str) -> bool {
         matches!(self.get(name), "1" | "t" | "T" | "true" | "True" | "TRUE")
