@@ -54,6 +54,7 @@ pub mod manifests;
 pub mod metrics;
 pub mod node_life;
 pub mod nodes;
+pub mod numbers;
 pub mod objects;
 pub mod openapi;
 pub mod owner;

@@ -77,12 +77,12 @@ fn busy(cx: &mut Cx<'_>) {
         .collect();
     let Some((namespace, app)) = cx.rng.choice(&scaled).cloned() else { return };
     let factor = if cx.load.of(&namespace, &app) > 1.0 { 1.0 } else { 1.5 + cx.rng.f64() };
-    cx.load.set(&namespace, &app, factor);
+    cx.load.set(&namespace, &app, factor, cx.now);
     // Two at once are enough to look at.
     let calm: Vec<(String, String)> =
         cx.load.busy().filter(|one| *one != (namespace.clone(), app.clone())).skip(1).collect();
     for (namespace, app) in calm {
-        cx.load.set(&namespace, &app, 1.0);
+        cx.load.set(&namespace, &app, 1.0, cx.now);
     }
 }
 

@@ -182,7 +182,7 @@ fn measure(
     for (_, pod) in
         owners.into_iter().flat_map(|owner| cx.view.pods_of(owner)).filter(|(_, pod)| pod.ready.is_some())
     {
-        used += millicores(cx.load, pod, cx.now);
+        used += millicores(cx.chronicle.facts(), cx.images, cx.load, pod, cx.now);
         asked += pod.cpu;
     }
     if asked == 0 {

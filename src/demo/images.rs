@@ -57,6 +57,12 @@ pub enum Behaviour {
     NeverReady,
     /// Is not in the registry: `ErrImagePull`, then `ImagePullBackOff`.
     Missing,
+    /// Becomes ready, and computes without end: uses all the CPU that its limit leaves it.
+    Spin,
+    /// Becomes ready, and lists everything from the API server as fast as it is answered.
+    Hammer,
+    /// Becomes ready, and writes to its volume until that is full.
+    Full,
 }
 
 /// The behaviour of every image that is not healthy.
@@ -76,7 +82,7 @@ impl Images {
     /// Returns how the image of a container behaves.
     ///
     /// Any repository can be made to misbehave by its tag, so that a person can try it from `kubectl set image`:
-    /// a tag that begins with `bad`, `crash`, `oom`, `slow` or `missing`.
+    /// a tag that begins with `bad`, `crash`, `oom`, `slow`, `unready`, `missing`, `spin`, `hammer` or `full`.
     pub fn of(&self, reference: &str) -> Behaviour {
         let image = Image::parse(reference);
         if let Some(behaviour) = self.0.get(&image) {
@@ -90,6 +96,9 @@ impl Images {
             ("slow", Behaviour::Slow),
             ("unready", Behaviour::NeverReady),
             ("missing", Behaviour::Missing),
+            ("spin", Behaviour::Spin),
+            ("hammer", Behaviour::Hammer),
+            ("full", Behaviour::Full),
         ]
         .into_iter()
         .find(|(word, _)| tag.starts_with(word))

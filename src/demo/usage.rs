@@ -1,63 +1,63 @@
 //! How much CPU and memory pods and nodes use: what metrics.k8s.io tells, and what autoscalers act upon.
 //!
-//! Computed from requests, the time of day, the load on the application and the behaviour of the image; nothing is
+//! Read from the counters of [`super::numbers`], so that `kubectl top` and a graph of the same pod agree; nothing is
 //! sampled or stored, and the same moment always gives the same answer.
 
 use std::collections::BTreeMap;
-use std::f64::consts::TAU;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::images::{Behaviour, Images};
-use super::kubelet::chance;
+use super::images::Images;
+use super::numbers::chronicle::Facts;
+use super::numbers::pod_life::PodLife;
+use super::numbers::wave::{Pulse, Steps};
+use super::numbers::work::Work;
 use super::objects::Key;
-use super::types::Type;
-use super::untyped::{at, list, milli, seconds, text, time, units};
-use super::view::{Phase, Pod, View};
+use super::view::{Phase, Pod};
 use super::world::World;
+use crate::identity::Text;
 
 /// Seconds over which metrics-server averages.
 pub const WINDOW: i64 = 15;
 
 /// How busy applications are, as a factor on their usual load.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Load {
-    pub(super) apps: BTreeMap<(String, String), f64>,
+    pub(super) apps: Arc<BTreeMap<(String, String), Steps>>,
     /// Whether the load follows the time of day.
     pub(super) moving: bool,
 }
 
 impl Load {
-    /// Sets the load of one application, 1.0 being usual. The name is that of its `app.kubernetes.io/instance` label.
-    pub fn set(&mut self, namespace: &str, app: &str, factor: f64) {
-        self.apps.insert((namespace.to_owned(), app.to_owned()), factor);
+    /// Sets the load of one application from a moment on, 1.0 being usual. The name is that of its
+    /// `app.kubernetes.io/instance` label.
+    pub fn set(&mut self, namespace: &str, app: &str, factor: f64, now: Timestamp) {
+        let steps = Arc::make_mut(&mut self.apps).entry((namespace.to_owned(), app.to_owned())).or_default();
+        steps.set(now.as_millisecond(), factor);
+    }
+
+    /// Returns how the load of one application changed.
+    pub fn steps(&self, namespace: &str, app: &str) -> Steps {
+        self.apps.get(&(namespace.to_owned(), app.to_owned())).cloned().unwrap_or_default()
     }
 
     /// Returns the load of one application.
     pub fn of(&self, namespace: &str, app: &str) -> f64 {
-        self.apps.get(&(namespace.to_owned(), app.to_owned())).copied().unwrap_or(1.0)
+        self.apps.get(&(namespace.to_owned(), app.to_owned())).and_then(Steps::last).unwrap_or(1.0)
     }
 
     /// Returns the applications that are busier than usual.
     pub fn busy(&self) -> impl Iterator<Item = (String, String)> {
-        self.apps.iter().filter(|(_, factor)| **factor > 1.0).map(|(app, _)| app.clone())
-    }
-
-    /// Returns the load on a pod at a time: its application's, the time of day's, and a little of its own.
-    fn on(&self, pod: &Pod, now: Timestamp) -> f64 {
-        let app = pod.object.label("app.kubernetes.io/instance").unwrap_or_default();
-        let set = self.of(&pod.object.key.namespace, app);
-        let window = now.as_second() / WINDOW;
-        let jitter = chance(&format!("{}{window}", pod.object.uid), 0.92, 1.08);
-        let wave = if self.moving {
-            1.0 + 0.2 * (TAU * (now.as_second() % 86_400) as f64 / 86_400.0 - 2.2).sin()
-        } else {
-            1.0
-        };
-        set * wave * jitter
+        self.apps
+            .iter()
+            .filter(|(_, steps)| steps.last().is_some_and(|factor| factor > 1.0))
+            .map(|(app, _)| app.clone())
     }
 }
+
+/// What a node takes for itself: the kernel, the kubelet and the container runtime.
+pub const SYSTEM: Usage = Usage { nanocores: 85_000_000, bytes: 620 << 20 };
 
 /// CPU and memory in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,93 +68,76 @@ pub struct Usage {
     pub bytes: i64,
 }
 
-/// Returns the millicores that a pod uses, from what the indexes know; what autoscalers average.
-pub fn millicores(load: &Load, pod: &Pod, now: Timestamp) -> i64 {
+/// Returns the millicores that a pod uses without the burst of its start; what autoscalers average.
+pub fn millicores(facts: &Facts, images: &Images, load: &Load, pod: &Pod, now: Timestamp) -> i64 {
     if pod.phase != Phase::Running {
         return 0;
     }
-    let usual = chance(&pod.object.uid, 0.35, 0.6);
-    let wanted = pod.cpu.max(10) as f64 * usual * load.on(pod, now);
-    let limit = if pod.cpu_limit > 0 { pod.cpu_limit as f64 } else { f64::MAX };
-    wanted.min(limit) as i64
+    let key = &pod.object.key;
+    let found = facts.pods.get(&(key.namespace.clone(), key.name.clone(), pod.object.uid.clone()));
+    let Some(life) = found else { return 0 };
+    let now = now.as_millisecond();
+    let pulse = Pulse::new(&load.steps(&life.namespace, &life.app), load.moving);
+    let cores: f64 = life
+        .containers
+        .iter()
+        .filter_map(|one| Some((one, one.run(now)?)))
+        .map(|(one, run)| Work::new(life, one, images.of(&one.image)).steady(&pulse, run, now))
+        .sum();
+    (cores * 1000.0) as i64
 }
 
-fn container(load: &Load, images: &Images, pod: &Pod, spec: &Value, status: &Value, now: Timestamp) -> Usage {
-    let Some(started) = time(status, "/state/running/startedAt") else { return Usage::default() };
-    let resources = &spec["resources"];
-    let name = text(spec, "/name");
-    let cpu = milli(&resources["requests"]["cpu"]).max(5) as f64;
-    let memory = units(&resources["requests"]["memory"]).max(16 << 20) as f64;
-    let usual = chance(&pod.object.uid, 0.35, 0.6);
-    let on = load.on(pod, now);
-    let age = seconds(started, now).max(0.0);
-    // A process that has just started is busy with itself and has not filled its memory.
-    let mut used_cpu = cpu * usual * on + cpu * 0.8 * (-age / 8.0).exp();
-    let warm = 0.6 + 0.4 * (1.0 - (-age / 600.0).exp());
-    let mut used =
-        memory * chance(&format!("{}{name}", pod.object.uid), 0.55, 0.92) * warm * (0.9 + 0.1 * on.min(2.0));
-    let limit = units(&resources["limits"]["memory"]) as f64;
-    match images.of(text(spec, "/image")) {
-        Behaviour::OutOfMemory if limit > 0.0 => {
-            used = (memory * 0.4 + limit * 0.6 * (age / 16.0).min(1.0)).min(limit);
-        }
-        Behaviour::Crash => used_cpu *= 1.6,
-        _ => {}
-    }
-    let cap = milli(&resources["limits"]["cpu"]) as f64;
-    if cap > 0.0 {
-        used_cpu = used_cpu.min(cap);
-    }
-    // Odd numbers, as cgroups report them.
-    let draw = format!("{}{name}{}", pod.object.uid, now.as_second() / WINDOW);
-    let noise = chance(&draw, 0.0, 9_973.0) as i64;
-    Usage {
-        nanocores: (used_cpu * 1e6) as i64 + noise * 7,
-        bytes: ((used as i64) >> 12 << 12) + (noise % 64) * 4096,
-    }
+/// Measures the containers of a pod as metrics-server does: by two looks at their counters.
+fn measured<'a>(
+    life: &'a PodLife,
+    images: &'a Images,
+    load: &Load,
+    now: Timestamp,
+) -> impl Iterator<Item = (&'a Text, Usage)> {
+    let now = now.as_millisecond();
+    let pulse = Pulse::new(&load.steps(&life.namespace, &life.app), load.moving);
+    life.containers.iter().map(move |one| {
+        let Some(run) = one.run(now) else { return (&one.name, Usage::default()) };
+        let work = Work::new(life, one, images.of(&one.image));
+        let cores = work.rate(&pulse, run, now, WINDOW);
+        let usage = Usage {
+            // A billion nanocores are one core.
+            nanocores: (cores * 1e9) as i64,
+            bytes: work.memory(&pulse, run, now) as i64,
+        };
+        (&one.name, usage)
+    })
 }
 
 impl World {
     /// Returns the usage of the containers of a pod, by name; `None` where the pod does not run.
     pub fn pod_usage(&self, key: &Key) -> Option<Vec<(String, Usage)>> {
         let pod = self.view.pod(key).filter(|pod| pod.phase == Phase::Running)?;
-        let object = pod.object.value();
-        Some(
-            list(&object, "/spec/containers")
-                .iter()
-                .map(|spec| {
-                    let name = text(spec, "/name");
-                    let status =
-                        list(&object, "/status/containerStatuses").iter().find(|s| s["name"] == name);
-                    let status = status.unwrap_or(at(&object, "/nothing"));
-                    (name.to_owned(), container(&self.load, &self.images, pod, spec, status, self.now()))
-                })
-                .collect(),
-        )
+        let id = (key.namespace.clone(), key.name.clone(), pod.object.uid.clone());
+        let life = self.chronicle.facts().pods.get(&id)?;
+        let all = measured(life, &self.images, &self.load, self.now());
+        Some(all.map(|(name, usage)| (name.to_string(), usage)).collect())
     }
 
     /// Returns the usage of a node: its pods' and its own.
     pub fn node_usage(&self, name: &str) -> Option<Usage> {
         self.view.node(name)?;
-        Some(node_usage(&self.view, &self.load, name, self.now()))
+        let now = self.now();
+        let mut sum = SYSTEM;
+        for pod in self.chronicle.facts().pods_on(name).filter(|pod| pod.there(now.as_millisecond())) {
+            for (_, usage) in measured(pod, &self.images, &self.load, now) {
+                sum.nanocores += usage.nanocores;
+                sum.bytes += usage.bytes;
+            }
+        }
+        Some(sum)
     }
-}
-
-/// Sums what the pods of a node use, from what the indexes know, and what the system takes for itself.
-fn node_usage(view: &View, load: &Load, name: &str, now: Timestamp) -> Usage {
-    let mut sum = Usage { nanocores: 85_000_000, bytes: 620 << 20 };
-    for (_, pod) in
-        view.on_node(name).filter(|(key, pod)| key.kind == Type::Pod && pod.phase == Phase::Running)
-    {
-        sum.nanocores += millicores(load, pod, now) * 1_000_000;
-        sum.bytes += (pod.memory as f64 * chance(&pod.object.uid, 0.55, 0.92)) as i64;
-    }
-    sum
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::demo::types::Type;
     use crate::demo::world::Options;
 
     #[test]

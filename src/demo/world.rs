@@ -21,6 +21,7 @@ use serde_json::Value;
 use super::deletion::DeleteOptions;
 use super::estate::Estate;
 use super::images::Images;
+use super::numbers::chronicle::Chronicle;
 use super::objects::{Happened, Key, Objects, seconds};
 use super::recorder::{Note, Recorder};
 use super::status::Status;
@@ -91,6 +92,8 @@ pub struct Cx<'a> {
     pub images: &'a mut Images,
     /// How busy the tenants are, and what else usage follows from.
     pub load: &'a mut Load,
+    /// What is remembered for the numbers.
+    pub chronicle: &'a mut Chronicle,
     /// Sizes and switches.
     pub options: &'a Options,
     /// The tenants and applications that the world was seeded with.
@@ -184,7 +187,7 @@ impl Cx<'_> {
 
     /// Brings the indexes up to date with the storage.
     pub fn follow(&mut self) {
-        self.queue.follow(self.objects, self.view);
+        self.queue.follow(self.objects, self.view, self.chronicle, self.now);
     }
 }
 
@@ -202,7 +205,7 @@ struct Queue {
 }
 
 impl Queue {
-    fn follow(&mut self, objects: &Objects, view: &mut View) {
+    fn follow(&mut self, objects: &Objects, view: &mut View, chronicle: &mut Chronicle, now: Timestamp) {
         if objects.revision() == self.followed {
             return;
         }
@@ -210,6 +213,7 @@ impl Queue {
             for change in changes {
                 let gone = change.happened == Happened::Deleted;
                 let seen = view.take(&change.object, change.before.as_deref(), gone);
+                chronicle.take(&change.object, gone, now);
                 if seen.key.kind != Type::Event {
                     self.seen.push_back(seen);
                 }
@@ -220,7 +224,9 @@ impl Queue {
             let kinds = Type::ALL.iter().filter(|kind| **kind != Type::Event);
             for object in kinds.flat_map(|kind| objects.list(*kind, None)) {
                 self.seen.push_back(view.take(object, None, false));
+                chronicle.take(object, false, now);
             }
+            chronicle.prune(objects, now);
         }
         self.followed = objects.revision();
     }
@@ -275,6 +281,8 @@ pub struct World {
     pub images: Images,
     /// How busy the tenants are.
     pub load: Load,
+    /// What is remembered for the numbers.
+    pub chronicle: Chronicle,
     /// Sizes and switches.
     pub options: Options,
     /// The tenants and applications that the world was seeded with.
@@ -316,6 +324,7 @@ macro_rules! cx {
             now: $world.now,
             images: &mut $world.images,
             load: &mut $world.load,
+            chronicle: &mut $world.chronicle,
             options: &$world.options,
             estate: &$world.estate,
             rng: &mut $world.rng,
@@ -348,6 +357,7 @@ impl World {
             view: View::default(),
             images: Images::default(),
             load: Load { moving: options.alive, ..Load::default() },
+            chronicle: Chronicle::new(now),
             estate: Estate::new(options, now),
             options: options.clone(),
             now,
@@ -453,7 +463,7 @@ impl World {
         if let Some(written) = step.written.take() {
             self.now = step.until;
             self.objects.sweep(step.until);
-            self.queue.follow(&self.objects, &mut self.view);
+            self.queue.follow(&self.objects, &mut self.view, &mut self.chronicle, self.now);
             self.queue.seen.extend(written);
             if !self.drain(&mut step.left, &mut go_on) {
                 self.begun = Some(step);
@@ -461,12 +471,12 @@ impl World {
             }
         }
         self.recorder.expire(&mut self.objects, step.until);
-        self.queue.follow(&self.objects, &mut self.view);
+        self.queue.follow(&self.objects, &mut self.view, &mut self.chronicle, self.now);
         true
     }
 
     fn begin(&mut self, now: Timestamp) -> Step {
-        self.queue.follow(&self.objects, &mut self.view);
+        self.queue.follow(&self.objects, &mut self.view, &mut self.chronicle, self.now);
         let written = std::mem::take(&mut self.queue.seen);
         Step { until: now.max(self.now), written: Some(written), left: MOST }
     }

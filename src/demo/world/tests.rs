@@ -246,9 +246,11 @@ fn a_busy_application_is_scaled_up_and_later_down_again() {
     let wanted = |world: &World| number(&world.objects.get_value(&key).unwrap(), "/spec/replicas");
     stage.pass(40);
     assert_eq!(wanted(&stage.world), replicas);
-    stage.world.load.set(&namespace, &name, 2.2);
+    let now = stage.world.now();
+    stage.world.load.set(&namespace, &name, 2.2, now);
     stage.until(60, |world| wanted(world) > replicas && rolled_out(world, &key));
-    stage.world.load.set(&namespace, &name, 1.0);
+    let now = stage.world.now();
+    stage.world.load.set(&namespace, &name, 1.0, now);
     stage.until(300, |world| wanted(world) == replicas);
 }
 
