@@ -65,6 +65,7 @@ pub mod platform;
 pub mod pod_cells;
 pub mod podlog;
 pub mod pods;
+pub mod prometheus;
 pub mod promql;
 pub mod protobuf;
 pub mod provisioning;

@@ -329,6 +329,11 @@ pub trait Samples: Send + Sync {
         found.into_iter().filter(|series| !series.points.is_empty()).map(|series| series.labels).collect()
     }
 
+    /// Returns the names of all metrics that have a point in the window; worth a faster way where they are known.
+    fn names(&self, from_ms: i64, to_ms: i64) -> BTreeSet<String> {
+        self.series(&[], from_ms, to_ms).iter().map(|labels| labels.name().to_owned()).collect()
+    }
+
     /// Returns what is known about metrics, one entry a name.
     fn metadata(&self) -> Vec<Metadata> {
         Vec::new()
@@ -367,11 +372,6 @@ impl Memory {
     /// Returns everything that is held.
     pub fn iter(&self) -> impl Iterator<Item = (&Labels, &[(i64, f64)])> {
         self.series.iter().map(|(labels, points)| (labels, points.as_slice()))
-    }
-
-    /// Returns the names of all metrics, sorted.
-    pub fn names(&self) -> BTreeSet<&str> {
-        self.series.keys().map(Labels::name).collect()
     }
 }
 

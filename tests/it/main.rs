@@ -21,6 +21,7 @@ mod kubernetes_source;
 mod layers;
 mod pictures;
 mod platform;
+mod prometheus;
 mod proxy;
 mod real_apiserver;
 mod schemas;

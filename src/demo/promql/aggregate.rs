@@ -62,10 +62,7 @@ pub(super) fn evaluate(eval: &Eval<'_>, expr: &AggregateExpr) -> Result<Vec<Row>
         T_SUM | T_AVG | T_COUNT | T_GROUP | T_MIN | T_MAX | T_STDDEV | T_STDVAR => {
             Ok(folded(&rows, &grouping, eval.steps.count, |_, values| fold(id, values)))
         }
-        _ => Err(EvalError::Bad(format!(
-            "invalid parameter \"query\": parse error: {} is experimental and not enabled",
-            expr.op
-        ))),
+        _ => Err(EvalError::Bad(format!("parse error: {} is experimental and not enabled", expr.op))),
     }
 }
 

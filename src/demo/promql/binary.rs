@@ -66,8 +66,7 @@ pub(super) fn evaluate(eval: &Eval<'_>, expr: &BinaryExpr) -> Result<Value, Eval
     let modifier = expr.modifier.as_ref().unwrap_or(&default);
     if modifier.fill_values.lhs.is_some() || modifier.fill_values.rhs.is_some() {
         return Err(EvalError::Bad(
-            "invalid parameter \"query\": parse error: fill modifiers are experimental and not enabled"
-                .to_owned(),
+            "parse error: fill modifiers are experimental and not enabled".to_owned(),
         ));
     }
     let operator = Operator { id: expr.op.id(), bool: modifier.return_bool };
@@ -248,48 +247,64 @@ fn matched(
         };
         (0..eval.steps.count).map(|step| any(many, step) && any(one, step)).collect()
     };
-    let mut rows = Vec::new();
+    let mut chosen = Vec::with_capacity(order.len());
+    let mut double: Option<Double> = None;
     for signature in &order {
         let Some(group) = groups.get(signature) else { continue };
+        let (ones, found) = the_one(group, one, &sides, eval.steps.count);
+        chosen.push((group, ones));
+        if let Some(found) = found
+            && double.as_ref().is_none_or(|first| (found.step, found.later) < (first.step, first.later))
+        {
+            double = Some(found);
+        }
+    }
+    if let Some(Double { later, earlier, .. }) = double {
         let side = if swapped { "left" } else { "right" };
-        let chosen = the_one(group, one, &sides, eval.steps.count, side, signature)?;
-        let join = Join { many, one, operator, matching, include, swapped, dialect: eval.engine.dialect };
-        join.group(group, &chosen, &mut rows)?;
+        return Err(EvalError::Execution(format!(
+            "found duplicate series for the match group {} on the {side} hand-side of the operation: [{}, {}]\
+             ;many-to-many matching not allowed: matching labels must be unique on one side",
+            braced(&matching.signature(&one[later].labels)),
+            braced(&one[later].labels),
+            braced(&one[earlier].labels),
+        )));
+    }
+    let join = Join { many, one, operator, matching, include, swapped, dialect: eval.engine.dialect };
+    let mut rows = Vec::new();
+    for (group, ones) in chosen {
+        join.group(group, &ones, &mut rows)?;
     }
     merge(rows)
 }
 
-/// Finds the series of the one side at every step, and refuses two at the same.
-fn the_one(
-    group: &Group,
-    one: &[Row],
-    sides: &[bool],
-    steps: usize,
-    side: &str,
-    signature: &Labels,
-) -> Result<Vec<Option<usize>>, EvalError> {
+/// Two series of the one side at the same step.
+struct Double {
+    step: usize,
+    later: usize,
+    earlier: usize,
+}
+
+/// Finds the series of the one side at every step, and the first step at which there are two.
+fn the_one(group: &Group, one: &[Row], sides: &[bool], steps: usize) -> (Vec<Option<usize>>, Option<Double>) {
     let mut chosen: Vec<Option<usize>> = vec![None; steps];
+    let mut double: Option<Double> = None;
     for index in &group.one {
         for (step, value) in one[*index].values.iter().enumerate() {
             if is_stale(*value) {
                 continue;
             }
-            if let Some(earlier) = chosen[step] {
-                if sides.get(step).copied().unwrap_or(true) {
-                    return Err(EvalError::Execution(format!(
-                        "found duplicate series for the match group {} on the {side} hand-side of the operation: \
-                         [{}, {}];many-to-many matching not allowed: matching labels must be unique on one side",
-                        braced(signature),
-                        braced(&one[*index].labels),
-                        braced(&one[earlier].labels),
-                    )));
-                }
-            } else {
+            let Some(earlier) = chosen[step] else {
                 chosen[step] = Some(*index);
+                continue;
+            };
+            if sides.get(step).copied().unwrap_or(true)
+                && double.as_ref().is_none_or(|first| step < first.step)
+            {
+                double = Some(Double { step, later: *index, earlier });
             }
         }
     }
-    Ok(chosen)
+    (chosen, double)
 }
 
 /// Labels as Prometheus prints them in errors: the name is one of them.

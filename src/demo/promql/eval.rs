@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use promql_parser::label::{MatchOp, Matchers};
 use promql_parser::parser::{AtModifier, Call, Expr, Offset, SubqueryExpr, VectorSelector};
 
 use super::aggregate;
@@ -17,8 +16,7 @@ use super::binary;
 use super::functions;
 use super::window::{self, Window};
 use super::{
-    Answer, Dialect, EvalError, LOOKBACK_MS, Labels, Matcher, NAME, Op, STALE, Sample, Samples, Series,
-    is_stale,
+    Answer, Dialect, EvalError, LOOKBACK_MS, Labels, Matcher, NAME, STALE, Sample, Samples, Series, is_stale,
 };
 
 /// How an expression is evaluated.
@@ -167,12 +165,11 @@ impl Engine {
     ) -> Result<Vec<Series>, EvalError> {
         let bad = |text: &str| Err(EvalError::Bad(text.to_owned()));
         if end_ms < start_ms {
-            return bad("invalid parameter \"end\": end timestamp must not be before start time");
+            return bad("end timestamp must not be before start time");
         }
         if step_ms <= 0 {
             return bad(
-                "invalid parameter \"step\": zero or negative query resolution step widths are not accepted. \
-                 Try a positive integer",
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
             );
         }
         if (end_ms - start_ms) / step_ms > super::MAX_POINTS {
@@ -182,15 +179,26 @@ impl Engine {
             );
         }
         let parsed = super::syntax::parse(expr)?;
-        let kind = parsed.value_type();
+        self.range_of(samples, &parsed, start_ms, end_ms, step_ms)
+    }
+
+    /// Evaluates a parsed expression at every `step_ms` from `start_ms` to `end_ms`, both included.
+    pub fn range_of(
+        &self,
+        samples: &dyn Samples,
+        expr: &Expr,
+        start_ms: i64,
+        end_ms: i64,
+        step_ms: i64,
+    ) -> Result<Vec<Series>, EvalError> {
+        let kind = expr.value_type();
         if !matches!(
             kind,
             promql_parser::parser::value::ValueType::Vector | promql_parser::parser::value::ValueType::Scalar
         ) {
             let kind = super::syntax::type_name(kind);
             return Err(EvalError::Bad(format!(
-                "invalid parameter \"query\": invalid expression type \"{kind}\" for range query, must be Scalar or \
-                 instant Vector"
+                "invalid expression type \"{kind}\" for range query, must be Scalar or instant Vector"
             )));
         }
         let steps = Steps::new(start_ms, end_ms, step_ms);
@@ -199,7 +207,7 @@ impl Engine {
             let numbered = values.into_iter().enumerate();
             numbered.filter(|(_, value)| !is_stale(*value)).map(|(at, value)| (steps.at(at), value)).collect()
         };
-        let mut series: Vec<Series> = match eval.value(&parsed)? {
+        let mut series: Vec<Series> = match eval.value(expr)? {
             Value::Scalar(values) => vec![Series { labels: Labels::empty(), points: points(values) }],
             Value::Text(_) => Vec::new(),
             Value::Vector(rows) => rows
@@ -321,7 +329,7 @@ impl Eval<'_> {
             name.push(Matcher::equal(NAME, value));
         }
         if selector.matchers.or_matchers.is_empty() {
-            name.extend(matchers(&selector.matchers)?);
+            name.extend(super::syntax::matchers(&selector.matchers)?);
             return Ok(self.samples.select(&name, from, to));
         }
         // `{a="1" or b="2"}` is VictoriaMetrics's; Prometheus refuses it.
@@ -517,21 +525,6 @@ fn unix_millis(time: SystemTime) -> i64 {
         Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 4),
         Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX / 4),
     }
-}
-
-/// Takes over the matchers of a parsed selector.
-pub(super) fn matchers(parsed: &Matchers) -> Result<Vec<Matcher>, EvalError> {
-    let one = |matcher: &promql_parser::label::Matcher| {
-        let op = match &matcher.op {
-            MatchOp::Equal => Op::Equal,
-            MatchOp::NotEqual => Op::NotEqual,
-            MatchOp::Re(_) => Op::Like,
-            MatchOp::NotRe(_) => Op::NotLike,
-        };
-        Matcher::new(&matcher.name, op, &matcher.value)
-            .map_err(|error| EvalError::Bad(format!("invalid parameter \"query\": {error}")))
-    };
-    parsed.matchers.iter().map(one).collect()
 }
 
 /// Applies a function to every value, and drops the metric's name as everything does that makes another number.

@@ -87,9 +87,7 @@ pub(super) fn evaluate(eval: &Eval<'_>, call: &Call) -> Result<Value, EvalError>
             label_join(rows(0)?, &text(1)?, &text(2)?, &sources?)?
         }
         _ => {
-            return Err(EvalError::Bad(format!(
-                "invalid parameter \"query\": parse error: function \"{name}\" is not enabled"
-            )));
+            return Err(EvalError::Bad(format!("parse error: function \"{name}\" is not enabled")));
         }
     })
 }

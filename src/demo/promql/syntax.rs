@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
+use promql_parser::label::{MatchOp, Matchers};
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{Expr, Function, register_extra_functions};
 
-use super::EvalError;
+use super::{EvalError, Matcher, Op};
 
 /// Reads an expression.
 pub fn parse(text: &str) -> Result<Expr, EvalError> {
@@ -16,8 +17,7 @@ pub fn parse(text: &str) -> Result<Expr, EvalError> {
         // It fails only where the crate has learnt the name itself.
         let _ = register_extra_functions(vec![old]);
     });
-    promql_parser::parser::parse(text)
-        .map_err(|error| EvalError::Bad(format!("invalid parameter \"query\": parse error: {error}")))
+    promql_parser::parser::parse(text).map_err(|error| EvalError::Bad(format!("parse error: {error}")))
 }
 
 /// The name of a type as Prometheus documents it.
@@ -28,4 +28,18 @@ pub(super) fn type_name(kind: ValueType) -> &'static str {
         ValueType::Matrix => "range vector",
         ValueType::String => "string",
     }
+}
+
+/// Takes over the matchers of a parsed selector.
+pub fn matchers(parsed: &Matchers) -> Result<Vec<Matcher>, EvalError> {
+    let one = |matcher: &promql_parser::label::Matcher| {
+        let op = match &matcher.op {
+            MatchOp::Equal => Op::Equal,
+            MatchOp::NotEqual => Op::NotEqual,
+            MatchOp::Re(_) => Op::Like,
+            MatchOp::NotRe(_) => Op::NotLike,
+        };
+        Matcher::new(&matcher.name, op, &matcher.value).map_err(EvalError::Bad)
+    };
+    parsed.matchers.iter().map(one).collect()
 }
