@@ -18,6 +18,7 @@ mod registry;
 mod tenancy;
 mod wire;
 
+pub mod alerts;
 pub mod applications;
 pub mod argo;
 pub mod batch;

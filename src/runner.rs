@@ -30,7 +30,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Text};
-use crate::kinds::{Kind, Kinds};
+use crate::kinds::{Kind, Kinds, alerts};
 use crate::signals::{Ask, Report};
 use crate::sources::backoff::Backoff;
 use crate::sources::kubernetes::Setup;
@@ -152,7 +152,7 @@ impl Runner {
     pub fn carry(&mut self, effect: Effect, store: &mut Store) {
         match effect {
             Effect::Connect(context) => self.connect(context, store),
-            Effect::Fetch(object) => self.fetch(object),
+            Effect::Fetch(object) => self.fetch(object, store),
             Effect::Learn(resource) => self.learn(resource),
             Effect::Plan { number, request } => self.plan(number, request),
             Effect::Carry { plan, answer } => self.act(*plan, answer),
@@ -346,7 +346,13 @@ impl Runner {
         let (connection, kinds, mail) =
             (connection.clone(), Arc::clone(&self.equipment.kinds), self.envelopes.clone());
         let asked = query.clone();
-        let task = tokio::spawn(async move { connection.follow(kinds, asked, epoch, mail).await });
+        let systems = self.systems.clone().filter(|_| &*query.resource.group == alerts::GROUP);
+        let task = tokio::spawn(async move {
+            match systems {
+                Some(systems) => systems.follow(asked, epoch, mail).await,
+                None => connection.follow(kinds, asked, epoch, mail).await,
+            }
+        });
         self.lists.insert(query, Kept { task: task.abort_handle(), unneeded: None });
     }
 
@@ -406,7 +412,17 @@ impl Runner {
         });
     }
 
-    fn fetch(&mut self, object: ObjectRef) {
+    fn fetch(&mut self, object: ObjectRef, store: &Store) {
+        if &*object.resource.group == alerts::GROUP {
+            // What the systems said of it is all there is.
+            let whole = store.object(&object).and_then(|found| alerts::document(found));
+            let result = whole.map(Arc::new).ok_or_else(|| SourceError::Missing {
+                what: object.to_string(),
+                reason: "it is over".to_owned(),
+            });
+            self.say(Message::Document { object, result });
+            return;
+        }
         let Some(connection) = self.connection.clone() else {
             let error = not_connected(&object);
             self.say(Message::Document { object, result: Err(error) });

@@ -30,6 +30,8 @@ use crate::app::spot::{Spot, Spots};
 use crate::app::state::{Overlay, State};
 use crate::human;
 use crate::identity::Resource;
+use crate::kinds::alerts;
+use crate::signals::{AlertState, Raised};
 use crate::store::{Query, Store};
 use crate::theme::{Role, Theme};
 use crate::widgets::input::{self, Input};
@@ -72,7 +74,18 @@ impl Scene<'_> {
         [("argoproj.io", "applications", "apps"), ("", "nodes", "nodes"), ("", "pods", "pods")]
             .into_iter()
             .filter_map(|(group, plural, words)| Some((known(group, plural)?, words)))
+            .chain(self.firing(context))
             .collect()
+    }
+
+    /// Returns how many alerts fire; nothing where no system tells.
+    fn firing(&self, context: &crate::identity::Context) -> Option<(String, &'static str)> {
+        let list = self.store.shelf(&Query::all(context, &alerts::alerts()))?;
+        list.feed().whole_at?;
+        let firing = list.iter().filter(|(_, object)| {
+            object.body::<Raised>().is_some_and(|raised| raised.alert.state == AlertState::Firing)
+        });
+        Some((human::count(firing.count()), "firing"))
     }
 }
 

@@ -12,11 +12,13 @@ use crate::identity::{Context, Text};
 use crate::sources::SourceError;
 
 mod alert;
+mod join;
 mod labels;
 mod series;
 mod silence;
 
 pub use alert::{Alert, AlertState, Origin, Rule, RuleHealth, RuleState, Severity};
+pub use join::{Raised, join, watchdog_is_silent};
 pub use labels::Labels;
 pub use series::{Sample, Series, Window};
 pub use silence::{Matcher, MatcherError, Silence, SilenceState};

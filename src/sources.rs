@@ -21,6 +21,7 @@ pub mod objects;
 pub mod parts;
 pub mod prometheus;
 mod reader;
+mod signal_lists;
 pub mod systems;
 mod table;
 mod waits;

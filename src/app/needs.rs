@@ -4,6 +4,8 @@ use crate::app::effect::Need;
 use crate::app::history::View;
 use crate::app::state::State;
 use crate::identity::Resource;
+use crate::kinds::alerts;
+use crate::signals::{Ask, Wanted};
 use crate::store::Query;
 
 /// What tenants, header and overview are concluded from; kept as long as a context is open.
@@ -13,6 +15,7 @@ const ALWAYS: &[(&str, &str)] = &[
     ("argoproj.io", "appprojects"),
     ("", "pods"),
     ("", "nodes"),
+    (alerts::GROUP, "alerts"),
 ];
 
 /// What the overview is concluded from besides.
@@ -81,6 +84,8 @@ impl State {
             Some(View::Info(_)) | None => {}
         }
         needs.extend(logs);
+        // The header says how each system stands.
+        needs.push(Need::Answer(Ask { context: context.clone(), wanted: Wanted::Systems }));
         needs
     }
 }

@@ -114,7 +114,7 @@ async fn tenant(desk: &Desk<'_>, connection: &Connection, targets: &[Target]) ->
     let kinds = Arc::new(Kinds::new());
     let resources = [actions::application::applications(), Resource::new("", "namespaces")];
     let queries = resources.map(|resource| Query::all(connection.context(), &resource));
-    let store = gather(connection, &kinds, &queries).await.ok()?;
+    let store = gather(desk, connection, &kinds, &queries).await.ok()?;
     let mut tenants = Tenants::new(desk.config.tenants.clone());
     tenants.refresh(&store, connection.context(), desk.clock.now());
     let tenancy = tenants.tenancy();

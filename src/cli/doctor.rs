@@ -6,12 +6,14 @@ use color_eyre::eyre::Result;
 use futures::StreamExt as _;
 use serde::Serialize;
 
+use super::gather::systems;
 use super::report::{Head, table};
 use super::{Desk, Exit};
 use crate::args::{Doctor as Args, Format};
 use crate::audit::Audit;
 use crate::gate::Access;
 use crate::identity::{Resource, Text};
+use crate::signals::Found;
 use crate::sources::SourceError;
 use crate::sources::kubeconfig::{Contexts, Places};
 use crate::sources::kubernetes::{Connection, Setup};
@@ -75,7 +77,11 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
                 });
                 let namespaces = standing.namespaces.iter().map(|name| Text::from(name.as_str())).collect();
                 match Connection::open(contexts, entry, Setup::new(desk.clock.clone(), namespaces)).await {
-                    Ok(connection) => cluster(&connection, scope.namespace.as_deref(), &mut findings).await,
+                    Ok(connection) => {
+                        cluster(&connection, scope.namespace.as_deref(), &mut findings).await;
+                        let looked = systems(desk, &connection).look().await;
+                        findings.extend(looked.into_iter().map(system));
+                    }
                     Err(error) => findings.push(broken("credential", &error.to_string())),
                 }
             }
@@ -86,6 +92,22 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     print(desk, &findings, args.output)?;
     let worst = findings.iter().map(|finding| finding.standing).max();
     Ok(if worst == Some(Standing::Broken) { Exit::Failed } else { Exit::Done })
+}
+
+/// A system beside the cluster: how it is reached and which version it is, or why it is not.
+fn system(found: Found) -> Finding {
+    let what = found.system.to_string();
+    match found.error {
+        None => Finding {
+            what,
+            standing: Standing::Ok,
+            detail: match found.version {
+                Some(version) => format!("{version}, {}", found.way),
+                None => found.way.to_string(),
+            },
+        },
+        Some(error) => missing(&what, &error),
+    }
 }
 
 fn broken(what: &str, detail: &str) -> Finding {

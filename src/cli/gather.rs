@@ -13,10 +13,10 @@ use tokio::task::JoinSet;
 use super::{Desk, Usage};
 use crate::args::Scope;
 use crate::identity::Text;
-use crate::kinds::Kinds;
-use crate::sources::SourceError;
+use crate::kinds::{Kinds, alerts};
 use crate::sources::kubeconfig::{Contexts, Places};
 use crate::sources::kubernetes::{Connection, Setup};
+use crate::sources::{SourceError, Systems};
 use crate::store::{Query, Stage, Store};
 
 /// How long a command waits for its lists; 100,000 pods take less on a slow link.
@@ -36,8 +36,19 @@ pub async fn connect(desk: &Desk<'_>, scope: &Scope) -> Result<Connection> {
     Ok(Connection::open(contexts, entry, Setup::new(desk.clock.clone(), namespaces)).await?)
 }
 
+/// Returns the systems beside a cluster, as configuration directs.
+pub fn systems(desk: &Desk<'_>, connection: &Connection) -> Systems {
+    Systems::new(connection.clone(), desk.config.standing(connection.context().as_str()).systems)
+}
+
 /// Fills a store with the lists of `queries`; the first is the one that must succeed.
-pub async fn gather(connection: &Connection, kinds: &Arc<Kinds>, queries: &[Query]) -> Result<Store> {
+pub async fn gather(
+    desk: &Desk<'_>,
+    connection: &Connection,
+    kinds: &Arc<Kinds>,
+    queries: &[Query],
+) -> Result<Store> {
+    let systems = systems(desk, connection);
     let mut store = Store::default();
     let (sender, mut mail) = mpsc::channel(MAIL);
     let mut tasks = JoinSet::new();
@@ -45,7 +56,14 @@ pub async fn gather(connection: &Connection, kinds: &Arc<Kinds>, queries: &[Quer
         let epoch = store.subscribe(query);
         let (connection, kinds, query, sender) =
             (connection.clone(), kinds.clone(), query.clone(), sender.clone());
-        tasks.spawn(async move { connection.follow(kinds, query, epoch, sender).await });
+        let systems = systems.clone();
+        tasks.spawn(async move {
+            if &*query.resource.group == alerts::GROUP {
+                systems.follow(query, epoch, sender).await;
+            } else {
+                connection.follow(kinds, query, epoch, sender).await;
+            }
+        });
     }
     drop(sender);
     let filled = async {

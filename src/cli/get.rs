@@ -35,7 +35,7 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     let filter = Filter::parse(args.filter.as_deref().unwrap_or_default(), &kind.columns)
         .map_err(|error| Usage::report(format!("--filter: {error}")))?;
     let queries = queries(&connection, &kinds, kind, args, &filter, &scope);
-    let store = gather(&connection, &kinds, &queries).await?;
+    let store = gather(desk, &connection, &kinds, &queries).await?;
     let now = desk.clock.now();
     let mut tenants = Tenants::new(desk.config.tenants.clone());
     tenants.refresh(&store, connection.context(), now);

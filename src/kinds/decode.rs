@@ -95,6 +95,11 @@ impl Decoder {
     pub(super) fn of<T: Slim>() -> Self {
         Self { object: object::<T>, page: page::<T> }
     }
+
+    /// Decodes nothing: the kind is no resource of the API server.
+    pub(super) fn none() -> Self {
+        Self { object: |_, _| Err(no_resource()), page: |_, _| Err(no_resource()) }
+    }
 }
 
 impl fmt::Debug for Decoder {
@@ -193,6 +198,10 @@ impl Kind {
         let row = table.rows.and_then(|rows| rows.into_iter().next());
         Ok(row.map_or(body, |row| row.get().as_bytes()))
     }
+}
+
+fn no_resource() -> serde_json::Error {
+    de::Error::custom("no resource of the API server")
 }
 
 fn object<T: Slim>(json: &[u8], pool: &mut Pool) -> Result<Object, serde_json::Error> {

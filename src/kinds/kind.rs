@@ -244,6 +244,15 @@ impl fmt::Debug for Kind {
 impl Kind {
     /// Begins the description of a kind: it has its name, its namespace, its tenant and its age as columns.
     pub(super) fn describe<T: Slim>(group: &str, version: &str, plural: &str, name: &str) -> Describe<T> {
+        Self::begin(group, version, plural, name, Decoder::of::<T>())
+    }
+
+    /// Begins the description of a kind whose objects are made and not read from the API server.
+    pub(super) fn made<T: Send + Sync + 'static>(group: &str, plural: &str, name: &str) -> Describe<T> {
+        Self::begin(group, "v1", plural, name, Decoder::none())
+    }
+
+    fn begin<T>(group: &str, version: &str, plural: &str, name: &str, decoder: Decoder) -> Describe<T> {
         let kind = Self {
             resource: Resource::new(group, plural),
             version: Text::from(version),
@@ -257,7 +266,7 @@ impl Kind {
             needs: Vec::new(),
             verbs: &[],
             as_table: false,
-            decoder: Decoder::of::<T>(),
+            decoder,
             health: Box::new(|_, _| (Health::Idle, Text::from(""))),
             links: Box::new(|_, _| Vec::new()),
         };
@@ -371,7 +380,7 @@ pub(super) struct Describe<T> {
     slim: std::marker::PhantomData<T>,
 }
 
-impl<T: Slim> Describe<T> {
+impl<T: Send + Sync + 'static> Describe<T> {
     pub(super) fn about(mut self, about: &str) -> Self {
         self.kind.about = Text::from(about);
         self

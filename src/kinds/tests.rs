@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use super::fixtures::{
     Cluster, ago, application, crash_looping, event, meta, namespace, node, pod, replica_set,
 };
-use super::{Cell, Frame, Health, Kind, Leads, Object, Pool, Shape};
+use super::{Cell, Frame, Health, Kind, Leads, Object, Pool, Shape, alerts};
 use crate::identity::Text;
+use crate::signals::{Alert, AlertState, Labels, Origin, Raised, Severity};
 
 /// A full object of every kind.
 fn full(cluster: &Cluster) -> HashMap<String, Value> {
@@ -213,8 +214,13 @@ fn every_verb_is_one_that_actions_know() {
 fn every_kind_decodes_the_least_and_the_whole() {
     let mut cluster = Cluster::new();
     let mut objects = full(&cluster);
-    let kinds: Vec<(String, bool)> =
-        cluster.kinds.iter().map(|kind| (kind.resource.plural.to_string(), kind.namespaced)).collect();
+    // What is made and not decoded has its own tests.
+    let kinds: Vec<(String, bool)> = cluster
+        .kinds
+        .iter()
+        .filter(|kind| &*kind.resource.group != alerts::GROUP)
+        .map(|kind| (kind.resource.plural.to_string(), kind.namespaced))
+        .collect();
     for (plural, namespaced) in kinds {
         let whole = objects.remove(&plural).unwrap_or_else(|| panic!("no example of {plural}"));
         let mut least = json!({"metadata": {"name": "least"}, "spec": {}, "status": {}});
@@ -567,4 +573,77 @@ fn a_pod_is_small() {
     // 10,000 of them are to fit into a few MiB; what is shared is not counted here.
     assert!(size_of::<super::pods::Pod>() <= 240, "{}", size_of::<super::pods::Pod>());
     assert!(size_of::<Object>() <= 176, "{}", size_of::<Object>());
+}
+
+fn raised(pairs: &[(&str, &str)], state: AlertState, severity: Severity) -> Object {
+    let labels: Labels = pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let alert = Alert {
+        fingerprint: "".into(),
+        name: labels.get("alertname").unwrap_or_default().into(),
+        labels,
+        annotations: [("summary".into(), "it hurts".into())].into_iter().collect(),
+        severity,
+        state,
+        since: None,
+        updated: None,
+        value: None,
+        receivers: vec!["pagerduty".into()],
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
+        muted_by: Vec::new(),
+        generator: "".into(),
+        origins: vec![Origin::Alertmanager],
+        places: Vec::new(),
+    };
+    alerts::alert_object(Raised { alert, rule: None })
+}
+
+#[test]
+fn an_alert_is_as_bad_as_what_it_says_and_where_it_stands() {
+    let cluster = Cluster::new();
+    let kind = cluster.kinds.find("alerts").unwrap();
+    for (state, severity, health) in [
+        (AlertState::Firing, Severity::Critical, Health::Degraded),
+        (AlertState::Firing, Severity::Warning, Health::Warning),
+        // A word that nobody knows is not harmless.
+        (AlertState::Firing, Severity::Other, Health::Warning),
+        (AlertState::Pending, Severity::Critical, Health::Progressing),
+        (AlertState::Suppressed, Severity::Critical, Health::Idle),
+        (AlertState::Unknown, Severity::Critical, Health::Unknown),
+    ] {
+        let object = raised(&[("alertname", "Down")], state, severity);
+        assert_eq!(kind.health(&object, &cluster.lens()).0, health, "{state:?} {severity:?}");
+    }
+}
+
+#[test]
+fn an_alert_leads_to_what_its_labels_name_and_not_to_its_exporter() {
+    let cluster = Cluster::new();
+    let about = |pairs: &[(&str, &str)]| {
+        let object = raised(pairs, AlertState::Firing, Severity::Warning);
+        let raised = object.body::<Raised>().unwrap();
+        let found = alerts::subjects(&raised.alert.labels, &cluster.lens());
+        found.first().map(ToString::to_string).unwrap_or_default()
+    };
+    let exporter = ("pod", "kube-prometheus-stack-kube-state-metrics-7d9");
+    assert_eq!(
+        about(&[exporter, ("namespace", "tenant-2"), ("deployment", "checkout")]),
+        "deployments.apps tenant-2/checkout"
+    );
+    // Scraped without honorLabels: the namespace is that of the exporter.
+    let ingress =
+        [("namespace", "ingress-nginx"), ("exported_namespace", "tenant-2"), ("ingress", "checkout")];
+    assert_eq!(about(&ingress), "ingresses.networking.k8s.io tenant-2/checkout");
+    let application = [("name", "checkout"), ("project", "tenant-2"), ("namespace", "argocd")];
+    assert_eq!(about(&application), "applications.argoproj.io argocd/checkout");
+    assert_eq!(about(&[("node", "node-1"), ("namespace", "monitoring")]), "nodes node-1");
+}
+
+#[test]
+fn alerts_without_a_fingerprint_are_told_apart_by_their_labels() {
+    let one = raised(&[("alertname", "Down"), ("pod", "a")], AlertState::Pending, Severity::Info);
+    let same = raised(&[("pod", "a"), ("alertname", "Down")], AlertState::Firing, Severity::Info);
+    let other = raised(&[("alertname", "Down"), ("pod", "b")], AlertState::Pending, Severity::Info);
+    assert_eq!(one.meta.name, same.meta.name);
+    assert_ne!(one.meta.name, other.meta.name);
 }

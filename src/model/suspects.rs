@@ -28,7 +28,7 @@ pub struct Suspect {
 
 /// Returns the suspects of a tenant in trouble, the nearest in time first.
 ///
-/// The first sign of trouble is the earliest warning about its pods after the deploy; without one, now.
+/// The first sign of trouble is the earliest warning about its pods, or alert, after the deploy; without one, now.
 pub fn of(tenant: &Summary, timeline: &[Change], now: Timestamp) -> Vec<Suspect> {
     if tenant.health < Health::Warning {
         return Vec::new();
@@ -38,7 +38,7 @@ pub fn of(tenant: &Summary, timeline: &[Change], now: Timestamp) -> Vec<Suspect>
         .filter(|change| matches!(change.what, What::Deploy | What::Rollout))
         .filter_map(|deploy| {
             let sign = theirs()
-                .filter(|change| change.what == What::Pod && change.at >= deploy.at)
+                .filter(|change| matches!(change.what, What::Pod | What::Alert) && change.at >= deploy.at)
                 .min_by_key(|change| change.at);
             let began = sign.map_or(now, |sign| sign.at);
             let before = began.as_second() - deploy.at.as_second();

@@ -22,7 +22,8 @@ use crate::identity::{Context, Resource, Text};
 use crate::kinds::applications::Application;
 use crate::kinds::pods::Pod;
 use crate::kinds::quota::{NEARLY_FULL, Quota};
-use crate::kinds::{Health, Object, Tenancy, natural};
+use crate::kinds::{Health, Object, Tenancy, alerts, natural};
+use crate::signals::{AlertState, Raised};
 use crate::sources::SourceError;
 use crate::store::{Query, Shelf, Store};
 
@@ -103,6 +104,8 @@ pub struct Summary {
     pub restarts: u64,
     /// The key of its quotas of which least is left, with the used share.
     pub quota: Option<(Text, f64)>,
+    /// How many alerts fire for it; `None` where alerts are not known.
+    pub alerts: Option<usize>,
     /// When one of its Applications was last deployed.
     pub deployed: Option<Timestamp>,
     /// How it is, all in all.
@@ -126,6 +129,7 @@ enum Part {
     Pod { serving: bool, wanted: bool, restarts: u32 },
     App { out_of_sync: bool, busy: bool, says: Health, deployed: Option<Timestamp> },
     Quota { key: Text, share: f64 },
+    Alert { firing: bool },
 }
 
 /// The shares of one list, by seat.
@@ -153,6 +157,8 @@ struct Tally {
     pods_in_trouble: BTreeMap<u32, Health>,
     quotas: BTreeMap<u32, (Text, f64)>,
     deployed: BTreeMap<u32, Timestamp>,
+    /// Seats of the alerts that fire.
+    alerts: BTreeMap<u32, Health>,
 }
 
 /// Every health, from best to worst, as [`Tally::says`] counts them.
@@ -173,6 +179,7 @@ pub struct Tenants {
     pods: Ledger,
     apps: Ledger,
     quotas: Ledger,
+    alerts: Ledger,
     tallies: HashMap<Text, Tally>,
     dirty: BTreeSet<Text>,
     ranking: Vec<Summary>,
@@ -189,6 +196,8 @@ struct Known {
     /// The namespaces whose pods may be listed, where not all may.
     parts: Vec<Text>,
     apps: Apps,
+    /// Whether alerts were listed.
+    alerts: bool,
 }
 
 /// What is known of the Applications.
@@ -206,7 +215,7 @@ enum Apps {
 }
 
 impl Known {
-    fn look(applications: Option<&Shelf>, pods: Option<&Shelf>) -> Self {
+    fn look(applications: Option<&Shelf>, pods: Option<&Shelf>, alerts: Option<&Shelf>) -> Self {
         // An object that cannot be decoded is counted and shown as a warning; the rest counts.
         let whole = |shelf: &Shelf| shelf.feed().whole_at.is_some();
         let apps = match applications.map(Shelf::feed) {
@@ -223,6 +232,7 @@ impl Known {
             pods: pods.is_some_and(whole),
             parts: pods.map(|shelf| shelf.feed().parts.clone()).unwrap_or_default(),
             apps,
+            alerts: alerts.is_some_and(whole),
         }
     }
 
@@ -267,7 +277,8 @@ impl Tenants {
             |group: &str, plural: &str| store.shelf(&Query::all(context, &Resource::new(group, plural)));
         let (namespaces, applications) = (shelf("", "namespaces"), shelf("argoproj.io", "applications"));
         let (pods, quotas) = (shelf("", "pods"), shelf("", "resourcequotas"));
-        let known = Known::look(applications, pods);
+        let alerts = store.shelf(&Query::all(context, &alerts::alerts()));
+        let known = Known::look(applications, pods, alerts);
         let opened = known.parts != self.known.parts;
         if known != self.known {
             self.known = known;
@@ -275,7 +286,7 @@ impl Tenants {
         }
         let belongs = self.find_tenants(namespaces, applications, opened);
         if belongs {
-            for ledger in [&mut self.pods, &mut self.apps, &mut self.quotas] {
+            for ledger in [&mut self.pods, &mut self.apps, &mut self.quotas, &mut self.alerts] {
                 ledger.watch.reset();
             }
         }
@@ -286,6 +297,7 @@ impl Tenants {
             (&mut self.pods, pods, pod_share as ShareOf),
             (&mut self.apps, applications, app_share as ShareOf),
             (&mut self.quotas, quotas, quota_share as ShareOf),
+            (&mut self.alerts, alerts, alert_share as ShareOf),
         ];
         for (ledger, shelf, share_of) in books {
             let changes = ledger.read(shelf, passed, |object| share_of(tenancy, object, now));
@@ -299,7 +311,7 @@ impl Tenants {
         }
         let changed = belongs || !self.dirty.is_empty();
         if changed {
-            self.rank(applications, pods, now);
+            self.rank([applications, pods, alerts], now);
         }
         changed
     }
@@ -396,7 +408,7 @@ impl Tenants {
     }
 
     /// Sums the touched tenants up anew and ranks all of them.
-    fn rank(&mut self, applications: Option<&Shelf>, pods: Option<&Shelf>, now: Timestamp) {
+    fn rank(&mut self, shelves: [Option<&Shelf>; 3], now: Timestamp) {
         let dirty = std::mem::take(&mut self.dirty);
         let mut summaries: HashMap<Text, Summary> =
             self.ranking.drain(..).map(|summary| (summary.name.clone(), summary)).collect();
@@ -408,21 +420,15 @@ impl Tenants {
                 summary
             } else {
                 let tally = self.tallies.get(name).unwrap_or(&nothing);
-                self.summary(name, tally, applications, pods, now)
+                self.summary(name, tally, shelves, now)
             });
         }
         ranking.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| natural(&a.name, &b.name)));
         self.ranking = ranking;
     }
 
-    fn summary(
-        &self,
-        name: &Text,
-        tally: &Tally,
-        applications: Option<&Shelf>,
-        pods: Option<&Shelf>,
-        now: Timestamp,
-    ) -> Summary {
+    fn summary(&self, name: &Text, tally: &Tally, shelves: [Option<&Shelf>; 3], now: Timestamp) -> Summary {
+        let [_, pods, _] = shelves;
         let homes = self.homes.get(name);
         let mut environments: Vec<Text> =
             homes.into_iter().flat_map(BTreeMap::values).flatten().cloned().collect();
@@ -436,7 +442,7 @@ impl Tenants {
         };
         let tightest = tally.quotas.values().max_by(|a, b| a.1.total_cmp(&b.1)).cloned();
         let pods_known = self.known.pods_of(homes.into_iter().flat_map(BTreeMap::keys));
-        let (health, reason) = verdict(tally, tightest.as_ref(), applications, pods, now);
+        let (health, reason) = verdict(tally, tightest.as_ref(), shelves, now);
         // What may never be seen is marked, and does not hide what is seen.
         let waits_for = match (pods_known, self.known.apps) {
             (false, _) => Some("pods"),
@@ -470,6 +476,7 @@ impl Tenants {
                 .count(),
             restarts: tally.restarts,
             quota: tightest,
+            alerts: self.known.alerts.then_some(tally.alerts.len()),
             deployed: tally.deployed.values().max().copied(),
             health,
             reason,
@@ -507,6 +514,13 @@ fn quota_share(tenancy: &Tenancy, object: &Object, _: Timestamp) -> Option<Share
     let tightest = object.body::<Quota>()?.tightest()?;
     let part = Part::Quota { key: Text::from(tightest.short_key()), share: tightest.share()? };
     Some(Share { tenant, health: Health::Healthy, part })
+}
+
+fn alert_share(tenancy: &Tenancy, object: &Object, _: Timestamp) -> Option<Share> {
+    let alert = &object.body::<Raised>()?.alert;
+    let tenant = tenancy.of_namespace(object.meta.namespace.as_deref()?)?.clone();
+    let part = Part::Alert { firing: alert.state == AlertState::Firing };
+    Some(Share { tenant, health: alerts::health_of(alert), part })
 }
 
 /// What changed in a ledger: the seat, its old share and its new one.
@@ -577,6 +591,7 @@ impl Tally {
                     None => keep(&mut self.deployed, seat, Timestamp::UNIX_EPOCH, false),
                 }
             }
+            Part::Alert { firing } => keep(&mut self.alerts, seat, share.health, sign > 0 && *firing),
             Part::Quota { key, share } => keep(&mut self.quotas, seat, (key.clone(), *share), sign > 0),
         }
     }
@@ -597,12 +612,11 @@ fn rank(summary: &Summary) -> (Reverse<Health>, bool, Reverse<usize>, Reverse<us
     (Reverse(summary.health), elsewhere, Reverse(summary.troubled_pods), Reverse(summary.out_of_sync))
 }
 
-/// Says how a tenant is: the worst of Applications, pods and quotas, in the words of the first of the worst.
+/// Says how a tenant is: the worst of Applications, pods, alerts and quotas, in the words of the first of the worst.
 fn verdict(
     tally: &Tally,
     quota: Option<&(Text, f64)>,
-    applications: Option<&Shelf>,
-    pods: Option<&Shelf>,
+    [applications, pods, alerts]: [Option<&Shelf>; 3],
     now: Timestamp,
 ) -> (Health, Text) {
     let worst = |map: &BTreeMap<u32, Health>| map.values().max().copied().unwrap_or(Health::Healthy);
@@ -611,13 +625,16 @@ fn verdict(
         Some((_, share)) if *share >= NEARLY_FULL => Health::Warning,
         _ => Health::Healthy,
     };
-    let health = apps.max(podly).max(pressed);
+    let alarmed = worst(&tally.alerts);
+    let health = apps.max(podly).max(pressed).max(alarmed);
     if health <= Health::Idle {
         return (Health::Healthy, Text::from(""));
     }
     // The pods say why more plainly than the Application that they are of.
     let reason = if podly == health && health >= Health::Warning {
         pod_reason(&tally.pods_in_trouble, health, pods, now)
+    } else if alarmed == health {
+        alert_reason(&tally.alerts, health, alerts, now)
     } else if apps == health {
         app_reason(&tally.apps_in_trouble, health, applications, now)
     } else if podly == health {
@@ -657,6 +674,20 @@ fn pod_reason(
     // What the containers say begins with their name, which says more than that of the pod.
     let named = pod.containers.iter().any(|container| why.starts_with(&*container.name));
     if named { Some(format!("{why}{more}")) } else { Some(format!("{}: {why}{more}", object.meta.name)) }
+}
+
+fn alert_reason(
+    map: &BTreeMap<u32, Health>,
+    health: Health,
+    shelf: Option<&Shelf>,
+    now: Timestamp,
+) -> Option<String> {
+    let object = of_health(map, health).find_map(|seat| shelf?.at(seat))?;
+    let alert = &object.body::<Raised>()?.alert;
+    let since =
+        alert.since.map(|since| format!(" for {}", crate::human::age(now, since))).unwrap_or_default();
+    let more = more(of_health(map, health).count(), "alert");
+    Some(format!("{} fires{since}{more}", alert.name))
 }
 
 fn more(count: usize, what: &str) -> String {

@@ -19,7 +19,8 @@ use crate::kinds::applications::{Application, short_revision};
 use crate::kinds::cluster::{Event, Node, capacity_type, pool_of};
 use crate::kinds::pods::short_image;
 use crate::kinds::workloads::ReplicaSet;
-use crate::kinds::{Health, Kinds, Lens, Object, Tenancy};
+use crate::kinds::{Health, Kinds, Lens, Object, Tenancy, alerts};
+use crate::signals::{AlertState, Raised};
 use crate::store::{Query, Shelf, Store};
 
 /// How far the timeline reaches back, in seconds.
@@ -43,6 +44,8 @@ pub enum What {
     Node,
     /// Pods are in trouble.
     Pod,
+    /// An alert began to fire.
+    Alert,
     /// Anything else that the cluster warns of.
     Warning,
 }
@@ -84,6 +87,8 @@ enum Key {
     Rollout(Text, Text, Text),
     /// An event: namespace, reason and what it is about, pods by their workload.
     Event(Text, Text, Text),
+    /// An alert, by its name in the list.
+    Alert(Text),
     /// A node.
     Node(Text),
 }
@@ -102,6 +107,7 @@ pub struct Timeline {
     replica_sets: Book,
     nodes: Book,
     events: Book,
+    alerts: Book,
     entries: Vec<Change>,
     minute: i64,
 }
@@ -136,6 +142,8 @@ impl Timeline {
         changed |= self.replica_sets.read(sets, |object| rollouts(object, sets, &lens, since));
         changed |= self.nodes.read(shelf("", "nodes"), |object| arrivals(object, &lens, since));
         changed |= self.events.read(shelf("", "events"), |object| events(object, pods, &lens, since));
+        let alarms = store.shelf(&Query::all(context, &alerts::alerts()));
+        changed |= self.alerts.read(alarms, |object| firing(object, &lens, since));
         let minute = now.as_second() / 60;
         if !changed && minute == self.minute {
             return false;
@@ -150,7 +158,7 @@ impl Timeline {
     /// Puts the entries together.
     fn tell(&mut self, lens: &Lens<'_>, since: i64) -> Vec<Change> {
         let mut entries: BTreeMap<Key, (Change, i64)> = BTreeMap::new();
-        for book in [&mut self.applications, &mut self.nodes, &mut self.events] {
+        for book in [&mut self.applications, &mut self.nodes, &mut self.events, &mut self.alerts] {
             book.forget(since);
             for item in book.items.values().flatten() {
                 let entry = entries.entry(item.key.clone()).or_insert_with(|| (item.change.clone(), 0));
@@ -190,6 +198,28 @@ impl Timeline {
         all.truncate(MOST);
         all
     }
+}
+
+/// An alert that began to fire.
+fn firing(object: &Object, lens: &Lens<'_>, since: i64) -> Vec<Item> {
+    let Some(raised) = object.body::<Raised>() else { return Vec::new() };
+    let alert = &raised.alert;
+    let Some(at) = alert.since.filter(|at| at.as_second() >= since) else { return Vec::new() };
+    if !matches!(alert.state, AlertState::Firing | AlertState::Suppressed) {
+        return Vec::new();
+    }
+    let tenant = object.meta.namespace.as_deref().and_then(|name| lens.tenants.of_namespace(name));
+    let quiet = if alert.state == AlertState::Suppressed { ", kept quiet" } else { "" };
+    let change = Change {
+        at,
+        what: What::Alert,
+        health: alerts::health_of(alert),
+        tenant: tenant.cloned(),
+        object: Some(lens.object(&alerts::alerts(), object.meta.namespace.as_ref(), &object.meta.name)),
+        headline: format!("{} fires, {}{quiet}", alert.name, alert.severity.word()),
+        detail: alert.annotations.get("summary").unwrap_or_default().to_owned(),
+    };
+    vec![Item { change, key: Key::Alert(object.meta.name.clone()), times: 1 }]
 }
 
 impl Book {

@@ -8,7 +8,9 @@ use super::feed;
 use crate::app::history::View;
 use crate::app::session::{Environment, Link};
 use crate::human;
-use crate::identity::Resource;
+use crate::identity::{Context, Resource};
+use crate::signals::{Answer, Ask, System, Wanted};
+use crate::sources::SourceError;
 use crate::store::{Query, Stage};
 use crate::theme::Role;
 use crate::widgets::fit;
@@ -74,10 +76,18 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
     // To the minute: a console that nobody touches need not draw for a clock.
     pen.put_right(&human::minute(state.now, &scene.state.zone), styled(Role::Dim));
     pen.margin_right(2);
-    for (name, text, role) in sources(scene).into_iter().rev() {
-        if pen.room() < fit::width(&text) + fit::width(name) + 4 {
-            continue;
-        }
+    // Those named first are kept where there is no room for all.
+    let mut room = pen.room();
+    let fitting: Vec<_> = sources(scene)
+        .into_iter()
+        .take_while(|(name, text, _)| {
+            let wide = fit::width(text) + fit::width(name) + 3;
+            let fits = room > wide;
+            room = room.saturating_sub(wide);
+            fits
+        })
+        .collect();
+    for (name, text, role) in fitting.into_iter().rev() {
         pen.put_right(&text, styled(role));
         pen.margin_right(1);
         pen.put_right(name, base);
@@ -145,7 +155,40 @@ fn sources(scene: &Scene<'_>) -> Vec<(&'static str, String, Role)> {
         };
         sources.push(("argo", text, role));
     }
+    sources.extend(systems(scene, context));
     sources
+}
+
+/// Returns the systems beside the cluster that were found: how old the last look is, or what is wrong.
+fn systems(scene: &Scene<'_>, context: &Context) -> Vec<(&'static str, String, Role)> {
+    let now = scene.state.now;
+    let ask = Ask { context: context.clone(), wanted: Wanted::Systems };
+    let Some(reading) = scene.store.reading(&ask) else { return Vec::new() };
+    let (Some(told), Some(at)) = (&reading.told, reading.at) else { return Vec::new() };
+    let Answer::Systems(found) = &told.answer else { return Vec::new() };
+    let shown = [
+        (System::Alertmanager, "alerts"),
+        (System::Prometheus, "prom"),
+        (System::Loki, "loki"),
+        (System::CloudWatch, "aws"),
+    ];
+    let standing = |system: System| {
+        let mut of = found.iter().filter(|one| one.system == system).peekable();
+        of.peek()?;
+        if of.clone().any(|one| one.error.is_none()) {
+            let age = now.as_second() - at.as_second();
+            return Some((human::span(age.max(0)), Role::Healthy));
+        }
+        match of.find_map(|one| one.error.as_ref())? {
+            SourceError::Missing { .. } => Some(("none".to_owned(), Role::Dim)),
+            SourceError::Denied { .. } => Some(("denied".to_owned(), Role::Warning)),
+            _ => Some(("lost".to_owned(), Role::Degraded)),
+        }
+    };
+    shown
+        .into_iter()
+        .filter_map(|(system, name)| standing(system).map(|(text, role)| (name, text, role)))
+        .collect()
 }
 
 /// Draws where the person is: the views beneath one another, and what narrows them.

@@ -128,7 +128,8 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
         column("SYNC", Width::Fixed(9), 3),
         column("HEALTH", Width::Fixed(13), 0),
         Column { right: true, ..column("PODS", Width::Fixed(7), 1) },
-        column("QUOTA", Width::Fixed(9), 6),
+        column("QUOTA", Width::Fixed(9), 7),
+        Column { right: true, ..column("ALERTS", Width::Fixed(6), 6) },
         column("WHY", Width::Flexible { least: 14, most: 120 }, 2),
     ];
     for (y, index) in (body.y + 1..body.bottom()).zip(view.tenants.top..view.ranking.len()) {
@@ -151,7 +152,7 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
     }
 }
 
-fn cells(tenant: &Summary) -> [Painted<'static>; 8] {
+fn cells(tenant: &Summary) -> [Painted<'static>; 9] {
     let unknown = || Painted::toned("?", Role::Unknown);
     let environments = match &*tenant.environments {
         [] => String::new(),
@@ -202,6 +203,11 @@ fn cells(tenant: &Summary) -> [Painted<'static>; 8] {
         Painted::marked(health_word(tenant.health), tenant.health.into()),
         pods,
         quota,
+        match tenant.alerts {
+            None => unknown(),
+            Some(0) => Painted::toned("0", Role::Dim),
+            Some(alerts) => Painted::toned(alerts.to_string(), Role::Warning),
+        },
         Painted::text(tenant.reason.to_string()),
     ]
 }

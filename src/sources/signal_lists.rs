@@ -1,0 +1,206 @@
+//! The lists of what the systems beside Kubernetes say (alerts, silences, rules), kept like those of the API server:
+//! asked for again and again, each answer swapped in whole.
+//!
+//! It sends mail like `follow` and touches nothing else. A system that does not answer while another does is told
+//! as what the list does not show.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+
+use super::backoff::Backoff;
+use super::{SourceError, Systems};
+use crate::identity::Resource;
+use crate::kinds::{Garbled, Object, alerts};
+use crate::signals::{Alert, Answer, Raised, Rule, Told, Wanted, join, watchdog_is_silent};
+use crate::signals::{AlertState, Labels, Origin, Severity};
+use crate::store::{Envelope, Hidden, Query, Update};
+
+/// How often the lists are asked for: a person waits for an alert to come or go.
+const EVERY: Duration = Duration::from_secs(10);
+
+/// How many objects one piece of mail holds.
+const PIECE: usize = 500;
+
+/// A whole list, and what it lacks.
+struct List {
+    objects: Vec<Arc<Object>>,
+    garbled: u64,
+    silent: Vec<SourceError>,
+}
+
+impl Systems {
+    /// Keeps one of the lists of [`alerts::GROUP`] until the receiver of its mail is gone.
+    pub async fn follow(&self, query: Query, epoch: u64, mail: Sender<Envelope>) {
+        let connection = self.connection().clone();
+        let mut backoff = Backoff::new(connection.waits().first, connection.waits().longest);
+        let send = async |update: Update| {
+            let at = connection.now();
+            mail.send(Envelope { query: query.clone(), epoch, part: None, at, update }).await.is_ok()
+        };
+        loop {
+            let list = match &*query.resource.plural {
+                "alerts" => self.alert_list().await,
+                "silences" => self.silence_list().await,
+                _ => self.rule_list().await,
+            };
+            let wait = match list {
+                Ok(list) => {
+                    backoff.reset();
+                    for update in updates(&query.resource, list) {
+                        if !send(update).await {
+                            return;
+                        }
+                    }
+                    EVERY
+                }
+                Err(error) => {
+                    // What a person must change first (install, permit) is asked for less often.
+                    let wait = match &error {
+                        SourceError::Missing { .. } | SourceError::Denied { .. } => {
+                            connection.waits().patient
+                        }
+                        SourceError::Throttled { until: Some(until), .. } => {
+                            let wait = until.duration_since(connection.now());
+                            Duration::try_from(wait).unwrap_or_default().max(Duration::from_secs(1))
+                        }
+                        _ => backoff.next_wait(),
+                    };
+                    let retry_at = connection.now().checked_add(wait).ok();
+                    if !send(Update::Failed { error, retry_at }).await {
+                        return;
+                    }
+                    wait
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = mail.closed() => return,
+            }
+        }
+    }
+
+    async fn alert_list(&self) -> Result<List, SourceError> {
+        let (heard, said) = tokio::join!(self.answer(&Wanted::Alerts), self.answer(&Wanted::Rules));
+        let mut list = List { objects: Vec::new(), garbled: 0, silent: Vec::new() };
+        let mut heard_alerts: Vec<Arc<Alert>> = Vec::new();
+        let mut rules: Vec<Arc<Rule>> = Vec::new();
+        let mut answered = 0;
+        let mut failed = Vec::new();
+        for result in [heard, said] {
+            match result {
+                Ok(told) => {
+                    answered += 1;
+                    list.garbled += told.garbled;
+                    list.silent.extend(told.silent);
+                    match told.answer {
+                        Answer::Alerts(some) => heard_alerts = some,
+                        Answer::Rules(some) => rules = some,
+                        _ => {}
+                    }
+                }
+                Err(error) => failed.push(error),
+            }
+        }
+        if answered == 0 {
+            return Err(failed.swap_remove(0));
+        }
+        // One that is not installed hides nothing.
+        failed.retain(|error| !matches!(error, SourceError::Missing { .. }));
+        let mut raised = join(&heard_alerts, &rules, &[]);
+        if failed.is_empty() && !heard_alerts.is_empty() && watchdog_is_silent(&heard_alerts, &rules) {
+            raised.push(silent_watchdog());
+        }
+        list.silent.extend(failed);
+        list.objects = raised.into_iter().map(|one| Arc::new(alerts::alert_object(one))).collect();
+        Ok(list)
+    }
+
+    async fn silence_list(&self) -> Result<List, SourceError> {
+        let told = self.answer(&Wanted::Silences).await?;
+        Ok(list_of(told, |answer| match answer {
+            Answer::Silences(all) => all.into_iter().map(alerts::silence_object).collect(),
+            _ => Vec::new(),
+        }))
+    }
+
+    async fn rule_list(&self) -> Result<List, SourceError> {
+        let told = self.answer(&Wanted::Rules).await?;
+        Ok(list_of(told, |answer| match answer {
+            Answer::Rules(all) => {
+                let mut seen: HashMap<_, usize> = HashMap::new();
+                all.into_iter()
+                    .map(|rule| {
+                        let number = seen.entry((rule.group.clone(), rule.name.clone())).or_default();
+                        *number += 1;
+                        alerts::rule_object(rule, *number)
+                    })
+                    .collect()
+            }
+            _ => Vec::new(),
+        }))
+    }
+}
+
+fn list_of(told: Told, objects: impl FnOnce(Answer) -> Vec<Object>) -> List {
+    let Told { answer, garbled, silent, .. } = told;
+    List { objects: objects(answer).into_iter().map(Arc::new).collect(), garbled, silent }
+}
+
+/// Says that the alert that always fires does not arrive: others may not, either.
+fn silent_watchdog() -> Raised {
+    let labels: Labels = [("alertname", "WatchdogSilent"), ("severity", "warning")]
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let summary = "Watchdog fires in Prometheus and is not in Alertmanager: alerts may not get through";
+    Raised {
+        alert: Alert {
+            fingerprint: "watchdog-silent".into(),
+            name: "WatchdogSilent".into(),
+            labels,
+            annotations: [("summary".into(), summary.into())].into_iter().collect(),
+            severity: Severity::Warning,
+            state: AlertState::Firing,
+            since: None,
+            updated: None,
+            value: None,
+            receivers: Vec::new(),
+            silenced_by: Vec::new(),
+            inhibited_by: Vec::new(),
+            muted_by: Vec::new(),
+            generator: "".into(),
+            origins: vec![Origin::Prometheus, Origin::Alertmanager],
+            places: Vec::new(),
+        },
+        rule: None,
+    }
+}
+
+/// Writes a whole list as mail: what it lacks, its pieces, its end.
+fn updates(resource: &Resource, list: List) -> Vec<Update> {
+    let hidden = list.silent.into_iter().map(|error| Hidden { namespace: None, error }).collect();
+    let mut updates = vec![Update::Split { parts: Vec::new(), hidden }, Update::ListStarted];
+    let mut garbled: Vec<Garbled> = (0..list.garbled)
+        .map(|number| Garbled {
+            resource: resource.clone(),
+            name: format!("number {}", number + 1),
+            reason: "it could not be understood".to_owned(),
+        })
+        .collect();
+    let mut objects = list.objects;
+    loop {
+        let rest = objects.split_off(objects.len().min(PIECE));
+        updates.push(Update::Page { objects, garbled: std::mem::take(&mut garbled), remaining: None });
+        if rest.is_empty() {
+            break;
+        }
+        objects = rest;
+    }
+    updates.push(Update::ListDone);
+    // The answer is as good as a watch that was just opened.
+    updates.push(Update::Alive);
+    updates
+}
