@@ -51,10 +51,20 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 
 /// Cleans a text that is shown on one line: line feeds become spaces.
 pub fn one_line(text: &str) -> Cow<'_, str> {
+    if is_plain(text) {
+        return Cow::Borrowed(text);
+    }
     match clean(text) {
         text if !text.contains('\n') => text,
         text => Cow::Owned(text.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned()),
     }
+}
+
+/// Tells whether a text is printable ASCII on one line, as nearly all are: looked at in pieces, without a branch a
+/// byte.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: &u8| byte.wrapping_sub(b' ') <= b'~' - b' ';
+    text.as_bytes().chunks(32).all(|piece| piece.iter().fold(true, |all, byte| all & plain(byte)))
 }
 
 /// Decodes and cleans one line of a log: bytes that are not UTF-8 are replaced, and what is longer than

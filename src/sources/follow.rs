@@ -19,13 +19,15 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::FuturesOrdered;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 
 use super::SourceError;
 use super::answer::{Asked, Status};
 use super::backoff::Backoff;
-use super::kubernetes::Connection;
+use super::kubernetes::{Connection, DECODERS};
 use super::objects::{collection, query as query_string, scoped};
 use super::reader::Reader;
 use super::waits::Waits;
@@ -230,7 +232,7 @@ impl<D: Decode> Follower<D> {
         self.post.rest(error, wait).await
     }
 
-    /// Lists everything, page by page; while one page is being decoded the next one is on its way.
+    /// Lists everything, page by page. The next page is on its way while those before it are decoded.
     async fn list(&mut self) -> Result<Result<Listed, SourceError>, Unwanted> {
         let connection = self.post.connection.clone();
         let asked = connection.asked("list", self.what.as_str());
@@ -242,61 +244,79 @@ impl<D: Decode> Follower<D> {
         };
         connection.count_list();
         self.post.send(Update::ListStarted).await?;
-        let mut body = match connection.get(&asked, &self.page_path(""), accept).await {
-            Ok(body) => body,
-            Err(error) => return Ok(Err(error)),
-        };
+        // Buffers and decoders that wait for a page; the decoder of this list is always one of the latter at the end.
+        let mut buffers: Vec<Vec<u8>> = Vec::new();
+        let mut idle: Vec<D> = Vec::new();
+        // Pages are decoded beside one another and told in their order.
+        let mut decoding = FuturesOrdered::new();
+        let mut coming = Some(Box::pin(connection.get_in(Vec::new(), &asked, self.page_path(""), accept)));
+        let mut failed = None;
         loop {
-            let token = token(&body).unwrap_or_default();
-            let twin = self.decoder.twin();
-            let mut lent = std::mem::replace(&mut self.decoder, twin);
-            let decoding = async {
-                let _place = connection.decoder_place().await;
-                let decoded = tokio::task::spawn_blocking(move || {
-                    let page = lent.page(&body);
-                    (lent, page)
+            // A page is taken from the wire only where it can be decoded.
+            let room = decoding.len() < DECODERS;
+            tokio::select! {
+                biased;
+                Some(outcome) = decoding.next() => {
+                    let Decoded { decoder, buffer, page, knew } = match outcome {
+                        Ok(decoded) => decoded,
+                        Err(error) => {
+                            let reason = format!("the decoder failed: {error}");
+                            return Ok(Err(self.no_list(reason)));
+                        }
+                    };
+                    idle.push(decoder);
+                    buffers.push(buffer);
+                    let Page { objects, garbled, next, remaining, resource_version } = match page {
+                        Ok(page) => page,
+                        Err(garbled) => return Ok(Err(self.no_list(garbled.reason))),
+                    };
+                    self.post.send(Update::Page { objects, garbled, remaining }).await?;
+                    if next.is_empty() {
+                        if let Some(decoder) = idle.pop() {
+                            self.decoder = decoder;
+                        }
+                        self.post.send(Update::ListDone).await?;
+                        return Ok(Ok(Listed::Whole(resource_version)));
+                    }
+                    if !knew {
+                        // A server that writes the token behind the objects.
+                        let buffer = buffers.pop().unwrap_or_default();
+                        coming = Some(Box::pin(connection.get_in(buffer, &asked, self.page_path(&next), accept)));
+                    }
+                }
+                answer = async { match &mut coming { Some(coming) => coming.await, None => std::future::pending().await } }, if room && coming.is_some() => {
+                    coming = None;
+                    match answer {
+                        Ok(body) => {
+                            let token = token(&body).unwrap_or_default();
+                            let knew = !token.is_empty();
+                            if knew {
+                                let buffer = buffers.pop().unwrap_or_default();
+                                coming = Some(Box::pin(connection.get_in(buffer, &asked, self.page_path(&token), accept)));
+                            }
+                            let decoder = idle.pop().unwrap_or_else(|| self.decoder.twin());
+                            decoding.push_back(decode(&connection, decoder, body, knew));
+                        }
+                        Err(error) => failed = Some(error),
+                    }
+                }
+                else => {}
+            }
+            // What came before the failure is told first.
+            if decoding.is_empty()
+                && let Some(error) = failed.take()
+            {
+                return Ok(match error {
+                    // 410: the token is too old.
+                    SourceError::Conflict { .. } => Ok(Listed::Expired),
+                    error => Err(error),
                 });
-                decoded.await
-            };
-            // The next page is on its way while this one is decoded.
-            let (outcome, next) = if token.is_empty() {
-                (decoding.await, None)
-            } else {
-                let path = self.page_path(&token);
-                let (outcome, next) = tokio::join!(decoding, connection.get(&asked, &path, accept));
-                (outcome, Some(next))
-            };
-            let page = match outcome {
-                Ok((decoder, page)) => {
-                    self.decoder = decoder;
-                    page.map_err(|garbled| garbled.reason)
-                }
-                Err(error) => Err(format!("the decoder failed: {error}")),
-            };
-            let page = match page {
-                Ok(page) => page,
-                Err(reason) => {
-                    return Ok(Err(SourceError::Garbled { what: format!("list {}", self.what), reason }));
-                }
-            };
-            let Page { objects, garbled, next: token, remaining, resource_version } = page;
-            self.post.send(Update::Page { objects, garbled, remaining }).await?;
-            let next = match next {
-                Some(next) => next,
-                None if token.is_empty() => {
-                    self.post.send(Update::ListDone).await?;
-                    return Ok(Ok(Listed::Whole(resource_version)));
-                }
-                // A server that writes the token behind the objects.
-                None => connection.get(&asked, &self.page_path(&token), accept).await,
-            };
-            body = match next {
-                Ok(body) => body,
-                // 410: the token is too old.
-                Err(SourceError::Conflict { .. }) => return Ok(Ok(Listed::Expired)),
-                Err(error) => return Ok(Err(error)),
-            };
+            }
         }
+    }
+
+    fn no_list(&self, reason: String) -> SourceError {
+        SourceError::Garbled { what: format!("list {}", self.what), reason }
     }
 
     /// Watches from a version, which it moves forward.
@@ -390,6 +410,30 @@ impl<D: Decode> Follower<D> {
         ]);
         format!("{}{query}", self.path)
     }
+}
+
+/// A page that was decoded, and what it was decoded with.
+struct Decoded<D> {
+    decoder: D,
+    buffer: Vec<u8>,
+    page: Result<Page, Garbled>,
+    /// Whether the next page was asked for before.
+    knew: bool,
+}
+
+/// Decodes a page on a thread of its own, when there is a place.
+async fn decode<D: Decode>(
+    connection: &Connection,
+    mut decoder: D,
+    buffer: Vec<u8>,
+    knew: bool,
+) -> Result<Decoded<D>, tokio::task::JoinError> {
+    let _place = connection.decoder_place().await;
+    let decoded = tokio::task::spawn_blocking(move || {
+        let page = decoder.page(&buffer);
+        Decoded { decoder, buffer, page, knew }
+    });
+    decoded.await
 }
 
 /// Takes what comes within a moment, so that a burst becomes one piece of mail; tells whether the stream is over.

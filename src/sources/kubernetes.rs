@@ -32,7 +32,7 @@ const LISTS: usize = 6;
 
 /// How many pages are decoded at once. More would be faster on a large machine, but each thread that decodes gets its
 /// own arena from the allocator, which is not given back.
-const DECODERS: usize = 2;
+pub(super) const DECODERS: usize = 2;
 
 /// How long before its end a credential is replaced.
 const EARLY: SignedDuration = SignedDuration::from_secs(60);
@@ -254,6 +254,19 @@ impl Connection {
     pub(super) async fn get(&self, asked: &Asked, path: &str, accept: &str) -> Result<Bytes, SourceError> {
         let reader = self.read(asked, path, accept).await?;
         reader.whole().await
+    }
+
+    /// Asks for something and returns the whole body of the answer in a buffer that is used again.
+    pub(super) async fn get_in(
+        &self,
+        mut buffer: Vec<u8>,
+        asked: &Asked,
+        path: String,
+        accept: &str,
+    ) -> Result<Vec<u8>, SourceError> {
+        let reader = self.read(asked, &path, accept).await?;
+        reader.fill(&mut buffer).await?;
+        Ok(buffer)
     }
 
     /// Asks for something and returns the body as it arrives.

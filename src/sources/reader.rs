@@ -66,18 +66,37 @@ impl Reader {
         self.within(LIMIT).await
     }
 
-    /// Reads the rest of the body, if it is not larger than `limit` bytes.
+    /// Reads the rest of the body, of which no more is taken than a limit.
     pub(super) async fn within(mut self, limit: usize) -> Result<Bytes, SourceError> {
         // Most answers are one piece, which need not be copied.
         let stall = self.connection.waits().stall;
         let Some(first) = self.next(stall).await? else { return Ok(Bytes::new()) };
         let Some(second) = self.next(stall).await? else { return Ok(first) };
-        let known = self.headers.get(http::header::CONTENT_LENGTH);
-        let known = known.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
-        let mut all = Vec::with_capacity(known.min(limit).max(first.len() + second.len()));
+        let mut all = Vec::new();
+        self.reserve(&mut all, limit);
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
         drop((first, second));
+        self.append(&mut all, limit).await?;
+        Ok(all.into())
+    }
+
+    /// Reads the rest of the body into a buffer, whose room is used again: a page of a list is so large that the
+    /// system would hand out and clear fresh memory for each.
+    pub(super) async fn fill(mut self, buffer: &mut Vec<u8>) -> Result<(), SourceError> {
+        buffer.clear();
+        self.reserve(buffer, LIMIT);
+        self.append(buffer, LIMIT).await
+    }
+
+    fn reserve(&self, buffer: &mut Vec<u8>, limit: usize) {
+        let known = self.headers.get(http::header::CONTENT_LENGTH);
+        let known = known.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
+        buffer.reserve(known.min(limit));
+    }
+
+    async fn append(&mut self, all: &mut Vec<u8>, limit: usize) -> Result<(), SourceError> {
+        let stall = self.connection.waits().stall;
         while let Some(bytes) = self.next(stall).await? {
             if all.len() + bytes.len() > limit {
                 return Err(SourceError::Garbled {
@@ -87,7 +106,7 @@ impl Reader {
             }
             all.extend_from_slice(&bytes);
         }
-        Ok(all.into())
+        Ok(())
     }
 
     /// Reads the beginning of the body of a refusal, or as much of it as comes.
