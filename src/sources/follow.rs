@@ -244,25 +244,30 @@ impl<D: Decode> Follower<D> {
         };
         connection.count_list();
         self.post.send(Update::ListStarted).await?;
-        // Buffers and decoders that wait for a page; the decoder of this list is always one of the latter at the end.
+        // What waits for a page: buffers, and decoders, of which this list's own has seen the texts of the last list.
         let mut buffers: Vec<Vec<u8>> = Vec::new();
-        let mut idle: Vec<D> = Vec::new();
+        let twin = self.decoder.twin();
+        let mut idle: Vec<D> = vec![std::mem::replace(&mut self.decoder, twin)];
         // Pages are decoded beside one another and told in their order.
         let mut decoding = FuturesOrdered::new();
-        let mut coming = Some(Box::pin(connection.get_in(Vec::new(), &asked, self.page_path(""), accept)));
+        let mut coming = None;
+        let mut wanted = Some(String::new());
         let mut failed = None;
         loop {
-            // A page is taken from the wire only where it can be decoded.
-            let room = decoding.len() < DECODERS;
+            // One page may wait for a decoder; more would only fill memory.
+            if coming.is_none()
+                && decoding.len() <= DECODERS
+                && let Some(token) = wanted.take()
+            {
+                let buffer = buffers.pop().unwrap_or_default();
+                coming = Some(Box::pin(connection.get_in(buffer, &asked, self.page_path(&token), accept)));
+            }
             tokio::select! {
                 biased;
                 Some(outcome) = decoding.next() => {
                     let Decoded { decoder, buffer, page, knew } = match outcome {
                         Ok(decoded) => decoded,
-                        Err(error) => {
-                            let reason = format!("the decoder failed: {error}");
-                            return Ok(Err(self.no_list(reason)));
-                        }
+                        Err(error) => return Ok(Err(self.no_list(format!("the decoder failed: {error}")))),
                     };
                     idle.push(decoder);
                     buffers.push(buffer);
@@ -272,30 +277,22 @@ impl<D: Decode> Follower<D> {
                     };
                     self.post.send(Update::Page { objects, garbled, remaining }).await?;
                     if next.is_empty() {
-                        if let Some(decoder) = idle.pop() {
-                            self.decoder = decoder;
-                        }
+                        self.decoder = idle.pop().unwrap_or_else(|| self.decoder.twin());
                         self.post.send(Update::ListDone).await?;
                         return Ok(Ok(Listed::Whole(resource_version)));
                     }
                     if !knew {
                         // A server that writes the token behind the objects.
-                        let buffer = buffers.pop().unwrap_or_default();
-                        coming = Some(Box::pin(connection.get_in(buffer, &asked, self.page_path(&next), accept)));
+                        wanted = Some(next);
                     }
                 }
-                answer = async { match &mut coming { Some(coming) => coming.await, None => std::future::pending().await } }, if room && coming.is_some() => {
+                Some(answer) = ready(&mut coming) => {
                     coming = None;
                     match answer {
                         Ok(body) => {
-                            let token = token(&body).unwrap_or_default();
-                            let knew = !token.is_empty();
-                            if knew {
-                                let buffer = buffers.pop().unwrap_or_default();
-                                coming = Some(Box::pin(connection.get_in(buffer, &asked, self.page_path(&token), accept)));
-                            }
+                            wanted = token(&body).filter(|token| !token.is_empty());
                             let decoder = idle.pop().unwrap_or_else(|| self.decoder.twin());
-                            decoding.push_back(decode(&connection, decoder, body, knew));
+                            decoding.push_back(decode(&connection, decoder, body, wanted.is_some()));
                         }
                         Err(error) => failed = Some(error),
                     }
@@ -409,6 +406,14 @@ impl<D: Decode> Follower<D> {
             ("fieldSelector", fields),
         ]);
         format!("{}{query}", self.path)
+    }
+}
+
+/// Waits for what is under way; `None` where nothing is.
+async fn ready<F: Future + Unpin>(coming: &mut Option<F>) -> Option<F::Output> {
+    match coming {
+        Some(coming) => Some(coming.await),
+        None => None,
     }
 }
 

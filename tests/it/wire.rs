@@ -143,6 +143,8 @@ async fn pages_show_one_state_until_the_history_has_forgotten_it() {
         .filter_map(|item| item["metadata"]["name"].as_str())
         .collect();
     assert_eq!(names, ["b", "c"], "the state of the first page goes on");
+    let left = |page: &Value| page["metadata"]["remainingItemCount"].as_u64();
+    assert_eq!(left(&first), left(&second).map(|left| left + 2), "later pages count down from the first");
     let exact = first["metadata"]["resourceVersion"].as_str().unwrap();
     let then = wire.get(&format!("{list}?resourceVersion={exact}&resourceVersionMatch=Exact")).await.json();
     assert_eq!(then["items"][1]["metadata"]["name"], "b");
