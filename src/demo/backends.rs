@@ -10,6 +10,8 @@ use super::alertmanager::wire::{Front as AlertmanagerFront, Peer, Peers};
 use super::alertmanager::{self, Alertmanager};
 use super::owner::Owner;
 use super::platform::Handle;
+use super::prometheus;
+use super::prometheus::backend::{Informed, Monitor};
 use super::proxy::Backends;
 use super::untyped::text;
 use crate::clock::Clock;
@@ -29,8 +31,14 @@ pub fn start(handle: &Handle, clock: &Clock, mut rng: Rng) -> Result<Servers, St
     let alertmanager = Alertmanager::new(alertmanager::CONFIG, rng.fork(), clock.now());
     let alertmanager = Owner::start(alertmanager.map_err(|error| error.to_string())?);
     let front = Arc::new(AlertmanagerFront::new(alertmanager.clone(), clock.clone(), replicas(handle)));
+    let monitor = Monitor::start(handle.clone(), clock.clone(), alertmanager.clone());
+    let monitor = monitor.map_err(|error| error.to_string())?;
+    let front = Arc::new(Informed::new(front, monitor.clone()));
     backends.add("monitoring", "kube-prometheus-stack-alertmanager", 9093, front.clone());
     backends.add("monitoring", "alertmanager-operated", 9093, front);
+    let front = Arc::new(prometheus::backend::Front::new(handle.clone(), monitor));
+    backends.add("monitoring", "kube-prometheus-stack-prometheus", 9090, front.clone());
+    backends.add("monitoring", "prometheus-operated", 9090, front);
     Ok(Servers { backends, alertmanager })
 }
 
