@@ -123,7 +123,8 @@ fn stamp(at_ms: i64) -> Timestamp {
 }
 
 fn posted(alert: Outgoing) -> Posted {
-    let map = |labels: &Labels| labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let map =
+        |labels: &Labels| labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     Posted {
         labels: map(&alert.labels),
         annotations: alert.annotations,
@@ -148,17 +149,16 @@ impl Front {
 
     async fn reply(&self, request: Request) -> Reply {
         // A form's parameters come first, as in Go.
-        let form = request.header(&hyper::header::CONTENT_TYPE).starts_with("application/x-www-form-urlencoded");
+        let form =
+            request.header(&hyper::header::CONTENT_TYPE).starts_with("application/x-www-form-urlencoded");
         let body = if form { String::from_utf8_lossy(&request.body).into_owned() } else { String::new() };
         let query = Query::new(&format!("{body}&{}", request.query));
         let path = decode(&request.path, false);
-        let asks_alerts = path.ends_with("/rules") || path.ends_with("/alerts") || query.get("query").contains("ALERTS");
+        let asks_alerts =
+            path.ends_with("/rules") || path.ends_with("/alerts") || query.get("query").contains("ALERTS");
         let rules = if asks_alerts { self.monitor.fresh().await } else { self.monitor.latest() };
-        let unavailable = || Reply {
-            code: 503,
-            media: "text/plain; charset=utf-8",
-            body: b"Service Unavailable".to_vec(),
-        };
+        let unavailable =
+            || Reply { code: 503, media: "text/plain; charset=utf-8", body: b"Service Unavailable".to_vec() };
         let Some((numbers, now_ms)) = snapshot(&self.handle).await else { return unavailable() };
         let asked = Asked { method: request.method.to_string(), path, query, now_ms };
         tokio::task::spawn_blocking(move || answer(&asked, &numbers, &rules))

@@ -14,8 +14,16 @@ pub const DEFAULT_INTERVAL_MS: i64 = 30_000;
 pub const EXTERNAL_URL: &str = "http://kube-prometheus-stack-prometheus.monitoring:9090";
 
 /// The rules of the platform.
-const SHIPPED: &[(&str, &str)] =
-    &[("kubernetes-apps", include_str!("../../../assets/rules/kubernetes-apps.yaml"))];
+const SHIPPED: &[(&str, &str)] = &[
+    ("general", include_str!("../../../assets/rules/general.yaml")),
+    ("ingress", include_str!("../../../assets/rules/ingress.yaml")),
+    ("kubernetes-apps", include_str!("../../../assets/rules/kubernetes-apps.yaml")),
+    ("kubernetes-resources", include_str!("../../../assets/rules/kubernetes-resources.yaml")),
+    ("kubernetes-storage", include_str!("../../../assets/rules/kubernetes-storage.yaml")),
+    ("kubernetes-system", include_str!("../../../assets/rules/kubernetes-system.yaml")),
+    ("platform", include_str!("../../../assets/rules/platform.yaml")),
+    ("recording", include_str!("../../../assets/rules/recording.yaml")),
+];
 
 /// Groups of rules, in the order of their files.
 #[derive(Debug, Clone, Default)]
