@@ -92,6 +92,7 @@ pub mod tenancy;
 pub mod types;
 pub mod untyped;
 pub mod usage;
+pub mod versions;
 pub mod view;
 pub mod watch;
 pub mod world;

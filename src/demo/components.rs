@@ -73,7 +73,7 @@ pub static COMPONENTS: &[Component] = &[
         "kube-proxy",
         "DaemonSet",
         0,
-        "602401143452.dkr.ecr.eu-west-1.amazonaws.com/eks/kube-proxy:v1.33.0-eksbuild.2",
+        "602401143452.dkr.ecr.eu-west-1.amazonaws.com/eks/kube-proxy:v1.32.5-eksbuild.2",
         (50, 48),
     ),
     part(

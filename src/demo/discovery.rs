@@ -7,9 +7,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::types::Type;
+use super::versions::OTHERS;
 
-/// Version that the platform says it is.
-const VERSION: &str = "v1.33.4";
+/// Version that the platform says it is, in the form that EKS has.
+pub const VERSION: &str = "v1.32.5-eks-5d4a308";
+
+/// Its minor version, by which clients judge what it can do.
+const MINOR: &str = "32";
 
 /// A resource that is served but not stored, or that is a part of another.
 struct Extra {
@@ -89,7 +93,6 @@ static EXTRAS: &[Extra] = &[
         true,
         &["get", "list"],
     ),
-    extra("events.k8s.io", "v1", "events", "event", "Event", ("events.k8s.io", "v1"), true, ALL_VERBS),
 ];
 
 const PROXY_VERBS: &[&str] = &["create", "delete", "get", "patch", "update"];
@@ -113,15 +116,39 @@ const fn extra(
 /// Returns what `/version` says.
 pub fn version() -> Value {
     json!({
-        "major": "1", "minor": "33", "gitVersion": VERSION, "gitCommit": "opsdeck", "gitTreeState": "clean",
+        "major": "1", "minor": MINOR, "gitVersion": VERSION, "gitCommit": "opsdeck", "gitTreeState": "clean",
         "buildDate": "2026-01-01T00:00:00Z", "goVersion": "none", "compiler": "rustc", "platform": "demo/opsdeck",
     })
 }
 
-/// Returns the groups with their versions, the core group first; one version each.
-pub fn groups() -> BTreeMap<&'static str, &'static str> {
+/// Returns the groups with their versions, the core group first; of each group the version that is stored first.
+pub fn groups() -> BTreeMap<&'static str, Vec<&'static str>> {
     let types = Type::ALL.iter().map(|kind| (kind.info().group, kind.info().version));
-    types.chain(EXTRAS.iter().map(|extra| (extra.group, extra.version))).collect()
+    let others = OTHERS.iter().filter(|other| other.4).map(|(_, _, group, version, _)| (*group, *version));
+    let extras = EXTRAS.iter().map(|extra| (extra.group, extra.version));
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (group, version) in types.chain(others).chain(extras) {
+        let versions = groups.entry(group).or_default();
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
+    }
+    groups
+}
+
+/// Tells whether a group has a version.
+pub fn serves(group: &str, version: &str) -> bool {
+    groups().get(group).is_some_and(|versions| versions.contains(&version))
+}
+
+/// Returns the types that a group and version show.
+pub fn types(group: &str, version: &str) -> Vec<Type> {
+    let stored = Type::ALL.iter().copied().filter(|kind| {
+        let info = kind.info();
+        info.group == group && info.version == version
+    });
+    let others = OTHERS.iter().filter(|other| other.4 && other.2 == group && other.3 == version);
+    stored.chain(others.map(|other| other.1)).collect()
 }
 
 /// Returns what `/api` says.
@@ -141,20 +168,24 @@ pub fn group_list() -> Value {
 
 /// Returns what `/apis/GROUP` says; `None` where there is no such group.
 pub fn group(name: &str) -> Option<Value> {
-    let version = *groups().get(name)?;
-    let spelled = json!({"groupVersion": format!("{name}/{version}"), "version": version});
+    let groups = groups();
+    let versions: Vec<Value> = groups
+        .get(name)?
+        .iter()
+        .map(|version| json!({"groupVersion": format!("{name}/{version}"), "version": version}))
+        .collect();
     Some(json!({
-        "kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": [spelled], "preferredVersion": spelled,
+        "kind": "APIGroup", "apiVersion": "v1", "name": name, "preferredVersion": versions[0], "versions": versions,
     }))
 }
 
 /// Returns the resources of a group and version; `None` where there is no such group and version.
 pub fn resources(group: &str, version: &str) -> Option<Value> {
-    if groups().get(group) != Some(&version) {
+    if !serves(group, version) {
         return None;
     }
     let mut list = Vec::new();
-    for kind in Type::ALL.iter().filter(|kind| kind.info().group == group) {
+    for kind in types(group, version) {
         let info = kind.info();
         let mut own = json!({
             "name": info.plural, "singularName": info.singular, "namespaced": info.namespaced, "kind": info.kind,
@@ -180,7 +211,7 @@ pub fn resources(group: &str, version: &str) -> Option<Value> {
             }));
         }
     }
-    for extra in EXTRAS.iter().filter(|extra| extra.group == group) {
+    for extra in EXTRAS.iter().filter(|extra| extra.group == group && extra.version == version) {
         let mut own = json!({
             "name": extra.name, "singularName": extra.singular, "namespaced": extra.namespaced, "kind": extra.kind,
             "verbs": extra.verbs,
@@ -188,9 +219,6 @@ pub fn resources(group: &str, version: &str) -> Option<Value> {
         if extra.of != (extra.group, extra.version) {
             own["group"] = json!(extra.of.0);
             own["version"] = json!(extra.of.1);
-        }
-        if extra.name == "events" {
-            own["shortNames"] = json!(["ev"]);
         }
         list.push(own);
     }
@@ -203,15 +231,20 @@ pub fn aggregated(core: bool, api_version: &str) -> Value {
     let items: Vec<Value> = groups()
         .iter()
         .filter(|(group, _)| group.is_empty() == core)
-        .map(|(group, version)| {
+        .map(|(group, versions)| {
             let metadata = if core {
                 json!({"creationTimestamp": null})
             } else {
                 json!({"name": group, "creationTimestamp": null})
             };
-            json!({"metadata": metadata, "versions": [{
-                "version": version, "freshness": "Current", "resources": aggregated_resources(group, version),
-            }]})
+            let versions: Vec<Value> = versions
+                .iter()
+                .map(|version| {
+                    let resources = aggregated_resources(group, version);
+                    json!({"version": version, "freshness": "Current", "resources": resources})
+                })
+                .collect();
+            json!({"metadata": metadata, "versions": versions})
         })
         .collect();
     json!({

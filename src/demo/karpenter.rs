@@ -19,7 +19,7 @@ pub fn with_class_status(mut class: Value, since: Timestamp) -> Value {
     mark(&mut class, "annotations", "karpenter.k8s.aws/ec2nodeclass-hash", &hash);
     mark(&mut class, "annotations", "karpenter.k8s.aws/ec2nodeclass-hash-version", "v4");
     class["status"] = json!({
-        "amis": [{"id": IMAGE, "name": "amazon-eks-node-al2023-x86_64-standard-1.33-v20250610", "requirements": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}],
+        "amis": [{"id": IMAGE, "name": "amazon-eks-node-al2023-x86_64-standard-1.32-v20250610", "requirements": [{"key": "kubernetes.io/arch", "operator": "In", "values": ["amd64"]}]}],
         "instanceProfile": "platform_4067990795380418201",
         "securityGroups": [{"id": "sg-0a1b2c3d4e5f60718", "name": "platform-node"}],
         "subnets": [

@@ -316,7 +316,7 @@ fn bare(machine: &Machine, since: Timestamp) -> Value {
                 "machineID": &id[..32], "systemUUID": format!("ec{}-{}-{}-{}-{}", &id[2..8], &id[8..12], &id[12..16], &id[16..20], &id[20..32]),
                 "containerRuntimeVersion": "containerd://1.7.27",
                 "kernelVersion": "6.1.134-150.224.amzn2023.x86_64",
-                "kubeProxyVersion": "", "kubeletVersion": "v1.33.1-eks-1fbb135",
+                "kubeProxyVersion": "", "kubeletVersion": "v1.32.5-eks-5d4a308",
                 "osImage": "Amazon Linux 2023.7.20250609",
             },
             "images": [],

@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 use super::objects::{Key, Object, encode};
 use super::paging::{ListRequest, Page, check_fields, page};
 use super::platform::Handle;
-use super::request::{Query, Shape, Target, View};
+use super::request::{Query, Shape, Target};
 use super::selector::Selector;
 use super::server::{Response, bytes, stream as streamed};
 use super::status::Status;
 use super::table;
 use super::types::Type;
+use super::versions::View;
 
 /// Bytes of a list that are put together before they are handed to the connection.
 const CHUNK: usize = 256 * 1_024;
@@ -98,7 +99,9 @@ pub fn key_of(target: &Target, kind: Type) -> Key {
 pub fn item(object: &Object, view: View, shape: Shape) -> Bytes {
     match (view, shape) {
         (View::Stored, Shape::Full | Shape::Table(_)) => object.json.clone(),
-        (View::NewEvent, Shape::Full | Shape::Table(_)) => Bytes::from(encode(&new_event(&object.value()))),
+        (_, Shape::Full | Shape::Table(_)) => {
+            Bytes::from(encode(&view.show(object.key.kind, &object.value())))
+        }
         (_, Shape::Metadata) => Bytes::from(metadata(&object.value(), "PartialObjectMetadata").to_string()),
     }
 }
@@ -122,8 +125,7 @@ fn list_metadata(page: &Page) -> Value {
 fn concatenate(kind: Type, view: View, shape: Shape, page: Page) -> Response {
     let (name, version) = match (shape, view) {
         (Shape::Metadata, _) => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
-        (_, View::NewEvent) => ("EventList".to_owned(), "events.k8s.io/v1".to_owned()),
-        _ => (format!("{}List", kind.info().kind), kind.api_version()),
+        _ => (format!("{}List", kind.info().kind), view.api_version(kind)),
     };
     let head = json!({"apiVersion": version, "kind": name, "metadata": list_metadata(&page)}).to_string();
     let head = format!("{},\"items\":[", &head[..head.len() - 1]);
@@ -190,48 +192,6 @@ fn push(chunk: &mut Vec<u8>, object: &Arc<Object>, view: View, shape: Shape, pre
 /// Returns the object after the prefix that is left out; `None` where it stays whole.
 fn item_bytes<'a>(object: &'a Object, prefix: &str) -> Option<&'a [u8]> {
     if prefix.is_empty() { None } else { object.json.strip_prefix(prefix.as_bytes()) }
-}
-
-/// Spells a core event as `events.k8s.io/v1` does.
-pub fn new_event(event: &Value) -> Value {
-    let mut value = event.clone();
-    let Some(body) = value.as_object_mut() else { return value };
-    body.insert("apiVersion".to_owned(), json!("events.k8s.io/v1"));
-    for (old, new) in [
-        ("involvedObject", "regarding"),
-        ("message", "note"),
-        ("reportingComponent", "reportingController"),
-        ("firstTimestamp", "deprecatedFirstTimestamp"),
-        ("lastTimestamp", "deprecatedLastTimestamp"),
-        ("count", "deprecatedCount"),
-        ("source", "deprecatedSource"),
-    ] {
-        if let Some(part) = body.remove(old) {
-            body.insert(new.to_owned(), part);
-        }
-    }
-    value
-}
-
-/// Spells an event of `events.k8s.io/v1` as it is stored.
-pub fn old_event(event: &Value) -> Value {
-    let mut value = event.clone();
-    let Some(body) = value.as_object_mut() else { return value };
-    body.insert("apiVersion".to_owned(), json!("v1"));
-    for (old, new) in [
-        ("involvedObject", "regarding"),
-        ("message", "note"),
-        ("reportingComponent", "reportingController"),
-        ("firstTimestamp", "deprecatedFirstTimestamp"),
-        ("lastTimestamp", "deprecatedLastTimestamp"),
-        ("count", "deprecatedCount"),
-        ("source", "deprecatedSource"),
-    ] {
-        if let Some(part) = body.remove(new) {
-            body.insert(old.to_owned(), part);
-        }
-    }
-    value
 }
 
 /// Returns one object as a table with one row, for watches.

@@ -7,7 +7,6 @@ use hyper::header::{ACCEPT, HeaderMap};
 
 use super::access::Attributes;
 use super::status::{Reason, Status};
-use super::types::Type;
 
 /// Parameters of a query string.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -207,23 +206,6 @@ impl Target {
             name: self.name.clone(),
         }
     }
-}
-
-/// In which form a type is shown: as it is stored, or as `events.k8s.io` shows core events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
-    /// As it is stored.
-    Stored,
-    /// As `events.k8s.io/v1` spells it.
-    NewEvent,
-}
-
-/// Finds the type that a group, a version and a plural mean.
-pub fn resolve(group: &str, version: &str, plural: &str) -> Option<(Type, View)> {
-    if (group, version, plural) == ("events.k8s.io", "v1", "events") {
-        return Some((Type::Event, View::NewEvent));
-    }
-    Type::by_path(group, version, plural).map(|kind| (kind, View::Stored))
 }
 
 /// How much of an object accompanies a row of a table.

@@ -18,12 +18,13 @@ use super::metrics;
 use super::openapi;
 use super::proxy;
 use super::read::{self, key_of};
-use super::request::{Query, Shape, Target, Verb, View, resolve};
+use super::request::{Query, Shape, Target, Verb};
 use super::review;
 use super::scale;
 use super::server::{Front, Response, bytes, json as answer_json, no_such_page};
 use super::status::{Reason, Status};
 use super::types::Type;
+use super::versions::{View, resolve};
 use super::watch;
 use super::write::{Answer, Write, decode};
 
@@ -182,8 +183,8 @@ async fn write(front: &Front, write: Write, shape: Shape) -> Result<Response, St
         (Answer::Value(value), Shape::Metadata, _) if value["kind"] == kind.info().kind => {
             Bytes::from(read::metadata(value, "PartialObjectMetadata").to_string())
         }
-        (Answer::Value(value), _, View::NewEvent) if value["kind"] == "Event" => {
-            Bytes::from(read::new_event(value).to_string())
+        (Answer::Value(value), _, view) if view != View::Stored && value["kind"] == kind.info().kind => {
+            Bytes::from(view.show(kind, value).to_string())
         }
         (Answer::Value(value), _, _) => Bytes::from(value.to_string()),
     };

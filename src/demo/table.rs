@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 
 use super::columns;
 use super::objects::Object;
-use super::request::{Include, View};
+use super::request::Include;
 use super::types::Type;
+use super::versions::View;
 
 /// Returns objects as a table.
 pub fn table(
     kind: Type,
-    _view: View,
+    view: View,
     objects: &[Arc<Object>],
     include: Include,
     now: Timestamp,
@@ -30,7 +31,7 @@ pub fn table(
             match include {
                 Include::None => {}
                 Include::Metadata => row["object"] = super::read::metadata(&value, "PartialObjectMetadata"),
-                Include::Object => row["object"] = value,
+                Include::Object => row["object"] = view.show(kind, &value),
             }
             row
         })

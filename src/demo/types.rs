@@ -1,6 +1,6 @@
 //! The resource types that the embedded platform serves: what discovery tells about each.
 //!
-//! One line a type. Names, scopes and short names are those of Kubernetes 1.33 and of the projects' own CRDs.
+//! One line a type. Names, scopes and short names are those of Kubernetes 1.32 and of the projects' own CRDs.
 //! It holds no objects.
 
 /// What one resource type is called and what can be done with it.

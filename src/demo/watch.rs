@@ -19,10 +19,11 @@ use super::objects::{Change, Happened, Object};
 use super::paging::{ListRequest, page, read_revision};
 use super::platform::Handle;
 use super::read::{list_request, row};
-use super::request::{Query, Shape, Target, View};
+use super::request::{Query, Shape, Target};
 use super::server::{Response, stream as streamed};
 use super::status::{Cause, Reason, Status};
 use super::types::Type;
+use super::versions::View;
 use crate::contain;
 
 /// Frames that may wait for a slow reader; after that the watch waits, and falls behind.
@@ -275,11 +276,8 @@ impl Watch {
             (Shape::Metadata, _) => {
                 json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
             }
-            (_, View::NewEvent) => {
-                json!({"kind": "Event", "apiVersion": "events.k8s.io/v1", "metadata": metadata})
-            }
-            _ => {
-                json!({"kind": self.kind.info().kind, "apiVersion": self.kind.api_version(), "metadata": metadata})
+            (Shape::Full, view) => {
+                json!({"kind": self.kind.info().kind, "apiVersion": view.api_version(self.kind), "metadata": metadata})
             }
         };
         let frame = json!({"type": "BOOKMARK", "object": object});

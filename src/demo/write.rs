@@ -14,12 +14,13 @@ use super::objects::{Key, Object, Objects, text};
 use super::patch::{PatchKind, patched};
 use super::protobuf;
 use super::quota;
-use super::read::{key_of, new_event, old_event};
-use super::request::{Query, Target, Verb, View};
+use super::read::key_of;
+use super::request::{Query, Target, Verb};
 use super::scale;
 use super::schema;
 use super::status::{Cause, Reason, Status};
 use super::types::Type;
+use super::versions::View;
 
 /// A write, as it came.
 #[derive(Debug, Clone)]
@@ -84,8 +85,8 @@ impl Write {
         let mut value = self.decode()?;
         self.check_identity(&mut value, false)?;
         let mut warnings = Vec::new();
-        if self.view == View::NewEvent {
-            value = old_event(&value);
+        if self.view != View::Stored {
+            value = self.view.store(self.kind, &value);
         }
         let metadata = value["metadata"].as_object_mut().ok_or_else(|| {
             Status::bad_request(format!("metadata: a map is expected in a {}", self.kind.info().kind))
@@ -124,8 +125,8 @@ impl Write {
             return self.scale(objects, now, |_| Ok(value));
         }
         self.check_identity(&mut value, true)?;
-        if self.view == View::NewEvent {
-            value = old_event(&value);
+        if self.view != View::Stored {
+            value = self.view.store(self.kind, &value);
         }
         if self.kind.info().custom && text(&value["metadata"], "resourceVersion").is_empty() {
             let cause = Cause {
@@ -164,12 +165,12 @@ impl Write {
             }
             return Err(Status::not_found(self.kind, &self.target.name));
         };
-        let shown = if self.view == View::NewEvent { new_event(&before) } else { before.clone() };
+        let shown = self.view.show(self.kind, &before);
         // Without a schema there are no merge keys: the lists of custom resources are applied as a whole.
         let kind = if kind == PatchKind::Apply && self.kind.info().custom { PatchKind::Merge } else { kind };
         let mut value = patched(&shown, kind, &patch)?;
-        if self.view == View::NewEvent {
-            value = old_event(&value);
+        if self.view != View::Stored {
+            value = self.view.store(self.kind, &value);
         }
         let meta = |value: &Value, field: &str| text(&value["metadata"], field).to_owned();
         if meta(&value, "name") != meta(&before, "name")
@@ -319,10 +320,7 @@ impl Write {
         let Some(body) = value.as_object_mut() else {
             return Err(Status::bad_request("the body is not an object"));
         };
-        let wanted = match self.view {
-            View::Stored => self.kind.api_version(),
-            View::NewEvent => "events.k8s.io/v1".to_owned(),
-        };
+        let wanted = self.view.api_version(self.kind);
         let version = body.get("apiVersion").and_then(Value::as_str).unwrap_or(&wanted);
         let kind = body.get("kind").and_then(Value::as_str).unwrap_or(info.kind);
         if version != wanted || kind != info.kind {
