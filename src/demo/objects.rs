@@ -378,7 +378,7 @@ impl Objects {
             metadata["creationTimestamp"] = json!(seconds(now));
         }
         if let Some(metadata) = metadata.as_object_mut() {
-            for gone in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] {
+            for gone in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
                 metadata.remove(gone);
             }
         }
@@ -432,7 +432,12 @@ impl Objects {
                 None => metadata.remove(field),
             };
         }
-        metadata.remove("managedFields");
+        // Who says nothing about ownership leaves it as it is.
+        if let (None | Some(Value::Null), Some(managers)) =
+            (metadata.get("managedFields"), before["metadata"].get("managedFields"))
+        {
+            metadata.insert("managedFields".to_owned(), managers.clone());
+        }
         for empty in ["labels", "annotations", "finalizers", "ownerReferences"] {
             let is_empty = match metadata.get(empty) {
                 Some(Value::Null) => true,

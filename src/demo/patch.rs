@@ -53,6 +53,7 @@ pub fn patched(object: &Value, kind: PatchKind, patch: &Value) -> Result<Value, 
             }
             json_patch::merge(&mut result, patch);
         }
+        // An apply never comes here: it is the business of `ownership`.
         PatchKind::Strategic | PatchKind::Apply => {
             let Some(patch) = patch.as_object() else {
                 return Err(Status::bad_request(

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request};
 use serde_json::json;
 
@@ -118,7 +118,8 @@ pub async fn route(front: &Arc<Front>, user: User, request: Request<Incoming>) -
         _ => {
             let shape = Shape::read(&parts.headers, &query)?;
             let body = collect(body).await?;
-            write(front, Write { verb, target, kind, view, query, media, body }, shape).await
+            let agent = header(&parts.headers, &USER_AGENT).to_owned();
+            write(front, Write { verb, target, kind, view, query, media, body, agent }, shape).await
         }
     }
 }

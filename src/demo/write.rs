@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::admission;
 use super::deletion::{DeleteOptions, Deleted, Propagation};
 use super::objects::{Key, Object, Objects, text};
+use super::ownership::{self, Writer};
 use super::patch::{PatchKind, patched};
 use super::protobuf;
 use super::quota;
@@ -39,6 +40,8 @@ pub struct Write {
     pub media: String,
     /// The body.
     pub body: Bytes,
+    /// `User-Agent`, which names the field manager where the query does not.
+    pub agent: String,
 }
 
 /// What a write came to.
@@ -81,9 +84,33 @@ impl Write {
         decode(&self.media, &self.body)
     }
 
+    /// Says who writes, for the ownership of fields.
+    fn writer(&self, now: Timestamp) -> Writer {
+        let asked = self.query.get("fieldManager");
+        let agent = self.agent.split('/').next().unwrap_or_default();
+        let manager = if asked.is_empty() { agent } else { asked };
+        Writer {
+            manager: if manager.is_empty() { "unknown" } else { manager }.to_owned(),
+            // Fields are booked as they are stored, whatever version they came in.
+            api_version: self.kind.api_version(),
+            subresource: self.target.subresource.clone(),
+            now,
+        }
+    }
+
     fn create(&self, objects: &mut Objects, now: Timestamp) -> Result<Written, Status> {
-        let mut value = self.decode()?;
-        self.check_identity(&mut value, false)?;
+        self.create_from(self.decode()?, false, objects, now)
+    }
+
+    /// Creates an object from a body, or from what is applied.
+    fn create_from(
+        &self,
+        mut value: Value,
+        applied: bool,
+        objects: &mut Objects,
+        now: Timestamp,
+    ) -> Result<Written, Status> {
+        self.check_identity(&mut value, applied)?;
         let mut warnings = Vec::new();
         if self.view != View::Stored {
             value = self.view.store(self.kind, &value);
@@ -97,6 +124,9 @@ impl Write {
         for decided in ["uid", "creationTimestamp", "generation", "selfLink", "managedFields"] {
             metadata.remove(decided);
         }
+        if applied {
+            value = ownership::created(self.kind, &value, &self.writer(now));
+        }
         if self.kind.info().status
             && let Some(body) = value.as_object_mut()
         {
@@ -107,6 +137,9 @@ impl Write {
             quota::limit(objects, &mut value);
         }
         admission::admit(self.kind, &mut value, None)?;
+        if !applied {
+            ownership::updated(self.kind, None, &mut value, &self.writer(now));
+        }
         // Whatever else refuses it does so before it is counted.
         let complete = objects.try_create(self.kind, value, now)?;
         let answer = if self.query.dry_run()? {
@@ -136,7 +169,7 @@ impl Write {
             };
             return Err(Status::invalid(self.kind, &self.target.name, vec![cause]));
         }
-        self.store(objects, &key, value, now)
+        self.store(objects, &key, value, false, now)
     }
 
     fn patch(&self, objects: &mut Objects, now: Timestamp) -> Result<Written, Status> {
@@ -154,20 +187,12 @@ impl Write {
         if self.target.subresource == "scale" {
             return self.scale(objects, now, |scale| patched(&scale, kind, &patch));
         }
-        let Some(before) = objects.get_value(&key) else {
-            if kind == PatchKind::Apply && self.target.subresource.is_empty() {
-                let mut value = patch;
-                value["metadata"]["name"] = json!(self.target.name);
-                let body = Bytes::from(value.to_string());
-                let create =
-                    Self { verb: Verb::Create, body, media: "application/json".to_owned(), ..self.clone() };
-                return create.create(objects, now);
-            }
-            return Err(Status::not_found(self.kind, &self.target.name));
-        };
+        let before = objects.get_value(&key);
+        if kind == PatchKind::Apply {
+            return self.apply(objects, &key, before.as_ref(), patch, now);
+        }
+        let before = before.ok_or_else(|| Status::not_found(self.kind, &self.target.name))?;
         let shown = self.view.show(self.kind, &before);
-        // Without a schema there are no merge keys: the lists of custom resources are applied as a whole.
-        let kind = if kind == PatchKind::Apply && self.kind.info().custom { PatchKind::Merge } else { kind };
         let mut value = patched(&shown, kind, &patch)?;
         if self.view != View::Stored {
             value = self.view.store(self.kind, &value);
@@ -186,15 +211,58 @@ impl Write {
         if !own && let Some(metadata) = value["metadata"].as_object_mut() {
             metadata.remove("resourceVersion");
         }
-        self.store(objects, &key, value, now)
+        self.store(objects, &key, value, false, now)
     }
 
-    /// Stores a changed object; through `status` only its status, otherwise everything but its status.
+    /// Applies on the server: what is said is set, what is no longer said goes, what others own is asked about.
+    fn apply(
+        &self,
+        objects: &mut Objects,
+        key: &Key,
+        before: Option<&Value>,
+        mut config: Value,
+        now: Timestamp,
+    ) -> Result<Written, Status> {
+        if self.query.get("fieldManager").is_empty() {
+            let cause = Cause {
+                reason: "FieldValueRequired",
+                message: "Required value: is required for apply patch".to_owned(),
+                field: "fieldManager".to_owned(),
+            };
+            let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
+            return Err(Status { causes: vec![cause], ..Status::new(Reason::Invalid, message) });
+        }
+        self.check_identity(&mut config, true)?;
+        if !config["metadata"]["managedFields"].is_null() {
+            return Err(Status::bad_request("metadata.managedFields must be nil"));
+        }
+        if self.view != View::Stored {
+            config = self.view.store(self.kind, &config);
+        }
+        let Some(before) = before else {
+            if self.target.subresource.is_empty() {
+                return self.create_from(config, true, objects, now);
+            }
+            return Err(Status::not_found(self.kind, &self.target.name));
+        };
+        let force = self.query.flag("force");
+        let mut value = ownership::applied(self.kind, before, &config, &self.writer(now), force)?;
+        if text(&config["metadata"], "resourceVersion").is_empty()
+            && let Some(metadata) = value["metadata"].as_object_mut()
+        {
+            metadata.remove("resourceVersion");
+        }
+        self.store(objects, key, value, true, now)
+    }
+
+    /// Stores a changed object; through `status` only its status, otherwise everything but its status. `booked` says
+    /// that the ownership of its fields is decided already.
     fn store(
         &self,
         objects: &mut Objects,
         key: &Key,
         mut value: Value,
+        booked: bool,
         now: Timestamp,
     ) -> Result<Written, Status> {
         let before = objects.get_value(key).ok_or_else(|| Status::not_found(key.kind, &key.name))?;
@@ -202,6 +270,9 @@ impl Write {
         self.hold_to_schema(&mut value, &mut warnings)?;
         if self.target.subresource == "status" {
             let mut whole = before.clone();
+            if booked {
+                whole["metadata"]["managedFields"] = value["metadata"]["managedFields"].take();
+            }
             whole["metadata"]["resourceVersion"] = value["metadata"]["resourceVersion"].take();
             if whole["metadata"]["resourceVersion"].is_null()
                 && let Some(metadata) = whole["metadata"].as_object_mut()
@@ -220,6 +291,9 @@ impl Write {
                 };
             }
             admission::admit(key.kind, &mut value, Some(&before))?;
+        }
+        if !booked {
+            ownership::updated(key.kind, Some(&before), &mut value, &self.writer(now));
         }
         let answer = if self.query.dry_run()? {
             Answer::Value(objects.try_replace(key, value)?)
@@ -240,7 +314,8 @@ impl Write {
         let before =
             objects.get_value(&key).ok_or_else(|| Status::not_found(self.kind, &self.target.name))?;
         let changed = change(scale::scale(self.kind, &before))?;
-        let value = scale::with_scale(self.kind, &before, &changed)?;
+        let mut value = scale::with_scale(self.kind, &before, &changed)?;
+        ownership::updated(self.kind, Some(&before), &mut value, &self.writer(now));
         let stored = if self.query.dry_run()? {
             objects.try_replace(&key, value)?
         } else {
