@@ -89,6 +89,7 @@ pub mod server;
 pub mod statefulsets;
 pub mod status;
 pub mod stories;
+pub mod structural;
 pub mod table;
 pub mod tenancy;
 pub mod types;

@@ -1,7 +1,11 @@
 //! The `CustomResourceDefinitions` of the custom resources, for clients that look for them.
 //!
-//! They describe what is served; writing them changes nothing. Their schemas are open: the published ones are not part
-//! of this project.
+//! They describe what is served. Their schemas (`assets/schemas.yaml`) say the parts that clients get wrong, and are
+//! otherwise open: the published ones are not part of this project. Who applies a published one has it held from then
+//! on; nothing else of a definition can be changed by writing it.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -9,7 +13,19 @@ use serde_json::{Value, json};
 use super::columns;
 use super::objects::{Objects, text};
 use super::status::Status;
+use super::structural;
 use super::types::Type;
+
+/// The schemas by kind. A constant, read once.
+static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+    // A test holds that it can be read.
+    serde_saphyr::from_str(include_str!("../../assets/schemas.yaml")).unwrap_or_default()
+});
+
+/// Returns the schema that a custom resource begins with.
+pub fn schema(kind: Type) -> Value {
+    SCHEMAS.get(kind.info().kind).cloned().unwrap_or_else(structural::open)
+}
 
 /// Creates the definitions, as old as the cluster.
 pub fn define(objects: &mut Objects, now: Timestamp) -> Result<(), Status> {
@@ -42,7 +58,7 @@ fn definition(kind: Type) -> Value {
     }
     let mut version = json!({
         "name": info.version, "served": true, "storage": true,
-        "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+        "schema": {"openAPIV3Schema": schema(kind)},
         "additionalPrinterColumns": columns::printer_columns(kind),
     });
     if info.status {
@@ -68,4 +84,20 @@ fn definition(kind: Type) -> Value {
             ],
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_is_of_a_custom_resource_and_is_read() {
+        assert!(SCHEMAS.len() > 10);
+        for kind in SCHEMAS.keys() {
+            let known = Type::ALL.iter().any(|known| known.info().custom && known.info().kind == kind);
+            assert!(known, "{kind}");
+        }
+        let required = &schema(Type::Application)["properties"]["spec"]["required"];
+        assert_eq!(required, &json!(["destination", "project"]));
+    }
 }

@@ -1,14 +1,16 @@
 //! OpenAPI as far as `kubectl apply` reads it: which kinds take a patch, and which parameters a patch takes.
 //!
-//! Schemas are open: the server checks fields itself. That the strategic patch is not listed makes clients compute it
+//! Schemas of built-in types are open: the server checks fields itself. That the strategic patch is not listed makes clients compute it
 //! from their own types, which are the ones that the server uses.
 
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::crds;
 use super::discovery;
 use super::server::{Response, bytes};
 use super::status::{Reason, Status};
+use super::structural;
 use super::types::Type;
 
 /// Returns the list of documents.
@@ -103,10 +105,10 @@ impl Place<'_> {
     }
 
     fn schema(&self) -> Value {
-        json!({
-            "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-            "x-kubernetes-group-version-kind": [self.identity()],
-        })
+        let mut schema =
+            if self.kind.info().custom { crds::schema(self.kind) } else { structural::open() };
+        schema["x-kubernetes-group-version-kind"] = json!([self.identity()]);
+        schema
     }
 
     fn path(&self) -> String {

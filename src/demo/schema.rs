@@ -1,7 +1,7 @@
 //! The shapes of the built-in types: what a field may be, and which fields exist.
 //!
 //! A body is decoded into the type that Kubernetes publishes; what does not fit is refused, what the type does not
-//! know is found by comparing. Custom resources are held to their metadata and a few required fields only.
+//! know is found by comparing. Custom resources are held to the schema of their definition.
 
 use k8s_openapi::api::{
     apps::v1 as apps, autoscaling::v2 as autoscaling, batch::v1 as batch, coordination::v1 as coordination,
@@ -14,10 +14,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::status::{Cause, Status};
+use super::structural;
 use super::types::Type;
 
 /// Holds a body against its type, takes out the fields that the type does not know, and returns their paths.
-pub fn check(kind: Type, value: &mut Value) -> Result<Vec<String>, Status> {
+///
+/// `definition` is the stored `CustomResourceDefinition` of a custom resource.
+pub fn check(kind: Type, value: &mut Value, definition: Option<&Value>) -> Result<Vec<String>, Status> {
     let round = round_trip(kind, value).map_err(|why| {
         let info = kind.info();
         Status::bad_request(format!(
@@ -28,7 +31,7 @@ pub fn check(kind: Type, value: &mut Value) -> Result<Vec<String>, Status> {
     let mut unknown = Vec::new();
     match round {
         Some(known) => prune(value, &known, "", &mut unknown),
-        None => custom(kind, value, &mut unknown)?,
+        None => custom(kind, value, definition, &mut unknown)?,
     }
     Ok(unknown)
 }
@@ -117,14 +120,27 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Checks what can be checked of a custom resource without its schema.
-fn custom(kind: Type, value: &mut Value, unknown: &mut Vec<String>) -> Result<(), Status> {
+/// Holds a custom resource against the schema of its definition, or checks what can be checked without one.
+fn custom(
+    kind: Type,
+    value: &mut Value,
+    definition: Option<&Value>,
+    unknown: &mut Vec<String>,
+) -> Result<(), Status> {
     let info = kind.info();
     let metadata: Result<ObjectMeta, _> = serde::Deserialize::deserialize(&value["metadata"]);
     let metadata = metadata.map_err(|error| {
         Status::bad_request(format!("{} cannot be handled: metadata: {error}", info.kind))
     })?;
     let name = metadata.name.unwrap_or_default();
+    let versions = definition.and_then(|definition| definition["spec"]["versions"].as_array());
+    let version = versions.into_iter().flatten().find(|version| version["name"] == info.version);
+    if let Some(version) = version
+        && version["schema"]["openAPIV3Schema"] != structural::open()
+    {
+        let causes = structural::hold(&version["schema"]["openAPIV3Schema"], value, unknown);
+        return if causes.is_empty() { Ok(()) } else { Err(Status::invalid(kind, &name, causes)) };
+    }
     let extra: &[&str] = match kind {
         Type::Application => &["operation"],
         Type::PolicyReport => &["scope", "scopeSelector", "source", "results", "summary", "configuration"],
@@ -141,34 +157,13 @@ fn custom(kind: Type, value: &mut Value, unknown: &mut Vec<String>) -> Result<()
             known && !part.is_null()
         });
     }
-    let required: &[&str] = match kind {
-        Type::Application => &["spec", "spec.destination", "spec.project"],
-        Type::AppProject | Type::ApplicationSet | Type::Issuer | Type::ClusterIssuer => &["spec"],
-        Type::NodePool => &["spec", "spec.template"],
-        Type::NodeClaim => &["spec", "spec.nodeClassRef", "spec.requirements"],
-        Type::Certificate => &["spec", "spec.issuerRef", "spec.secretName"],
-        Type::SecretStore | Type::ClusterSecretStore => &["spec", "spec.provider"],
-        Type::ScaledObject => &["spec", "spec.scaleTargetRef", "spec.triggers"],
-        _ => &[],
-    };
-    let missing: Vec<Cause> = required
-        .iter()
-        .filter(|path| path.split('.').try_fold(&*value, |at, part| at.get(part)).is_none())
-        .map(|path| Cause {
-            reason: "FieldValueRequired",
-            message: "Required value".to_owned(),
-            field: (*path).to_owned(),
-        })
-        .collect();
-    let wrong: Vec<Cause> = ["spec", "status"]
-        .iter()
-        .filter(|part| value.get(part).is_some_and(|part| !part.is_object()))
+    let wrong = ["spec", "status"].iter().filter(|part| value.get(part).is_some_and(|part| !part.is_object()));
+    let causes: Vec<Cause> = wrong
         .map(|part| Cause {
             reason: "FieldValueTypeInvalid",
             message: format!("Invalid value: {}: {part} in body must be of type object", value[part]),
             field: (*part).to_owned(),
         })
         .collect();
-    let causes: Vec<Cause> = missing.into_iter().chain(wrong).collect();
     if causes.is_empty() { Ok(()) } else { Err(Status::invalid(kind, &name, causes)) }
 }

@@ -132,7 +132,7 @@ impl Write {
         {
             body.remove("status");
         }
-        self.hold_to_schema(&mut value, &mut warnings)?;
+        self.hold_to_schema(objects, &mut value, &mut warnings)?;
         if self.kind == Type::Pod {
             quota::limit(objects, &mut value);
         }
@@ -267,7 +267,7 @@ impl Write {
     ) -> Result<Written, Status> {
         let before = objects.get_value(key).ok_or_else(|| Status::not_found(key.kind, &key.name))?;
         let mut warnings = Vec::new();
-        self.hold_to_schema(&mut value, &mut warnings)?;
+        self.hold_to_schema(objects, &mut value, &mut warnings)?;
         if self.target.subresource == "status" {
             let mut whole = before.clone();
             if booked {
@@ -427,8 +427,17 @@ impl Write {
         Ok(())
     }
 
-    fn hold_to_schema(&self, value: &mut Value, warnings: &mut Vec<String>) -> Result<(), Status> {
-        let unknown = schema::check(self.kind, value)?;
+    fn hold_to_schema(
+        &self,
+        objects: &Objects,
+        value: &mut Value,
+        warnings: &mut Vec<String>,
+    ) -> Result<(), Status> {
+        let definition = self.kind.info().custom.then(|| {
+            let key = Key::new(Type::CustomResourceDefinition, "", &self.kind.qualified());
+            objects.get_value(&key)
+        });
+        let unknown = schema::check(self.kind, value, definition.flatten().as_ref())?;
         let mode = self.query.get("fieldValidation");
         if mode == "Strict" && !unknown.is_empty() {
             let info = self.kind.info();
