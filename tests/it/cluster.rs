@@ -33,30 +33,55 @@ pub fn missing(program: &str) -> bool {
     true
 }
 
-/// Tells that kubectl is missing, or older than what the platform speaks to in writing.
-///
-/// Debian's kubectl is 1.20: it asks for versions of APIs that Kubernetes has since taken away (`policy/v1beta1`).
-/// A newer one cannot be installed everywhere, so an old one is said and is no failure.
-pub fn missing_or_old() -> bool {
-    const LEAST: u32 = 29;
+/// A kubectl that is there.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    program: PathBuf,
+    /// Its minor version, such as 32.
+    pub minor: u32,
+}
+
+impl Kubectl {
+    fn find(program: PathBuf) -> Self {
+        let output = std::process::Command::new(&program)
+            .args(["version", "--client", "-o", "json"])
+            .output()
+            .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let version: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let minor = version["clientVersion"]["minor"].as_str().unwrap_or_default();
+        Self { program, minor: minor.trim_end_matches('+').parse().unwrap() }
+    }
+}
+
+/// Returns the kubectls that reading is tested with: the one on the path, and the one that `OPSDECK_OLD_KUBECTL` names
+/// (Debian's is 1.20); none where there is none, which is said.
+pub fn kubectls() -> Vec<Kubectl> {
     if missing("kubectl") {
-        return true;
+        return Vec::new();
     }
-    let output =
-        std::process::Command::new("kubectl").args(["version", "--client", "-o", "json"]).output().unwrap();
-    let version: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    let minor = version["clientVersion"]["minor"].as_str().unwrap_or_default();
-    let minor: u32 = minor.trim_end_matches('+').parse().unwrap_or(0);
-    if minor < LEAST {
-        println!("SKIPPED: kubectl 1.{minor} is older than 1.{LEAST}");
+    let old = std::env::var_os("OPSDECK_OLD_KUBECTL").map(PathBuf::from);
+    std::iter::once(PathBuf::from("kubectl")).chain(old).map(Kubectl::find).collect()
+}
+
+/// Returns the kubectl on the path where it is new enough to write with; says so where it is not.
+///
+/// An older one has not the commands that are tested, or asks for versions that Kubernetes has since taken away. A
+/// newer one cannot be installed everywhere, so an old one is no failure.
+pub fn writing_kubectl() -> Option<Kubectl> {
+    const LEAST: u32 = 29;
+    let kubectl = kubectls().into_iter().next()?;
+    if kubectl.minor < LEAST {
+        println!("SKIPPED: kubectl 1.{} is older than 1.{LEAST}", kubectl.minor);
+        return None;
     }
-    minor < LEAST
+    Some(kubectl)
 }
 
 /// A platform and a folder for what kubectl keeps.
 pub struct Cluster {
     pub running: Running,
     home: tempfile::TempDir,
+    kubectl: Kubectl,
     _hurry: AbortOnDropHandle<()>,
 }
 
@@ -68,7 +93,12 @@ pub struct Said {
 }
 
 impl Cluster {
-    /// Starts a platform whose clock runs ten times as fast as the wall's.
+    /// Starts a platform whose clock runs ten times as fast as the wall's, for a kubectl.
+    pub async fn start_for(kubectl: &Kubectl) -> Self {
+        Self { kubectl: kubectl.clone(), ..Self::start().await }
+    }
+
+    /// Starts such a platform.
     pub async fn start() -> Self {
         // Its time runs fast: without this Karpenter could take a node away while a test drains it.
         let quiet = world::Options { alive: false, ..world::Options::default() };
@@ -98,11 +128,12 @@ impl Cluster {
                 clock.advance(Duration::from_millis(500));
             }
         });
-        Self { running, home, _hurry: AbortOnDropHandle::new(hurry) }
+        let kubectl = Kubectl { program: PathBuf::from("kubectl"), minor: 0 };
+        Self { running, home, kubectl, _hurry: AbortOnDropHandle::new(hurry) }
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("kubectl");
+        let mut command = Command::new(&self.kubectl.program);
         command
             .args(args)
             .env("KUBECONFIG", self.kubeconfig())
@@ -150,6 +181,30 @@ impl Cluster {
         }
     }
 
+    /// Runs kubectl again and again until it succeeds with what is wanted, and returns that.
+    #[track_caller]
+    pub fn until(&self, args: &[&str], wanted: impl Fn(&str) -> bool) -> impl Future<Output = String> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let mut last = String::new();
+            let search = async {
+                loop {
+                    let said = self.kubectl(args).await;
+                    if said.ok && wanted(&said.out) {
+                        return said.out;
+                    }
+                    last = said.out + &said.err;
+                }
+            };
+            match timeout(PATIENCE, search).await {
+                Ok(out) => out,
+                Err(_) => {
+                    panic!("{caller}: kubectl {} never said what is wanted, but\n{last}", args.join(" "))
+                }
+            }
+        }
+    }
+
     /// Runs kubectl, which must fail, and returns what it said about it.
     #[track_caller]
     pub fn fails(&self, args: &[&str]) -> impl Future<Output = String> + use<> {
@@ -167,17 +222,29 @@ impl Cluster {
     #[track_caller]
     pub fn apply(&self, manifest: &str) -> impl Future<Output = String> + use<> {
         let caller = std::panic::Location::caller();
-        let mut command = self.command(&["apply", "-f", "-"]);
-        let manifest = manifest.to_owned();
+        let said = self.feed(&["apply", "-f", "-"], manifest);
+        async move {
+            let said = said.await;
+            assert!(said.ok, "{caller}: {}", said.err);
+            said.out
+        }
+    }
+
+    /// Runs kubectl with something to read.
+    pub fn feed(&self, args: &[&str], input: &str) -> impl Future<Output = Said> + use<> {
+        let mut command = self.command(args);
+        let text = input.to_owned();
         async move {
             let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
             let mut input = child.stdin.take().unwrap();
-            input.write_all(manifest.as_bytes()).await.unwrap();
+            input.write_all(text.as_bytes()).await.unwrap();
             drop(input);
             let output = timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
-            let err = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(output.status.success(), "{caller}: {err}");
-            String::from_utf8_lossy(&output.stdout).into_owned()
+            Said {
+                ok: output.status.success(),
+                out: String::from_utf8_lossy(&output.stdout).into_owned(),
+                err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            }
         }
     }
 

@@ -16,6 +16,8 @@ mod console_loop;
 mod fault_server;
 mod keys;
 mod kubectl;
+mod kubectl_apply;
+mod kubectl_writing;
 mod kubernetes_faults;
 mod kubernetes_source;
 mod layers;
