@@ -190,7 +190,7 @@ pub fn applied(kind: Type, before: &Value, config: &Value, writer: &Writer, forc
             manager.fields.take(&common);
         }
     }
-    if !force && !conflicts.is_empty() {
+    if !force && !conflicts.is_empty() && !handed_over(kind, before, writer, &conflicts) {
         return Err(refusal(&conflicts));
     }
     for manager in &mut known {
@@ -203,7 +203,31 @@ pub fn applied(kind: Type, before: &Value, config: &Value, writer: &Writer, forc
     own.fields = said;
     own.api_version.clone_from(&writer.api_version);
     book(&mut after, known);
+    // What client-side apply would compare with next time keeps pace.
+    if writer.manager == KUBECTL && !before["metadata"]["annotations"][LAST_APPLIED].is_null() {
+        after["metadata"]["annotations"][LAST_APPLIED] = json!(format!("{config}\n"));
+    }
     Ok(after)
+}
+
+/// The manager of server-side apply in kubectl.
+const KUBECTL: &str = "kubectl";
+
+/// Where client-side apply keeps what it applied last.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Says whether all conflicts are about what kubectl itself applied on the client's side before, and nobody changed
+/// since: then it moves to server-side apply, and the API server lets it.
+fn handed_over(kind: Type, before: &Value, writer: &Writer, conflicts: &[(String, String)]) -> bool {
+    let last = before["metadata"]["annotations"][LAST_APPLIED].as_str();
+    let Some(last) = last.filter(|_| writer.manager == KUBECTL) else { return false };
+    let last: Value = serde_json::from_str(last).unwrap_or_default();
+    let mut own = fieldset::said(kind, &last);
+    let since = fieldset::compare(kind, &last, before);
+    own.take(&since.set);
+    own.take(&since.gone);
+    let own = own.paths();
+    conflicts.iter().all(|(_, path)| own.contains(path))
 }
 
 /// Words the conflicts as the API server does.
@@ -395,6 +419,23 @@ mod tests {
         let without = applied(KIND, &both, &json!({"spec": {}}), &by("mesh"), false).unwrap();
         let containers = without["spec"]["template"]["spec"]["containers"].as_array().unwrap();
         assert_eq!((containers.len(), &containers[0]["name"]), (1, &json!("web")));
+    }
+
+    #[test]
+    fn kubectl_takes_over_what_it_applied_on_the_clients_side() {
+        let mut there = web("shop/web:1", Some(2), &json!({}));
+        there["metadata"]["annotations"] = json!({LAST_APPLIED: there.to_string()});
+        updated(KIND, None, &mut there, &by("kubectl-client-side-apply"));
+        let next = web("shop/web:2", Some(2), &json!({}));
+        let moved = applied(KIND, &there, &next, &by(KUBECTL), false).unwrap();
+        assert!(moved["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap().contains("shop/web:2"));
+        assert!(applied(KIND, &there, &next, &by("ci"), false).is_err());
+        // What somebody else has changed since is still a conflict.
+        let mut scaled = there.clone();
+        scaled["spec"]["replicas"] = json!(5);
+        updated(KIND, Some(&there), &mut scaled, &by("kubectl-scale"));
+        let refused = applied(KIND, &scaled, &next, &by(KUBECTL), false).unwrap_err();
+        assert!(refused.message.contains("conflict with \"kubectl-scale\""), "{refused}");
     }
 
     #[test]
