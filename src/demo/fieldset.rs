@@ -96,8 +96,12 @@ impl Fields {
                 Some(("f", name)) => format!(".{name}"),
                 Some(("k", keys)) => {
                     let keys: Value = serde_json::from_str(keys).unwrap_or_default();
-                    let pairs: Vec<String> =
-                        keys.as_object().into_iter().flatten().map(|(key, value)| format!("{key}={value}")).collect();
+                    let pairs: Vec<String> = keys
+                        .as_object()
+                        .into_iter()
+                        .flatten()
+                        .map(|(key, value)| format!("{key}={value}"))
+                        .collect();
                     format!("[{}]", pairs.join(","))
                 }
                 Some(("v", value)) => format!("[={value}]"),
@@ -131,8 +135,14 @@ pub fn list_is(kind: Type, field: &str, items: &[&Value]) -> ListIs {
         return ListIs::Atomic;
     }
     match field {
-        "containers" | "initContainers" | "ephemeralContainers" | "env" | "volumes" | "imagePullSecrets"
-        | "resourceClaims" | "schedulingGates" => ListIs::Map(&["name"]),
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "env"
+        | "volumes"
+        | "imagePullSecrets"
+        | "resourceClaims"
+        | "schedulingGates" => ListIs::Map(&["name"]),
         "secrets" if kind == Type::ServiceAccount => ListIs::Map(&["name"]),
         "volumeMounts" => ListIs::Map(&["mountPath"]),
         "volumeDevices" => ListIs::Map(&["devicePath"]),
@@ -272,11 +282,25 @@ pub fn compare(kind: Type, before: &Value, after: &Value) -> Difference {
 fn always_there(field: &str) -> bool {
     matches!(
         field,
-        "" | "metadata" | "spec" | "status" | "template" | "jobTemplate" | "strategy" | "updateStrategy" | "containers"
+        "" | "metadata"
+            | "spec"
+            | "status"
+            | "template"
+            | "jobTemplate"
+            | "strategy"
+            | "updateStrategy"
+            | "containers"
     )
 }
 
-fn walk(kind: Type, field: &str, before: Option<&Value>, after: Option<&Value>, set: &mut Fields, gone: &mut Fields) {
+fn walk(
+    kind: Type,
+    field: &str,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    set: &mut Fields,
+    gone: &mut Fields,
+) {
     let before = before.filter(|value| !value.is_null());
     let after = after.filter(|value| !value.is_null());
     if before == after {
@@ -291,7 +315,9 @@ fn walk(kind: Type, field: &str, before: Option<&Value>, after: Option<&Value>, 
     let lists = |value: Option<&Value>| value.is_none_or(Value::is_array);
     if maps(before) && maps(after) && !map_is_atomic(kind, field) {
         let empty = Map::new();
-        let fields = |value: Option<&'_ Value>| value.and_then(Value::as_object).cloned().unwrap_or_else(|| empty.clone());
+        let fields = |value: Option<&'_ Value>| {
+            value.and_then(Value::as_object).cloned().unwrap_or_else(|| empty.clone())
+        };
         let (old, new) = (fields(before), fields(after));
         if old.is_empty() && new.is_empty() {
             return;
@@ -389,7 +415,8 @@ mod tests {
 
     #[test]
     fn a_change_is_what_is_new_and_what_is_gone() {
-        let before = json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"replicas": 1, "paused": true}});
+        let before =
+            json!({"metadata": {"labels": {"a": "1", "b": "2"}}, "spec": {"replicas": 1, "paused": true}});
         let after = json!({"metadata": {"labels": {"a": "1", "c": "3"}, "annotations": {"n": "1"}}, "spec": {"replicas": 2}});
         let difference = compare(Type::Deployment, &before, &after);
         assert_eq!(

@@ -55,8 +55,9 @@ const PROTOBUF: [&str; 2] = [
 
 /// Answers `/openapi/v2`; kubectl before 1.27 asks for protobuf only.
 pub fn v2(accept: &str) -> Result<Response, Status> {
-    if let Some(media) = PROTOBUF.into_iter().find(|media| accept.contains(media)) {
-        return Ok(bytes(200, media, Bytes::from(protobuf())));
+    if PROTOBUF.iter().any(|media| accept.contains(media)) {
+        // The older spelling is no media type that Go can read back.
+        return Ok(bytes(200, PROTOBUF[0], Bytes::from(protobuf())));
     }
     let json_wanted = accept.is_empty() || accept.contains("json") || accept.contains("*/*");
     if !json_wanted {
@@ -105,8 +106,7 @@ impl Place<'_> {
     }
 
     fn schema(&self) -> Value {
-        let mut schema =
-            if self.kind.info().custom { crds::schema(self.kind) } else { structural::open() };
+        let mut schema = if self.kind.info().custom { crds::schema(self.kind) } else { structural::open() };
         schema["x-kubernetes-group-version-kind"] = json!([self.identity()]);
         schema
     }

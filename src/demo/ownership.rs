@@ -162,10 +162,17 @@ pub fn created(kind: Type, config: &Value, writer: &Writer) -> Value {
 }
 
 /// Returns what an apply makes of an object; refused where it would change what others own and is not forced.
-pub fn applied(kind: Type, before: &Value, config: &Value, writer: &Writer, force: bool) -> Result<Value, Status> {
+pub fn applied(
+    kind: Type,
+    before: &Value,
+    config: &Value,
+    writer: &Writer,
+    force: bool,
+) -> Result<Value, Status> {
     let mut known = managers(before);
     if known.is_empty() {
-        let first = Writer { manager: "before-first-apply".to_owned(), subresource: String::new(), ..writer.clone() };
+        let first =
+            Writer { manager: "before-first-apply".to_owned(), subresource: String::new(), ..writer.clone() };
         let there = fieldset::compare(kind, &json!({}), before).set;
         known.push(Manager { fields: there, ..Manager::new(&first, false) });
     }
@@ -393,18 +400,15 @@ mod tests {
     #[test]
     fn what_is_no_longer_applied_goes_unless_another_owns_it() {
         let first = created(KIND, &web("shop/web:1", Some(2), &json!({"a": "1", "b": "1"})), &by("ci"));
-        let shared = applied(
-            KIND,
-            &first,
-            &json!({"metadata": {"labels": {"b": "1"}}}),
-            &by("team"),
-            false,
-        )
-        .unwrap();
+        let shared =
+            applied(KIND, &first, &json!({"metadata": {"labels": {"b": "1"}}}), &by("team"), false).unwrap();
         let less = applied(KIND, &shared, &web("shop/web:1", None, &json!({})), &by("ci"), false).unwrap();
         assert_eq!(less["metadata"]["labels"], json!({"b": "1"}));
         assert!(less["spec"].get("replicas").is_none());
-        assert_eq!(less["spec"]["template"]["spec"]["containers"], json!([{"name": "web", "image": "shop/web:1"}]));
+        assert_eq!(
+            less["spec"]["template"]["spec"]["containers"],
+            json!([{"name": "web", "image": "shop/web:1"}])
+        );
     }
 
     #[test]
@@ -445,7 +449,8 @@ mod tests {
         touched["spec"]["replicas"] = json!(2);
         updated(KIND, Some(&there), &mut touched, &by("kubectl-edit"));
         assert!(touched["metadata"].get("managedFields").is_none());
-        let refused = applied(KIND, &touched, &web("shop/web:2", None, &json!({})), &by("ci"), false).unwrap_err();
+        let refused =
+            applied(KIND, &touched, &web("shop/web:2", None, &json!({})), &by("ci"), false).unwrap_err();
         assert!(refused.message.contains("conflict with \"before-first-apply\" using apps/v1"), "{refused}");
     }
 }

@@ -301,7 +301,9 @@ fn single(holds: Holds, part: Part<'_>, depth: usize) -> Option<Value> {
                 json!(inner_text(bytes, 3)?)
             }
         }
-        (Holds::Raw, Part::Bytes(bytes)) => serde_json::from_str(&inner_text(bytes, 1)?).unwrap_or(Value::Null),
+        (Holds::Raw, Part::Bytes(bytes)) => {
+            serde_json::from_str(&inner_text(bytes, 1)?).unwrap_or(Value::Null)
+        }
         (Holds::Message(message), Part::Bytes(bytes)) => object(bytes, message, depth + 1)?,
         _ => return None,
     })

@@ -157,7 +157,8 @@ fn custom(
             known && !part.is_null()
         });
     }
-    let wrong = ["spec", "status"].iter().filter(|part| value.get(part).is_some_and(|part| !part.is_object()));
+    let wrong =
+        ["spec", "status"].iter().filter(|part| value.get(part).is_some_and(|part| !part.is_object()));
     let causes: Vec<Cause> = wrong
         .map(|part| Cause {
             reason: "FieldValueTypeInvalid",

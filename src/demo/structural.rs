@@ -170,7 +170,8 @@ fn bounds(schema: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
             refuse(causes, "FieldValueInvalid", path, message);
         }
         if limit("maxItems").is_some_and(|most| items.len() > most) {
-            let message = format!("Too many: {}: must have at most {} items", items.len(), schema["maxItems"]);
+            let message =
+                format!("Too many: {}: must have at most {} items", items.len(), schema["maxItems"]);
             refuse(causes, "FieldValueTooMany", path, message);
         }
     }
@@ -202,7 +203,8 @@ mod tests {
         assert_eq!(unknown, ["spec.typo"]);
         assert_eq!((&good["spec"]["replicas"], good["spec"].get("typo")), (&json!(1), None));
 
-        let mut bad = json!({"spec": {"replicas": 15, "mode": "maybe", "ports": [true, 1], "labels": {"a": 1}}});
+        let mut bad =
+            json!({"spec": {"replicas": 15, "mode": "maybe", "ports": [true, 1], "labels": {"a": 1}}});
         let wrong: Vec<String> = hold(&schema, &mut bad, &mut Vec::new())
             .iter()
             .map(|cause| format!("{}: {}", cause.field, cause.message))

@@ -229,7 +229,8 @@ impl Write {
                 message: "Required value: is required for apply patch".to_owned(),
                 field: "fieldManager".to_owned(),
             };
-            let message = format!("PatchOptions.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
+            let message =
+                format!("PatchOptions.meta.k8s.io \"\" is invalid: {}: {}", cause.field, cause.message);
             return Err(Status { causes: vec![cause], ..Status::new(Reason::Invalid, message) });
         }
         self.check_identity(&mut config, true)?;

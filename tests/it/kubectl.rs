@@ -134,8 +134,9 @@ async fn logs_are_read_followed_and_remembered() {
             .ok(&["get", "pods", "-n", "tenant-1", "-l", "app.kubernetes.io/name=checkout", "-o", "name"])
             .await;
         let pod = pod.lines().next().unwrap().to_owned();
-        let stamped =
-            cluster.ok(&["logs", "-n", "tenant-1", &pod, "--timestamps", "--since=1h", "--tail=2"]).await;
+        let stamped = cluster
+            .ok(&["logs", "-n", "tenant-1", &pod, "-c", "checkout", "--timestamps", "--since=1h", "--tail=2"])
+            .await;
         assert!(stamped.starts_with("20"), "{stamped}");
         let mut follow = cluster.spawn(&["logs", "-n", "tenant-1", &pod, "-c", "checkout", "-f", "--tail=1"]);
         for _ in 0..5 {
