@@ -16,6 +16,7 @@ use crate::app::table::Table;
 use crate::human;
 use crate::identity::Resource;
 use crate::kinds::{Cell, Health};
+use crate::signals::{Ask, Wanted};
 use crate::sources::SourceError;
 use crate::store::{Feed, Query, Stage};
 
@@ -42,12 +43,22 @@ pub(super) fn due(scene: &Scene<'_>, spots: &Spots) -> Timestamp {
     if is_moving(scene) {
         return second;
     }
+    if let Some(looked) = looked(scene) {
+        let fresh = Timestamp::from_second(looked.as_second() + 60).unwrap_or(second);
+        due = due.min(if fresh > now { fresh } else { human::age_until(now, looked) });
+    }
     match state.views.last() {
         None => due,
         Some(View::Table(table)) => rows(scene, table, spots, second).map_or(due, |rows| due.min(rows)),
         Some(View::Overview(view)) if tenants(scene, view, spots) => due,
         Some(_) => second,
     }
+}
+
+/// Returns when the systems beside the cluster were looked at last, whose age stands in the header.
+fn looked(scene: &Scene<'_>) -> Option<Timestamp> {
+    let context = scene.state.session.context.clone()?;
+    scene.store.reading(&Ask { context, wanted: Wanted::Systems })?.at
 }
 
 /// Tells whether something around the view counts seconds: a connection that is made or lost, an action, a list that

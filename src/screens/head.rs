@@ -177,7 +177,9 @@ fn systems(scene: &Scene<'_>, context: &Context) -> Vec<(&'static str, String, R
         of.peek()?;
         if of.clone().any(|one| one.error.is_none()) {
             let age = now.as_second() - at.as_second();
-            return Some((human::span(age.max(0)), Role::Healthy));
+            // To the minute, as the clock beside it: an idle console does not draw for seconds.
+            let text = if age < 60 { "<1m".to_owned() } else { human::span(age) };
+            return Some((text, Role::Healthy));
         }
         match of.find_map(|one| one.error.as_ref())? {
             SourceError::Missing { .. } => Some(("none".to_owned(), Role::Dim)),
