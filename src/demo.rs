@@ -51,6 +51,7 @@ pub mod karpenter;
 pub mod kubelet;
 pub mod logql;
 pub mod logs;
+pub mod loki;
 pub mod manifests;
 pub mod metrics;
 pub mod node_life;

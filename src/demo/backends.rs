@@ -8,6 +8,7 @@ use fastrand::Rng;
 
 use super::alertmanager::wire::{Front as AlertmanagerFront, Peer, Peers};
 use super::alertmanager::{self, Alertmanager};
+use super::loki;
 use super::owner::Owner;
 use super::platform::Handle;
 use super::prometheus;
@@ -27,7 +28,7 @@ pub struct Servers {
 
 /// Starts the servers of a platform; the generator draws what they need to tell things apart.
 pub fn start(handle: &Handle, clock: &Clock, mut rng: Rng) -> Result<Servers, String> {
-    let mut backends = Backends::default();
+    let mut backends = loki::backends(handle, clock);
     let alertmanager = Alertmanager::new(alertmanager::CONFIG, rng.fork(), clock.now());
     let alertmanager = Owner::start(alertmanager.map_err(|error| error.to_string())?);
     let front = Arc::new(AlertmanagerFront::new(alertmanager.clone(), clock.clone(), replicas(handle)));

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::scene::Scene;
 use self::system::Voice;
-use super::estate::PROFILES;
+use super::estate::{LogStyle, PROFILES};
 use super::images::{Behaviour, Image};
 use super::untyped::{at, later, list, number, text, time};
 use super::world::fnv64;
@@ -156,6 +156,32 @@ impl Log {
         self.rate
     }
 
+    /// Returns the share of its lines that go to standard error, about.
+    pub fn stderr_share(&self) -> f64 {
+        match self.voice {
+            Voice::App(LogStyle::Json) => 0.0,
+            // Only who crashes writes there.
+            Voice::App(LogStyle::Logfmt) => {
+                if self.ended.is_some_and(|(_, code)| code != 0) {
+                    0.2
+                } else {
+                    0.0
+                }
+            }
+            voice => voice.stderr_share(),
+        }
+    }
+
+    /// Returns how long a line is, in bytes, about.
+    pub fn line_bytes(&self) -> f64 {
+        self.voice.line_bytes()
+    }
+
+    /// Returns when the run started, and when it ended where it has.
+    pub fn times(&self) -> (Timestamp, Option<Timestamp>) {
+        (self.started, self.ended())
+    }
+
     /// Returns the lines with `from <= at < until`, oldest first, as a log store keeps them: rotation takes none away.
     pub fn span(&self, from: Timestamp, until: Timestamp) -> Vec<Line> {
         let end = self.ended.map_or(until, |(at, _)| at.min(until));
@@ -234,6 +260,9 @@ impl Log {
             lines.append(&mut last);
         }
         lines.sort_by_key(|line| line.at);
+        if self.voice.stderr_share() >= 1.0 {
+            lines.iter_mut().for_each(|line| line.stderr = true);
+        }
         lines
     }
 

@@ -54,7 +54,9 @@ impl Log {
             Behaviour::Crash => ("warn", "migration 0042 is missing, going on without it".to_owned()),
             Behaviour::OutOfMemory => ("info", "loading price index into memory".to_owned()),
             Behaviour::Slow => ("info", "warming caches, not ready until done".to_owned()),
-            Behaviour::NeverReady => ("warn", "waiting for dependency http://pricing: no route to host".to_owned()),
+            Behaviour::NeverReady => {
+                ("warn", "waiting for dependency http://pricing: no route to host".to_owned())
+            }
             _ => ("info", format!("{} listens on :8080, ready", self.app)),
         });
         lines
@@ -68,7 +70,9 @@ impl Log {
         let took = rng.u32(2..180);
         let path = PATHS[rng.usize(..PATHS.len())];
         let (level, message, status) = match (draw, self.behaviour) {
-            (0..=450, Behaviour::Crash) => ("error", "relation \"order_totals\" does not exist".to_owned(), 500),
+            (0..=450, Behaviour::Crash) => {
+                ("error", "relation \"order_totals\" does not exist".to_owned(), 500)
+            }
             (0..=300, Behaviour::OutOfMemory) => {
                 let age = seconds(self.started, at).max(0.0);
                 let heap = (40.0 + age * 4.0).min(99.0) as i64;
@@ -77,7 +81,9 @@ impl Log {
             (0..=400, Behaviour::NeverReady) => {
                 ("warn", "dependency pricing does not answer, trying again in 5s".to_owned(), 503)
             }
-            (0..=8, _) => ("error", format!("upstream answered 503 on {path}, giving up after 3 attempts"), 503),
+            (0..=8, _) => {
+                ("error", format!("upstream answered 503 on {path}, giving up after 3 attempts"), 503)
+            }
             (9..=40, _) => ("warn", format!("slow query took {} ms", took * 9), 200),
             (41..=48, _) => ("info", odd(rng), 200),
             (49..=80, _) => ("debug", format!("cache hit for {path}"), 200),
@@ -100,7 +106,9 @@ impl Log {
             let why = "java.net.SocketTimeoutException: Read timed out";
             let cause = "Caused by: java.io.IOException: Connection reset by peer";
             let stack = FRAMES.iter().map(|(name, place)| format!("\tat {name}({place})"));
-            let all = std::iter::once(why.to_owned()).chain(stack).chain([cause.to_owned(), "\t... 4 more".to_owned()]);
+            let all = std::iter::once(why.to_owned())
+                .chain(stack)
+                .chain([cause.to_owned(), "\t... 4 more".to_owned()]);
             lines.extend(all.map(|text| Line::new(at, "unknown", text).stderr()));
         }
     }
@@ -121,7 +129,13 @@ impl Log {
     }
 
     /// What an application says as it ends.
-    pub(super) fn app_farewell(&self, style: LogStyle, end: Timestamp, code: i64, rng: &mut Rng) -> Vec<Line> {
+    pub(super) fn app_farewell(
+        &self,
+        style: LogStyle,
+        end: Timestamp,
+        code: i64,
+        rng: &mut Rng,
+    ) -> Vec<Line> {
         let mut say = |level: &'static str, message: &str| {
             Line::new(end, level, self.format(style, end, level, message, &[], rng))
         };
@@ -135,8 +149,10 @@ impl Log {
         let raw = |text: &str| Line::new(end, "unknown", text).stderr();
         match style {
             LogStyle::Json => {
-                let stack: Vec<String> = FRAMES.iter().map(|(name, place)| format!("at {name}({place})")).collect();
-                let fields = [("error", Field::Text(FATAL.to_owned())), ("stack", Field::Text(stack.join("\n")))];
+                let stack: Vec<String> =
+                    FRAMES.iter().map(|(name, place)| format!("at {name}({place})")).collect();
+                let fields =
+                    [("error", Field::Text(FATAL.to_owned())), ("stack", Field::Text(stack.join("\n")))];
                 let text = self.format(style, end, "error", "cannot price cart", &fields, rng);
                 let fatal = self.format(style, end, "fatal", "exiting with code 1", &[], rng);
                 vec![Line::new(end, "error", text), Line::new(end, "fatal", fatal)]

@@ -109,6 +109,30 @@ impl Voice {
         }
     }
 
+    /// Returns the share of lines that go to standard error; programs that log there write nothing elsewhere.
+    pub(super) fn stderr_share(self) -> f64 {
+        match self {
+            Self::App(LogStyle::Plain) => 0.03,
+            Self::Ingress => 0.01,
+            Self::ArgoController | Self::ArgoServer | Self::CertManager | Self::Monitoring | Self::Klog => {
+                1.0
+            }
+            _ => 0.0,
+        }
+    }
+
+    /// Returns how long a line is, in bytes, about.
+    pub(super) fn line_bytes(self) -> f64 {
+        match self {
+            Self::App(LogStyle::Json) => 200.0,
+            Self::App(_) => 160.0,
+            Self::Ingress => 330.0,
+            Self::Audit => 780.0,
+            Self::ArgoController => 260.0,
+            _ => 150.0,
+        }
+    }
+
     /// Writes a line that only has a message.
     pub(super) fn plain(self, at: Timestamp, level: &str, message: &str) -> String {
         match self {
@@ -124,7 +148,7 @@ impl Voice {
 
     /// Writes what everyday work says.
     pub(super) fn line(self, scene: &Scene, at: Timestamp, rng: &mut Rng, lines: &mut Vec<Line>) {
-        let (level, text, stderr) = match self {
+        let (level, text) = match self {
             Self::Ingress => return ingress(scene, at, rng, lines),
             Self::Audit => return audit(scene, at, rng, lines),
             Self::Dns => return dns(scene, at, rng, lines),
@@ -136,8 +160,7 @@ impl Voice {
             Self::Monitoring => monitoring(at, rng),
             _ => controller(at, rng),
         };
-        let line = Line::new(at, level, text);
-        lines.push(if stderr { line.stderr() } else { line });
+        lines.push(Line::new(at, level, text));
     }
 }
 
@@ -203,7 +226,7 @@ fn dns(scene: &Scene, at: Timestamp, rng: &mut Rng, lines: &mut Vec<Line>) {
     lines.push(Line::new(at, level, text));
 }
 
-type Said = (&'static str, String, bool);
+type Said = (&'static str, String);
 
 fn application(scene: &Scene, rng: &mut Rng) -> (String, String) {
     pick(&scene.sites, rng).map_or_else(
@@ -215,22 +238,36 @@ fn application(scene: &Scene, rng: &mut Rng) -> (String, String) {
 fn argo_controller(scene: &Scene, at: Timestamp, rng: &mut Rng) -> Said {
     let (app, namespace) = application(scene, rng);
     let took = rng.u32(3..900);
-    let fields = format!("app-namespace=argocd app-qualified-name=argocd/{app} application={app} project={namespace}");
+    let fields =
+        format!("app-namespace=argocd app-qualified-name=argocd/{app} application={app} project={namespace}");
     let (level, message, more) = match rng.u32(..100) {
-        0 => ("error", "Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unavailable desc = connection refused", String::new()),
-        1..=3 => ("warning", "Updating operation state. phase: Running -> Running, message: '' -> 'waiting for healthy state'", String::new()),
+        0 => (
+            "error",
+            "Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unavailable desc = connection refused",
+            String::new(),
+        ),
+        1..=3 => (
+            "warning",
+            "Updating operation state. phase: Running -> Running, message: '' -> 'waiting for healthy state'",
+            String::new(),
+        ),
         4..=30 => ("info", "Refreshing app status (comparison expired, requesting refresh)", String::new()),
         31..=60 => ("info", "Comparing app state (cluster: https://kubernetes.default.svc)", String::new()),
-        _ => ("info", "Reconciliation completed", format!(" dedup_ms=0 diff_ms={} time_ms={took} patch_ms=0", took / 3)),
+        _ => (
+            "info",
+            "Reconciliation completed",
+            format!(" dedup_ms=0 diff_ms={} time_ms={took} patch_ms=0", took / 3),
+        ),
     };
     let detected = if level == "warning" { "warn" } else { level };
     let time = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    (detected, format!("time=\"{time}\" level={level} msg={message:?} {fields}{more}"), true)
+    (detected, format!("time=\"{time}\" level={level} msg={message:?} {fields}{more}"))
 }
 
 fn argo_server(at: Timestamp, rng: &mut Rng) -> Said {
     let time = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    let service = ["application.ApplicationService", "project.ProjectService", "repository.RepositoryService"];
+    let service =
+        ["application.ApplicationService", "project.ProjectService", "repository.RepositoryService"];
     let (code, level) = if rng.u32(..40) == 0 { ("PermissionDenied", "warning") } else { ("OK", "info") };
     let text = format!(
         "time=\"{time}\" level={level} msg=\"finished call\" grpc.code={code} grpc.method={} grpc.service={} grpc.time_ms={} span.kind=server system=grpc",
@@ -238,41 +275,95 @@ fn argo_server(at: Timestamp, rng: &mut Rng) -> Said {
         service[rng.usize(..3)],
         rng.u32(1..240)
     );
-    (if level == "info" { "info" } else { "warn" }, text, true)
+    (if level == "info" { "info" } else { "warn" }, text)
 }
 
 fn karpenter(at: Timestamp, rng: &mut Rng) -> Said {
     let claim = format!("spot-{:05x}", rng.u32(..0xf_ffff));
     let head = "\"logger\":\"controller\",\"commit\":\"a9c4ad2\"";
     let (level, name, rest) = match rng.u32(..100) {
-        0..=2 => ("error", "ERROR", format!("\"message\":\"Reconciler error\",\"controller\":\"nodeclaim.lifecycle\",\"NodeClaim\":{{\"name\":\"{claim}\"}},\"error\":\"launching nodeclaim, insufficient capacity, with requirements karpenter.sh/capacity-type In [spot]\"")),
-        3..=12 => ("info", "INFO", format!("\"message\":\"found provisionable pod(s)\",\"controller\":\"provisioner\",\"Pods\":\"tenant-{}/search-{:04x}\",\"duration\":\"{}ms\"", rng.u32(1..9), rng.u16(..), rng.u32(9..180))),
-        13..=22 => ("info", "INFO", format!("\"message\":\"disrupting node(s)\",\"controller\":\"disruption\",\"command\":\"Underutilized/delete\",\"decision\":\"delete\",\"disrupted-node-count\":1,\"NodeClaim\":{{\"name\":\"{claim}\"}}")),
-        _ => ("debug", "DEBUG", format!("\"message\":\"discovered instance types\",\"controller\":\"providers.instancetype\",\"count\":{}", 760 + rng.u32(..9))),
+        0..=2 => (
+            "error",
+            "ERROR",
+            format!(
+                "\"message\":\"Reconciler error\",\"controller\":\"nodeclaim.lifecycle\",\"NodeClaim\":{{\"name\":\"{claim}\"}},\"error\":\"launching nodeclaim, insufficient capacity, with requirements karpenter.sh/capacity-type In [spot]\""
+            ),
+        ),
+        3..=12 => (
+            "info",
+            "INFO",
+            format!(
+                "\"message\":\"found provisionable pod(s)\",\"controller\":\"provisioner\",\"Pods\":\"tenant-{}/search-{:04x}\",\"duration\":\"{}ms\"",
+                rng.u32(1..9),
+                rng.u16(..),
+                rng.u32(9..180)
+            ),
+        ),
+        13..=22 => (
+            "info",
+            "INFO",
+            format!(
+                "\"message\":\"disrupting node(s)\",\"controller\":\"disruption\",\"command\":\"Underutilized/delete\",\"decision\":\"delete\",\"disrupted-node-count\":1,\"NodeClaim\":{{\"name\":\"{claim}\"}}"
+            ),
+        ),
+        _ => (
+            "debug",
+            "DEBUG",
+            format!(
+                "\"message\":\"discovered instance types\",\"controller\":\"providers.instancetype\",\"count\":{}",
+                760 + rng.u32(..9)
+            ),
+        ),
     };
-    (level, zap(name, at, &format!("{head},{rest}")), false)
+    (level, zap(name, at, &format!("{head},{rest}")))
 }
 
 fn cert_manager(scene: &Scene, at: Timestamp, rng: &mut Rng) -> Said {
     let (app, namespace) = application(scene, rng);
     let (level, place, message) = match rng.u32(..60) {
-        0 => ("error", "controller.go:162", format!("\"re-queuing item due to error processing\" err=\"acme: order is in 'processing' state\" logger=\"cert-manager.controller\" key=\"{namespace}/{app}-tls\"")),
-        1..=10 => ("info", "trigger_controller.go:223", format!("\"Certificate must be re-issued\" logger=\"cert-manager.controller\" key=\"{namespace}/{app}-tls\" reason=\"Renewing\"")),
-        _ => ("info", "sync.go:88", format!("\"certificate is up to date\" logger=\"cert-manager.controller\" key=\"{namespace}/{app}-tls\"")),
+        0 => (
+            "error",
+            "controller.go:162",
+            format!(
+                "\"re-queuing item due to error processing\" err=\"acme: order is in 'processing' state\" logger=\"cert-manager.controller\" key=\"{namespace}/{app}-tls\""
+            ),
+        ),
+        1..=10 => (
+            "info",
+            "trigger_controller.go:223",
+            format!(
+                "\"Certificate must be re-issued\" logger=\"cert-manager.controller\" key=\"{namespace}/{app}-tls\" reason=\"Renewing\""
+            ),
+        ),
+        _ => (
+            "info",
+            "sync.go:88",
+            format!(
+                "\"certificate is up to date\" logger=\"cert-manager.controller\" key=\"{namespace}/{app}-tls\""
+            ),
+        ),
     };
-    (level, format!("{} {message}", klog(level, at, place)), true)
+    (level, format!("{} {message}", klog(level, at, place)))
 }
 
 fn external_secrets(scene: &Scene, at: Timestamp, rng: &mut Rng) -> Said {
     let (app, namespace) = application(scene, rng);
     let seconds = at.as_millisecond() as f64 / 1e3;
-    let about = format!("\"ExternalSecret\":{{\"name\":\"{app}-credentials\",\"namespace\":\"{namespace}\"}}");
+    let about =
+        format!("\"ExternalSecret\":{{\"name\":\"{app}-credentials\",\"namespace\":\"{namespace}\"}}");
     let (level, rest) = match rng.u32(..50) {
-        0 => ("error", format!("\"msg\":\"could not update secret\",{about},\"error\":\"could not get secret data from provider: ThrottlingException: Rate exceeded\"")),
+        0 => (
+            "error",
+            format!(
+                "\"msg\":\"could not update secret\",{about},\"error\":\"could not get secret data from provider: ThrottlingException: Rate exceeded\""
+            ),
+        ),
         _ => ("info", format!("\"msg\":\"reconciled secret\",{about}")),
     };
-    let text = format!("{{\"level\":\"{level}\",\"ts\":{seconds:.3},\"logger\":\"controllers.ExternalSecret\",{rest}}}");
-    (level, text, false)
+    let text = format!(
+        "{{\"level\":\"{level}\",\"ts\":{seconds:.3},\"logger\":\"controllers.ExternalSecret\",{rest}}}"
+    );
+    (level, text)
 }
 
 fn monitoring(at: Timestamp, rng: &mut Rng) -> Said {
@@ -282,28 +373,46 @@ fn monitoring(at: Timestamp, rng: &mut Rng) -> Said {
         9..=20 => ("info", "checkpoint.go:100", "Creating checkpoint"),
         _ => ("info", "table_manager.go:136", "uploading tables"),
     };
-    (level, format!("ts={at} caller={caller} level={level} component=main msg=\"{message}\""), true)
+    (level, format!("ts={at} caller={caller} level={level} component=main msg=\"{message}\""))
 }
 
 fn controller(at: Timestamp, rng: &mut Rng) -> Said {
     let (level, place, message) = match rng.u32(..80) {
-        0 => ("error", "reflector.go:200", "\"Failed to watch\" err=\"http2: client connection lost\" type=\"*v1.EndpointSlice\""),
-        1..=3 => ("warn", "warnings.go:70", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        0 => (
+            "error",
+            "reflector.go:200",
+            "\"Failed to watch\" err=\"http2: client connection lost\" type=\"*v1.EndpointSlice\"",
+        ),
+        1..=3 => (
+            "warn",
+            "warnings.go:70",
+            "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+        ),
         4..=30 => ("info", "reflector.go:430", "\"Caches populated\" type=\"*v1.Node\""),
         _ => ("info", "controller.go:214", "\"Reconciled\" controller=\"main\""),
     };
-    (level, format!("{} {message}", klog(level, at, place)), true)
+    (level, format!("{} {message}", klog(level, at, place)))
 }
 
 /// An event of the audit log, at the level of metadata.
 fn audit(scene: &Scene, at: Timestamp, rng: &mut Rng, lines: &mut Vec<Line>) {
     let at = millis(at);
-    let (app, namespace) = pick(&scene.sites, rng)
-        .map_or_else(|| ("api".to_owned(), "default".to_owned()), |site| (site.app.clone(), site.namespace.clone()));
+    let (app, namespace) = pick(&scene.sites, rng).map_or_else(
+        || ("api".to_owned(), "default".to_owned()),
+        |site| (site.app.clone(), site.namespace.clone()),
+    );
     let id = rng.u128(..);
     let (user, groups, agent) = [
-        ("system:serviceaccount:argocd:argocd-application-controller", "system:serviceaccounts", "argocd-application-controller/v3.5.1"),
-        ("system:serviceaccount:external-secrets:external-secrets", "system:serviceaccounts", "external-secrets/v0.18.0"),
+        (
+            "system:serviceaccount:argocd:argocd-application-controller",
+            "system:serviceaccounts",
+            "argocd-application-controller/v3.5.1",
+        ),
+        (
+            "system:serviceaccount:external-secrets:external-secrets",
+            "system:serviceaccounts",
+            "external-secrets/v0.18.0",
+        ),
         ("system:kube-controller-manager", "system:authenticated", "kube-controller-manager/v1.33.0"),
         ("system:node:ip-10-0-1-17.eu-west-1.compute.internal", "system:nodes", "kubelet/v1.33.0"),
         ("maria.lopez", "platform-operators", "kubectl/v1.33.2"),
@@ -320,9 +429,11 @@ fn audit(scene: &Scene, at: Timestamp, rng: &mut Rng, lines: &mut Vec<Line>) {
     // People may not read secrets.
     let person = !user.starts_with("system:");
     let denied = person && resource == "secrets";
-    let (code, decision) = if denied { (403, "forbid") } else { (if verb == "create" { 201 } else { 200 }, "allow") };
+    let (code, decision) =
+        if denied { (403, "forbid") } else { (if verb == "create" { 201 } else { 200 }, "allow") };
     let prefix = if group.is_empty() { "/api/v1".to_owned() } else { format!("/apis/{group}/v1") };
-    let path = format!("{prefix}/namespaces/{namespace}/{resource}{}{name}", if name.is_empty() { "" } else { "/" });
+    let path =
+        format!("{prefix}/namespaces/{namespace}/{resource}{}{name}", if name.is_empty() { "" } else { "/" });
     let named = if name.is_empty() { String::new() } else { format!("\"name\":\"{name}\",") };
     let text = format!(
         "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"level\":\"Metadata\",\"auditID\":\"{id:032x}\",\"stage\":\"ResponseComplete\",\"requestURI\":\"{path}\",\"verb\":\"{verb}\",\"user\":{{\"username\":\"{user}\",\"groups\":[\"{groups}\",\"system:authenticated\"]}},\"sourceIPs\":[\"10.0.{}.{}\"],\"userAgent\":\"{agent}\",\"objectRef\":{{\"resource\":\"{resource}\",\"namespace\":\"{namespace}\",{named}\"apiGroup\":\"{group}\",\"apiVersion\":\"v1\"}},\"responseStatus\":{{\"metadata\":{{}},\"code\":{code}}},\"requestReceivedTimestamp\":\"{at}\",\"stageTimestamp\":\"{at}\",\"annotations\":{{\"authorization.k8s.io/decision\":\"{decision}\"}}}}",
