@@ -459,3 +459,6 @@ pub fn range(
 ) -> Result<Vec<Series>, EvalError> {
     Engine::default().range(samples, expr, start_ms, end_ms, step_ms)
 }
+
+#[cfg(test)]
+mod tests;
