@@ -30,7 +30,7 @@ pub enum Spot {
 /// What the last frame showed where, and how much fitted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spots {
-    spots: Vec<(Rect, Spot)>,
+    places: Vec<(Rect, Spot)>,
     /// How many rows of each panel fit, by the panel's number.
     pages: Vec<u16>,
     /// When something that was drawn reads otherwise, though nothing comes.
@@ -40,7 +40,7 @@ pub struct Spots {
 impl Spots {
     /// Says that something stands somewhere; what is said later lies above.
     pub fn put(&mut self, area: Rect, spot: Spot) {
-        self.spots.push((area, spot));
+        self.places.push((area, spot));
     }
 
     /// Says how many rows of a panel fit.
@@ -71,7 +71,7 @@ impl Spots {
     /// Returns the uppermost thing at a position.
     pub fn at(&self, column: u16, row: u16) -> Option<Spot> {
         let here = Position::new(column, row);
-        self.spots.iter().rev().find(|(area, _)| area.contains(here)).map(|(_, spot)| *spot)
+        self.places.iter().rev().find(|(area, _)| area.contains(here)).map(|(_, spot)| *spot)
     }
 
     /// Tells whether as much fits as before: where not, the window has to be settled and drawn again.
