@@ -10,6 +10,7 @@
 )]
 
 mod actions;
+mod alertmanager;
 mod bare_console;
 mod cluster;
 mod console_loop;
