@@ -24,6 +24,7 @@ pub mod autoscalers;
 pub mod backends;
 pub mod budgets;
 pub mod cells;
+pub mod cloudwatch;
 pub mod columns;
 pub mod component_services;
 pub mod components;
