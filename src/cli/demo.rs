@@ -68,6 +68,7 @@ pub async fn headless(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     desk.out.json_line(&json!({
         "kubeconfig": running.kubeconfig,
         "kubernetes": running.url,
+        "cloudwatch": running.cloudwatch.url,
     }))?;
     interrupted.await;
     drop(running);

@@ -8,7 +8,10 @@ use fastrand::Rng;
 
 use super::alertmanager::wire::{Front as AlertmanagerFront, Peer, Peers};
 use super::alertmanager::{self, Alertmanager};
+use super::cloudwatch;
+use super::cloudwatch::catalog::Account;
 use super::loki;
+use super::numbers::Numbers;
 use super::owner::Owner;
 use super::platform::Handle;
 use super::prometheus;
@@ -41,6 +44,23 @@ pub fn start(handle: &Handle, clock: &Clock, mut rng: Rng) -> Result<Servers, St
     backends.add("monitoring", "kube-prometheus-stack-prometheus", 9090, front.clone());
     backends.add("monitoring", "prometheus-operated", 9090, front);
     Ok(Servers { backends, alertmanager })
+}
+
+/// Returns a way to look at the account that the platform lives in.
+pub fn account(handle: &Handle) -> cloudwatch::Source {
+    let handle = handle.clone();
+    Arc::new(move || {
+        let handle = handle.clone();
+        Box::pin(async move {
+            let looked = handle.call(|world, now| {
+                let numbers = Numbers::at(world, now);
+                let throttled = numbers.facts.signal(cloudwatch::THROTTLED).at(now.as_millisecond(), 0.0);
+                let account = Account::of(world);
+                cloudwatch::Snapshot { samples: Arc::new(numbers), account, now, throttled }
+            });
+            looked.await.ok()
+        })
+    })
 }
 
 /// Returns a way to find the Alertmanager's replicas among the pods.

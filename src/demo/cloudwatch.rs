@@ -222,7 +222,8 @@ impl Front {
         }
         let operation = operation.ok_or_else(|| unknown(&request.path))?;
         authorize(request)?;
-        let snapshot = (self.source)().await.ok_or_else(|| internal("the platform is stopping".to_owned()))?;
+        let snapshot =
+            (self.source)().await.ok_or_else(|| internal("the platform is stopping".to_owned()))?;
         let share = snapshot.throttled;
         let throttled = self.owner.call(move |kept| kept.throttles(share)).await;
         if throttled.map_err(|error| internal(error.to_string()))? {
@@ -243,7 +244,8 @@ fn unknown(path: &str) -> Fault {
 /// Refuses a request that another key signed. The signature itself guards nothing here and is not computed.
 fn authorize(request: &Request) -> Result<(), Fault> {
     let signed = request.header(&AUTHORIZATION);
-    let scope = signed.split("Credential=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
+    let scope =
+        signed.split("Credential=").nth(1).and_then(|rest| rest.split(',').next()).unwrap_or_default();
     let parts: Vec<&str> = scope.trim().split('/').collect();
     let refused = |code, message: &str| Err(Fault { status: 403, ..Fault::new(code, code, message) });
     match parts.as_slice() {

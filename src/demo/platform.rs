@@ -19,10 +19,12 @@ use tokio_util::task::AbortOnDropHandle;
 use super::access::Access;
 use super::alertmanager::Alertmanager;
 use super::backends;
+use super::cloudwatch;
 use super::crds;
 use super::credentials::{self, Credentials};
 use super::director::{self, BeginError};
 use super::owner::Owner;
+use super::plain::{self, Plain};
 use super::proxy::Backends;
 use super::server;
 use super::status::{Reason, Status};
@@ -163,6 +165,8 @@ pub struct Running {
     pub handle: Handle,
     /// The way to the Alertmanager.
     pub alertmanager: Owner<Alertmanager>,
+    /// CloudWatch of the account; [`cloudwatch::ACCESS_KEY_ID`] is the key that it takes.
+    pub cloudwatch: Plain,
     state: State,
     stop: CancellationToken,
     _tasks: [AbortOnDropHandle<()>; 2],
@@ -279,7 +283,10 @@ impl Platform {
         let tasks =
             [AbortOnDropHandle::new(tokio::spawn(actor)), AbortOnDropHandle::new(tokio::spawn(server))];
         let alertmanager = servers.alertmanager;
-        Ok(Running { url, kubeconfig, handle, alertmanager, state, stop, _tasks: tasks })
+        let account = Arc::new(cloudwatch::Front::new(backends::account(&handle)));
+        let cloudwatch = plain::listen(account, 0).await;
+        let cloudwatch = cloudwatch.map_err(|source| StartError::Port { port: 0, source })?;
+        Ok(Running { url, kubeconfig, handle, alertmanager, cloudwatch, state, stop, _tasks: tasks })
     }
 }
 

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::catalog::{Account, Catalog, Dimension, WEB_ACL, database_id, load_balancer, nat_gateways, target_group};
+use super::catalog::{
+    Account, Catalog, Dimension, WEB_ACL, database_id, load_balancer, nat_gateways, target_group,
+};
 use super::data::{self, Query, What, Window};
 use super::math::Points;
 use super::rule::Rule;
@@ -52,7 +54,13 @@ pub enum Watched {
     Stat(&'static str, &'static str, Vec<Dimension>, &'static str),
     /// Arithmetic over statistics of the same namespace and dimensions: parts (id, metric, statistic), the expression and
     /// its label.
-    Math(&'static str, Vec<Dimension>, Vec<(&'static str, &'static str, &'static str)>, &'static str, &'static str),
+    Math(
+        &'static str,
+        Vec<Dimension>,
+        Vec<(&'static str, &'static str, &'static str)>,
+        &'static str,
+        &'static str,
+    ),
 }
 
 /// An alarm of one metric or expression.
@@ -222,8 +230,12 @@ pub fn of(account: &Account) -> (Vec<MetricAlarm>, Vec<CompositeAlarm>) {
         ),
     ];
     for (zone, id) in nat_gateways().enumerate() {
-        let watched =
-            Watched::Stat("AWS/NATGateway", "ErrorPortAllocation", vec![dimension("NatGatewayId", id)], "Sum");
+        let watched = Watched::Stat(
+            "AWS/NATGateway",
+            "ErrorPortAllocation",
+            vec![dimension("NatGatewayId", id)],
+            "Sum",
+        );
         let name = format!("platform-nat-{}-ports", ["a", "b", "c"].get(zone).unwrap_or(&"x"));
         all.push(alarm(&name, "A NAT gateway runs out of ports.", watched, 300, (1, 1), 1.0, true));
     }
@@ -337,7 +349,8 @@ fn overrule(turns: &mut Vec<Turn>, set: &Turn, until: Option<Timestamp>, now: Ti
     turns.insert(index, set.clone());
     let (Some(until), Some(real)) = (until.filter(|until| *until <= now), real) else { return };
     // What changed in between is what it comes back to.
-    let back = turns.iter().skip(index + 1).take_while(|turn| turn.at <= until).last().cloned().unwrap_or(real);
+    let back =
+        turns.iter().skip(index + 1).take_while(|turn| turn.at <= until).last().cloned().unwrap_or(real);
     turns.retain(|turn| turn.at <= set.at || turn.at > until);
     if back.state != set.state {
         let at = turns.iter().position(|turn| turn.at > set.at).unwrap_or(turns.len());
@@ -366,7 +379,8 @@ fn watched(
             data::points(samples, &metric, stat, window).unwrap_or_default()
         }
         Watched::Math(namespace, dimensions, parts, expression, _) => {
-            let query = |id: &str, what, returned| Query { id: id.to_owned(), label: String::new(), what, returned };
+            let query =
+                |id: &str, what, returned| Query { id: id.to_owned(), label: String::new(), what, returned };
             let mut queries: Vec<Query> = parts
                 .iter()
                 .map(|(id, name, stat)| {
@@ -397,8 +411,7 @@ fn turns(samples: &dyn Samples, catalog: &Catalog, alarm: &MetricAlarm, now: Tim
     let mut turns = vec![created];
     for end in (0..=(last - first) / period).map(|step| first + step * period) {
         let periods: Vec<i64> = (1..=of).map(|back| end - back * period).collect();
-        let seen: Vec<(i64, f64)> =
-            periods.iter().filter_map(|at| Some((*at, *points.get(at)?))).collect();
+        let seen: Vec<(i64, f64)> = periods.iter().filter_map(|at| Some((*at, *points.get(at)?))).collect();
         let absent = periods.len() - seen.len();
         let crossing = seen.iter().filter(|(_, value)| alarm.crosses(*value)).count()
             + if alarm.missing == "breaching" { absent } else { 0 };
@@ -412,7 +425,12 @@ fn turns(samples: &dyn Samples, catalog: &Catalog, alarm: &MetricAlarm, now: Tim
         if turns.last().is_some_and(|turn| turn.state != state) {
             // The first evaluation stands for the alarm's whole life before.
             let at = if turns.len() == 1 { turns[0].at } else { moment(end) };
-            turns.push(Turn { at, state, reason: reason(alarm, state, &seen, crossing), data: reason_data(alarm, end, &seen) });
+            turns.push(Turn {
+                at,
+                state,
+                reason: reason(alarm, state, &seen, crossing),
+                data: reason_data(alarm, end, &seen),
+            });
         }
     }
     turns

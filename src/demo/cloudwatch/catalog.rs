@@ -301,7 +301,10 @@ fn balancer(labels: &str, dimensions: &[(&str, String)], all: &mut Vec<Metric>) 
     put(
         "TargetResponseTime",
         "Seconds",
-        Measure::Durations("nginx_ingress_controller_response_duration_seconds".to_owned(), labels.to_owned()),
+        Measure::Durations(
+            "nginx_ingress_controller_response_duration_seconds".to_owned(),
+            labels.to_owned(),
+        ),
     );
     if dimensions.len() == 1 {
         let open = "sum(nginx_ingress_controller_nginx_process_connections{state=\"active\"})";
@@ -394,11 +397,8 @@ fn firewall(all: &mut Vec<Metric>) {
         ("AWS-AWSManagedRulesKnownBadInputsRuleSet", 2),
         ("rate-limit", 4),
     ] {
-        let dimensions = [
-            ("WebACL", WEB_ACL.to_owned()),
-            ("Region", super::REGION.to_owned()),
-            ("Rule", rule.to_owned()),
-        ];
+        let dimensions =
+            [("WebACL", WEB_ACL.to_owned()), ("Region", super::REGION.to_owned()), ("Rule", rule.to_owned())];
         let mut put = family("AWS/WAFV2", &dimensions, all);
         if rule == "ALL" {
             put("AllowedRequests", "Count", Measure::Amount(all_requests(), 1000));

@@ -57,12 +57,7 @@ pub enum NoData {
 }
 
 /// Returns the points of a statistic of a metric, by the start of their period in Unix seconds.
-pub fn points(
-    samples: &dyn Samples,
-    metric: &Metric,
-    stat: &str,
-    window: Window,
-) -> Result<Points, NoData> {
+pub fn points(samples: &dyn Samples, metric: &Metric, stat: &str, window: Window) -> Result<Points, NoData> {
     let Some(expression) = expression(metric, stat, window.period) else {
         return Err(NoData::Statistic(stat.to_owned()));
     };
@@ -126,7 +121,9 @@ fn expression(metric: &Metric, stat: &str, period: i64) -> Option<String> {
         Measure::Level(expression) => {
             let over = format!("(({expression})[{period}s:60s])");
             match (stat, quantile) {
-                (_, Some(part)) => format!("quantile_over_time({part}, {expression_over})", expression_over = strip(&over)),
+                (_, Some(part)) => {
+                    format!("quantile_over_time({part}, {expression_over})", expression_over = strip(&over))
+                }
                 ("Sum", _) => format!("sum_over_time{over}"),
                 ("SampleCount", _) => format!("count_over_time{over}"),
                 ("Minimum", _) => format!("min_over_time{over}"),
@@ -137,7 +134,9 @@ fn expression(metric: &Metric, stat: &str, period: i64) -> Option<String> {
         Measure::Durations(name, labels) => {
             let part = |suffix: &str| format!("sum(increase({name}_{suffix}{{{labels}}}[{period}s]))");
             let at = |part: f64| {
-                format!("histogram_quantile({part}, sum by (le) (increase({name}_bucket{{{labels}}}[{period}s])))")
+                format!(
+                    "histogram_quantile({part}, sum by (le) (increase({name}_bucket{{{labels}}}[{period}s])))"
+                )
             };
             match (stat, quantile) {
                 (_, Some(part)) => at(part),
@@ -210,7 +209,9 @@ pub fn answer(
         };
         let found = found.unwrap_or_else(|why| {
             let message = match why {
-                NoData::Statistic(stat) => ("ValidationError".to_owned(), format!("Invalid statistic: {stat}")),
+                NoData::Statistic(stat) => {
+                    ("ValidationError".to_owned(), format!("Invalid statistic: {stat}"))
+                }
                 NoData::Failed(why) => ("InternalError".to_owned(), why),
             };
             messages.insert(query.id.as_str(), message);
@@ -221,7 +222,9 @@ pub fn answer(
     // Expressions may use each other in any order; each round settles those whose parts are known.
     let mut left: Vec<(&Query, &str)> = queries
         .iter()
-        .filter_map(|query| if let What::Math(text) = &query.what { Some((query, text.as_str())) } else { None })
+        .filter_map(
+            |query| if let What::Math(text) = &query.what { Some((query, text.as_str())) } else { None },
+        )
         .collect();
     while !left.is_empty() {
         let before = left.len();
@@ -239,7 +242,10 @@ pub fn answer(
         });
         if left.len() == before {
             for (query, text) in left.drain(..) {
-                let why = format!("Error in expression '{}': it refers to an id that is not there: {text}", query.id);
+                let why = format!(
+                    "Error in expression '{}': it refers to an id that is not there: {text}",
+                    query.id
+                );
                 messages.insert(query.id.as_str(), ("ValidationError".to_owned(), why));
             }
         }
@@ -252,7 +258,10 @@ pub fn answer(
     let shown = queries.iter().filter(|query| query.returned).map(|query| Answered {
         id: query.id.clone(),
         label: label(query),
-        points: known.get(&query.id).map(|points| points.iter().map(|(at, value)| (*at, *value)).collect()).unwrap_or_default(),
+        points: known
+            .get(&query.id)
+            .map(|points| points.iter().map(|(at, value)| (*at, *value)).collect())
+            .unwrap_or_default(),
         message: messages.get(query.id.as_str()).cloned(),
     });
     shown.collect()

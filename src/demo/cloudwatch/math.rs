@@ -164,16 +164,24 @@ fn combine(left: Value, right: Value, join: impl Fn(f64, f64) -> f64 + Copy) -> 
     };
     match (left, right) {
         (Value::Constant(a), Value::Constant(b)) => Value::Constant(join(a, b)),
-        (Value::Series(a), Value::Constant(b)) => told(a.into_iter().map(|(at, a)| (at, join(a, b))).collect()),
-        (Value::Constant(a), Value::Series(b)) => told(b.into_iter().map(|(at, b)| (at, join(a, b))).collect()),
+        (Value::Series(a), Value::Constant(b)) => {
+            told(a.into_iter().map(|(at, a)| (at, join(a, b))).collect())
+        }
+        (Value::Constant(a), Value::Series(b)) => {
+            told(b.into_iter().map(|(at, b)| (at, join(a, b))).collect())
+        }
         (Value::Series(a), Value::Series(b)) => {
             told(a.into_iter().filter_map(|(at, a)| Some((at, join(a, *b.get(&at)?)))).collect())
         }
         (Value::Many(list), other) => Value::Many(
-            list.into_iter().flat_map(|one| series(combine(Value::Series(one), other.clone(), join))).collect(),
+            list.into_iter()
+                .flat_map(|one| series(combine(Value::Series(one), other.clone(), join)))
+                .collect(),
         ),
         (other, Value::Many(list)) => Value::Many(
-            list.into_iter().flat_map(|one| series(combine(other.clone(), Value::Series(one), join))).collect(),
+            list.into_iter()
+                .flat_map(|one| series(combine(other.clone(), Value::Series(one), join)))
+                .collect(),
         ),
     }
 }
@@ -198,7 +206,8 @@ fn call(name: &str, parts: Vec<Value>, known: &BTreeMap<String, Points>) -> Resu
             }
         }
     };
-    let each = |value: Value, change: fn(f64) -> f64| combine(value, Value::Constant(0.0), move |a, _| change(a));
+    let each =
+        |value: Value, change: fn(f64) -> f64| combine(value, Value::Constant(0.0), move |a, _| change(a));
     Ok(match name {
         "SUM" => fold(parts, |values| values.iter().sum()),
         "AVG" => fold(parts, |values| values.iter().sum::<f64>() / values.len() as f64),
@@ -214,7 +223,9 @@ fn call(name: &str, parts: Vec<Value>, known: &BTreeMap<String, Points>) -> Resu
             Value::Series(pairs.map(|((before, a), (at, b))| (*at, (b - a) / (at - before) as f64)).collect())
         }
         "FILL" => match (parts.next(), parts.next()) {
-            (Some(Value::Series(points)), Some(Value::Constant(filler))) => Value::Series(fill(points, known, filler)),
+            (Some(Value::Series(points)), Some(Value::Constant(filler))) => {
+                Value::Series(fill(points, known, filler))
+            }
             _ => return Err(wrong()),
         },
         _ => return Err(Trouble::Syntax(format!("Error in expression: unknown function {name}"))),

@@ -64,7 +64,8 @@ fn actions(name: &str) -> Vec<String> {
 }
 
 fn dimension_list(list: &[Dimension]) -> Cbor {
-    let pair = |(name, value): &Dimension| map([("Name", some(name.clone())), ("Value", some(value.clone()))]);
+    let pair =
+        |(name, value): &Dimension| map([("Name", some(name.clone())), ("Value", some(value.clone()))]);
     Cbor::List(list.iter().map(pair).collect())
 }
 
@@ -135,7 +136,11 @@ fn metric_alarm(standing: &Standing<MetricAlarm>, kept: &Kept) -> Cbor {
                         ("MetricName", some(*name)),
                         ("Dimensions", Some(dimension_list(dimensions))),
                     ]);
-                    let stat = map([("Metric", Some(metric)), ("Period", some(alarm.period)), ("Stat", some(*stat))]);
+                    let stat = map([
+                        ("Metric", Some(metric)),
+                        ("Period", some(alarm.period)),
+                        ("Stat", some(*stat)),
+                    ]);
                     map([("Id", some(*id)), ("MetricStat", Some(stat)), ("ReturnData", some(false))])
                 })
                 .collect();
@@ -187,12 +192,18 @@ async fn describe_alarms(desk: &Arc<Desk>, input: &Cbor) -> Result<Cbor, Fault> 
     let chosen = Chosen::read(input)?;
     let names: Vec<String> = input.get("AlarmNames").texts().into_iter().map(str::to_owned).collect();
     if names.len() > 100 {
-        return Err(Fault::validation("1 validation error detected: 'alarmNames' must have length less than or equal to 100"));
+        return Err(Fault::validation(
+            "1 validation error detected: 'alarmNames' must have length less than or equal to 100",
+        ));
     }
     let prefix = input.get("AlarmNamePrefix").text().map(str::to_owned);
     if prefix.is_some() && !names.is_empty() {
         let message = "AlarmNamePrefix and AlarmNames are mutually exclusive";
-        return Err(Fault::new("InvalidParameterCombinationException", "InvalidParameterCombination", message));
+        return Err(Fault::new(
+            "InvalidParameterCombinationException",
+            "InvalidParameterCombination",
+            message,
+        ));
     }
     let state = input
         .get("StateValue")
@@ -216,11 +227,15 @@ async fn describe_alarms(desk: &Arc<Desk>, input: &Cbor) -> Result<Cbor, Fault> 
             (names.is_empty() || names.iter().any(|wanted| wanted == name))
                 && prefix.as_deref().is_none_or(|prefix| name.starts_with(prefix))
                 && state.is_none_or(|state| turns.last().is_some_and(|turn| turn.state == state))
-                && action.as_deref().is_none_or(|start| actions(name).iter().any(|one| one.starts_with(start)))
+                && action
+                    .as_deref()
+                    .is_none_or(|start| actions(name).iter().any(|one| one.starts_with(start)))
         };
         let children: Option<Vec<String>> = family.0.as_deref().map(|parent| {
             let parent = alarms.composite.iter().find(|one| one.alarm.name == parent);
-            parent.map(|one| one.alarm.rule.names().into_iter().map(str::to_owned).collect()).unwrap_or_default()
+            parent
+                .map(|one| one.alarm.rule.names().into_iter().map(str::to_owned).collect())
+                .unwrap_or_default()
         });
         let mut list: Vec<(bool, Cbor)> = Vec::new();
         let relatives = children.is_some() || family.1.is_some();
@@ -241,7 +256,8 @@ async fn describe_alarms(desk: &Arc<Desk>, input: &Cbor) -> Result<Cbor, Fault> 
         }
         let (list, next) = page(list, skipped, size);
         let (composite, metric): (Vec<_>, Vec<_>) = list.into_iter().partition(|(composite, _)| *composite);
-        let plain = |list: Vec<(bool, Cbor)>| Some(Cbor::List(list.into_iter().map(|(_, alarm)| alarm).collect()));
+        let plain =
+            |list: Vec<(bool, Cbor)>| Some(Cbor::List(list.into_iter().map(|(_, alarm)| alarm).collect()));
         map([
             ("MetricAlarms", plain(metric)),
             ("CompositeAlarms", plain(composite)),
@@ -263,8 +279,13 @@ struct Item {
 }
 
 fn history(name: &str, composite: bool, turns: &[Turn], kept: &Kept) -> Vec<Item> {
-    let item = |at, kind, summary: String, data: serde_json::Value| {
-        Item { at, name: name.to_owned(), composite, kind, summary, data: data.to_string() }
+    let item = |at, kind, summary: String, data: serde_json::Value| Item {
+        at,
+        name: name.to_owned(),
+        composite,
+        kind,
+        summary,
+        data: data.to_string(),
     };
     let mut items = Vec::new();
     if let Some(first) = turns.first() {
@@ -356,7 +377,11 @@ async fn set_state(desk: &Arc<Desk>, input: &Cbor) -> Result<Cbor, Fault> {
     })?;
     let data = text("StateReasonData").unwrap_or_default();
     if !data.is_empty() && serde_json::from_str::<serde_json::Value>(&data).is_err() {
-        return Err(Fault::new("InvalidFormatFault", "InvalidFormat", "StateReasonData is not a JSON object"));
+        return Err(Fault::new(
+            "InvalidFormatFault",
+            "InvalidFormat",
+            "StateReasonData is not a JSON object",
+        ));
     }
     known(&*desk.alarms().await?, &name)?;
     let turn = Turn { at: desk.snapshot.now, state, reason, data };
@@ -430,12 +455,15 @@ fn query(desk: &Desk, entry: &Cbor) -> Result<Query, Fault> {
             let found = desk.catalog.find(text("Namespace"), text("MetricName"), dimensions(metric));
             let period = stat.get("Period").int().unwrap_or(0);
             if period <= 0 || (period >= 60 && period % 60 != 0) {
-                return Err(Fault::validation("Metric Period must be a multiple of 60, or one of 1, 5, 10, 20 and 30"));
+                return Err(Fault::validation(
+                    "Metric Period must be a multiple of 60, or one of 1, 5, 10, 20 and 30",
+                ));
             }
             What::Stat(found.cloned(), stat.get("Stat").text().unwrap_or_default().to_owned(), period)
         }
         _ => {
-            let message = format!("Either Expression or MetricStat must be specified, and not both, for {id}");
+            let message =
+                format!("Either Expression or MetricStat must be specified, and not both, for {id}");
             return Err(Fault::validation(message));
         }
     };
@@ -450,7 +478,9 @@ fn query(desk: &Desk, entry: &Cbor) -> Result<Query, Fault> {
 async fn metric_data(desk: Arc<Desk>, input: Cbor) -> Result<Cbor, Fault> {
     let entries = input.get("MetricDataQueries").list();
     if entries.is_empty() || entries.len() > QUERIES {
-        return Err(Fault::validation(format!("The collection MetricDataQueries must have between 1 and {QUERIES} members")));
+        return Err(Fault::validation(format!(
+            "The collection MetricDataQueries must have between 1 and {QUERIES} members"
+        )));
     }
     let (start, end) = (time(&input, "StartTime")?, time(&input, "EndTime")?);
     if start >= end {
@@ -491,9 +521,10 @@ async fn metric_data(desk: Arc<Desk>, input: Cbor) -> Result<Cbor, Fault> {
         let partial = gone + here.len() < one.points.len();
         more |= partial;
         let moment = |at: i64| Cbor::Time(Timestamp::from_second(at).unwrap_or_default());
-        let messages = one.message.iter().map(|(code, value)| {
-            map([("Code", some(code.clone())), ("Value", some(value.clone()))])
-        });
+        let messages = one
+            .message
+            .iter()
+            .map(|(code, value)| map([("Code", some(code.clone())), ("Value", some(value.clone()))]));
         let status = match (&one.message, partial) {
             (Some(_), _) => "InternalError",
             (None, true) => "PartialData",
@@ -528,9 +559,14 @@ async fn metric_statistics(desk: Arc<Desk>, input: Cbor) -> Result<Cbor, Fault> 
             "You have requested up to {} datapoints, which exceeds the limit of {DATAPOINTS:}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
             span.as_secs() / period.max(1)
         );
-        return Err(Fault::new("InvalidParameterCombinationException", "InvalidParameterCombination", message));
+        return Err(Fault::new(
+            "InvalidParameterCombinationException",
+            "InvalidParameterCombination",
+            message,
+        ));
     }
-    let owned = |name: &str| -> Vec<String> { input.get(name).texts().into_iter().map(str::to_owned).collect() };
+    let owned =
+        |name: &str| -> Vec<String> { input.get(name).texts().into_iter().map(str::to_owned).collect() };
     let (plain, extended) = (owned("Statistics"), owned("ExtendedStatistics"));
     if plain.is_empty() && extended.is_empty() {
         return Err(missing("Statistics"));
@@ -557,7 +593,8 @@ async fn metric_statistics(desk: Arc<Desk>, input: Cbor) -> Result<Cbor, Fault> 
                 ("Unit", some(metric.unit)),
             ]));
             let values = |list: &[(String, super::math::Points)]| -> Vec<(String, Cbor)> {
-                let there = list.iter().filter_map(|(stat, points)| Some((stat.clone(), (*points.get(&at)?).into())));
+                let there =
+                    list.iter().filter_map(|(stat, points)| Some((stat.clone(), (*points.get(&at)?).into())));
                 there.collect()
             };
             all.extend(values(&plain));
