@@ -30,6 +30,7 @@ mod restart;
 mod rollback;
 mod rollout;
 mod run;
+mod silence;
 mod sync;
 mod terminate;
 mod verbs;
@@ -65,11 +66,17 @@ pub enum Verb {
     Cordon,
     /// Mark a node schedulable.
     Uncordon,
+    /// Keep alerts quiet for a while.
+    Silence,
+    /// Make a silence longer.
+    ExtendSilence,
+    /// End a silence.
+    ExpireSilence,
 }
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -81,7 +88,15 @@ impl Verb {
         Self::Restart,
         Self::Cordon,
         Self::Uncordon,
+        Self::Silence,
+        Self::ExtendSilence,
+        Self::ExpireSilence,
     ];
+
+    /// Tells whether a reason must be given: where others will read it and ask.
+    pub fn needs_reason(self) -> bool {
+        self == Self::Silence
+    }
 
     /// Returns the word of the record and of JSON, such as `hard-refresh`.
     pub fn word(self) -> &'static str {
@@ -97,6 +112,9 @@ impl Verb {
             Self::Restart => "restart",
             Self::Cordon => "cordon",
             Self::Uncordon => "uncordon",
+            Self::Silence => "silence",
+            Self::ExtendSilence => "extend-silence",
+            Self::ExpireSilence => "expire-silence",
         }
     }
 
@@ -114,6 +132,9 @@ impl Verb {
             Self::Restart => "Restart",
             Self::Cordon => "Cordon",
             Self::Uncordon => "Uncordon",
+            Self::Silence => "Silence",
+            Self::ExtendSilence => "Extend silence",
+            Self::ExpireSilence => "Expire silence",
         }
     }
 }
@@ -155,6 +176,10 @@ pub struct Options {
     pub resources: Vec<SyncResource>,
     /// Rollback, hold: minutes for which auto-sync is held.
     pub hold_minutes: Option<u32>,
+    /// Silence, extend: minutes.
+    pub minutes: Option<u32>,
+    /// Silence: the matchers; empty for those of the alert.
+    pub matchers: Vec<String>,
 }
 
 /// One resource of a selective sync.
@@ -299,6 +324,9 @@ impl Confirmed {
 ///
 /// The refusal is a sentence for the person; a slip in the typed name leaves the question open.
 pub fn confirm(gate: &mut Gate, plan: Plan, answer: Answer, now: Timestamp) -> Result<Confirmed, Refusal> {
+    if plan.request.verb.needs_reason() && plan.request.reason.trim().is_empty() {
+        return Err(Refusal::NotConfirmed("a reason must be given".to_owned()));
+    }
     let admission = gate.answer(plan.question(), &answer, now)?;
     Ok(Confirmed { plan, answer, admission })
 }

@@ -139,6 +139,10 @@ pub enum Command {
     Cordon(Nodes),
     /// Mark nodes schedulable.
     Uncordon(Nodes),
+    /// Print the alerts of Alertmanager, Prometheus and CloudWatch.
+    Alerts(Alerts),
+    /// List, make, extend and expire silences.
+    Silence(Silence),
     /// Print who changed what, why, when and how it ended.
     Audit(Audit),
     /// Tell what is found, reached and permitted.
@@ -437,6 +441,68 @@ pub struct Nodes {
     /// How.
     #[command(flatten)]
     pub acting: Acting,
+}
+
+/// `opsdeck alerts`.
+#[derive(Debug, Args)]
+pub struct Alerts {
+    /// Where.
+    #[command(flatten)]
+    pub scope: Scope,
+    /// A filter as in the console, such as `severity=critical since<1h`.
+    #[arg(long, value_name = "EXPR")]
+    pub filter: Option<String>,
+    /// How it is printed.
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+/// `opsdeck silence`.
+#[derive(Debug, Args)]
+pub struct Silence {
+    /// What is done.
+    #[command(subcommand)]
+    pub what: SilenceWhat,
+}
+
+/// What is done with silences.
+#[derive(Debug, Subcommand)]
+pub enum SilenceWhat {
+    /// Make a silence from matchers; the plan shows which alerts it would hide.
+    Add {
+        /// Matchers, such as `namespace=shop` or `alertname=~Kube.*`; all of them must match.
+        #[arg(num_args = 1.., required = true, value_name = "MATCHER")]
+        matchers: Vec<String>,
+        /// For how long, such as `30m` or `2h`.
+        #[arg(long, value_name = "TIME")]
+        r#for: String,
+        /// How.
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// Make a silence longer.
+    Extend {
+        /// Its id.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// By how long, such as `30m` or `2h`.
+        #[arg(long, value_name = "TIME")]
+        r#for: String,
+        /// How.
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// End silences.
+    Expire {
+        /// Their ids.
+        #[arg(num_args = 1.., required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// How.
+        #[command(flatten)]
+        acting: Acting,
+    },
+    /// Print the silences.
+    List(Alerts),
 }
 
 /// `opsdeck audit`.

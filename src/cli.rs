@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use color_eyre::eyre::{Report, Result};
 
-use crate::args::{Cli, Command, Look, Scope};
+use crate::args::{self, Cli, Command, Look, Scope};
 use crate::clock::Clock;
 use crate::config::{Config, Paths};
 use crate::console::Ended;
@@ -215,6 +215,10 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         Command::Completions { shell } => manual::completions(&mut desk, shell),
         Command::Man => manual::man(&mut desk),
         Command::Get(args) => get::run(&mut desk, &args).await,
+        Command::Alerts(args) => get::run(&mut desk, &listing("alerts", args)).await,
+        Command::Silence(args::Silence { what: args::SilenceWhat::List(args) }) => {
+            get::run(&mut desk, &listing("silences", args)).await
+        }
         Command::Doctor(args) => doctor::run(&mut desk, &args).await,
         Command::Demo(args) => demo::headless(&mut desk, &args).await,
         Command::Logs(args) => logs::run(&mut desk, &args).await,
@@ -226,7 +230,21 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         | Command::Restart(_)
         | Command::Delete(_)
         | Command::Cordon(_)
-        | Command::Uncordon(_)) => act::run(&mut desk, command).await,
+        | Command::Uncordon(_)
+        | Command::Silence(_)) => act::run(&mut desk, command).await,
+    }
+}
+
+/// Puts a command that lists one kind in the words of `opsdeck get`.
+fn listing(kind: &str, args: args::Alerts) -> args::Get {
+    args::Get {
+        kind: kind.to_owned(),
+        names: Vec::new(),
+        scope: args.scope,
+        selector: None,
+        field_selector: None,
+        filter: args.filter,
+        output: args.output,
     }
 }
 

@@ -90,6 +90,10 @@ pub struct Config {
     pub watch_minutes: u32,
     /// Minutes for which auto-sync is held.
     pub hold_minutes: u32,
+    /// Minutes that a silence lasts where nothing else is said.
+    pub silence_minutes: u32,
+    /// The largest share of the firing alerts that one silence may hide, in percent.
+    pub silence_share: u32,
     /// Lines of a log that are kept.
     pub log_lines: usize,
     /// Lines of each container that are asked for at first.
@@ -117,6 +121,8 @@ impl Default for Config {
             },
             watch_minutes: 0,
             hold_minutes: 0,
+            silence_minutes: 0,
+            silence_share: 0,
             log_lines: 0,
             log_tail: 0,
             contexts: contexts::defaults(),

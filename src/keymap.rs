@@ -141,6 +141,8 @@ fn family(command: Command) -> &'static str {
         Command::DeletePod => "pod",
         Command::Restart => "workload",
         Command::Cordon | Command::Uncordon => "node",
+        Command::Silence => "alert",
+        Command::ExtendSilence | Command::ExpireSilence => "silence",
         _ => "application",
     }
 }

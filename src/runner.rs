@@ -435,15 +435,16 @@ impl Runner {
         });
     }
 
-    fn desk(&self) -> Option<Desk<Connection>> {
+    fn desk(&self) -> Option<Desk<Systems>> {
         let limit = Duration::from_secs(u64::from(self.equipment.config.watch_minutes) * 60);
         Some(Desk {
-            remote: self.connection.clone()?,
+            remote: self.systems.clone()?,
             rules: self.gate.as_ref()?.rules().clone(),
             clock: self.equipment.clock.clone(),
             audit: self.equipment.audit.clone(),
             local_user: self.equipment.local_user.clone(),
             pace: Pace { limit, ..Pace::default() },
+            silence_share: self.equipment.config.silence_share,
         })
     }
 

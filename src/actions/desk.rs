@@ -9,8 +9,9 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::gate::{Permit, Rules, Witness};
 use crate::identity::{ObjectRef, Resource};
+use crate::kinds::alerts;
 use crate::sources::objects::{Patch, Written};
-use crate::sources::{Connection, SourceError};
+use crate::sources::{SourceError, Systems};
 
 /// What the verbs need of a cluster, and nothing more.
 ///
@@ -44,11 +45,28 @@ pub trait Remote: Witness + Sync {
         options: &Value,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
+    /// Posts a silence to an Alertmanager and returns its id, which may be a new one. Implementors must send once.
+    fn put_silence(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        place: &str,
+        body: &Value,
+    ) -> impl Future<Output = Result<String, SourceError>> + Send;
+
+    /// Expires a silence at an Alertmanager. Implementors must send once.
+    fn expire_silence(
+        &self,
+        permit: &Permit,
+        silence: &ObjectRef,
+        place: &str,
+    ) -> impl Future<Output = Result<(), SourceError>> + Send;
+
     /// Returns the user name that the API server knows us by.
     fn who(&self) -> impl Future<Output = Result<String, SourceError>> + Send;
 }
 
-impl Remote for Connection {
+impl Remote for Systems {
     async fn list(
         &self,
         resource: &Resource,
@@ -56,19 +74,41 @@ impl Remote for Connection {
         labels: &str,
         fields: &str,
     ) -> Result<Vec<Value>, SourceError> {
-        self.documents(resource, namespace, labels, fields).await
+        if &*resource.group == alerts::GROUP {
+            return self.signal_documents(resource).await;
+        }
+        self.connection().documents(resource, namespace, labels, fields).await
     }
 
     async fn patch(&self, permit: &Permit, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
-        Self::patch(self, permit, object, "", Patch::Merge, body).await
+        self.connection().patch(permit, object, "", Patch::Merge, body).await
     }
 
     async fn delete(&self, permit: &Permit, object: &ObjectRef, options: &Value) -> Result<(), SourceError> {
-        Self::delete(self, permit, object, options).await.map(|_| ())
+        self.connection().delete(permit, object, options).await.map(|_| ())
+    }
+
+    async fn put_silence(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        place: &str,
+        body: &Value,
+    ) -> Result<String, SourceError> {
+        Self::put_silence(self, permit, object, place, body).await
+    }
+
+    async fn expire_silence(
+        &self,
+        permit: &Permit,
+        silence: &ObjectRef,
+        place: &str,
+    ) -> Result<(), SourceError> {
+        Self::expire_silence(self, permit, silence, place).await
     }
 
     async fn who(&self) -> Result<String, SourceError> {
-        Ok(Self::who(self).await?.username)
+        Ok(self.connection().who().await?.username)
     }
 }
 
@@ -112,6 +152,8 @@ pub struct Desk<R> {
     pub local_user: String,
     /// How patiently actions are followed.
     pub pace: Pace,
+    /// The largest share of the firing alerts that one silence may hide, in percent (`silence.max-share`).
+    pub silence_share: u32,
 }
 
 /// Who it is where no variable says a name, as under a bare service.

@@ -241,6 +241,7 @@ fn prefixed(prefix: Option<&str>, line: Line) -> Line {
 
 fn title<R>(desk: &Desk<R>, request: &Request) -> String {
     let what = match request.targets.as_slice() {
+        [_] if !request.options.matchers.is_empty() => request.options.matchers.join(" "),
         [one] => match (&request.tenant, &one.object.namespace) {
             (Some(tenant), _) => format!("{}, {tenant}", one.object.name),
             (None, Some(namespace)) => format!("{namespace}/{}", one.object.name),

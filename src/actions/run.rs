@@ -331,6 +331,11 @@ impl<R: Remote> Work<'_, R> {
         });
     }
 
+    /// Notes that something was sent: from here on a refusal is a failure.
+    pub fn sent(&mut self) {
+        self.written = true;
+    }
+
     /// Waits for the time between two looks.
     pub async fn pause(&self) {
         tokio::time::sleep(self.desk.pace.look).await;

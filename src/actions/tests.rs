@@ -17,6 +17,7 @@ mod cluster;
 mod gate;
 mod planning;
 mod running;
+mod silences;
 
 use cluster::{Cluster, Fault, object};
 
@@ -56,6 +57,7 @@ impl Bench {
                 target: Duration::from_mins(2),
                 limit: Duration::from_millis(500),
             },
+            silence_share: 50,
         };
         Self { cluster, desk, gate: Gate::new(rules), _state: state }
     }
@@ -220,7 +222,42 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             cluster.put(&node, json!({ "spec": spec })).await;
             (node, Options::default())
         }
+        Verb::Silence => {
+            (alert(cluster, "HighErrorRate", "f1").await, Options { minutes: Some(60), ..Options::default() })
+        }
+        Verb::ExtendSilence | Verb::ExpireSilence => {
+            let silence = object("signals", "silences", "", "s1");
+            cluster.put(&silence, silence_document()).await;
+            (silence, Options { minutes: Some(60), ..Options::default() })
+        }
     }
+}
+
+/// An alert that fires in tenant-2.
+async fn alert(cluster: &Cluster, name: &str, fingerprint: &str) -> ObjectRef {
+    let alert = object("signals", "alerts", "", fingerprint);
+    let document = json!({
+        "labels": { "alertname": name, "namespace": "tenant-2", "severity": "critical", "prometheus": "monitoring/k8s" },
+        "startsAt": "2026-01-05T11:56:00Z",
+        "status": { "state": "active", "silencedBy": [] },
+        "places": ["monitoring/alertmanager:9093"],
+    });
+    cluster.put(&alert, document).await;
+    alert
+}
+
+/// A silence as Alertmanager writes it (contracts 4.1).
+fn silence_document() -> Value {
+    json!({
+        "id": "s1",
+        "status": { "state": "active" },
+        "matchers": [{ "name": "alertname", "value": "HighErrorRate", "isRegex": false, "isEqual": true }],
+        "startsAt": "2026-01-05T11:00:00Z",
+        "endsAt": "2026-01-05T13:00:00Z",
+        "createdBy": "bob",
+        "comment": "INC-6",
+        "places": ["monitoring/alertmanager:9093"],
+    })
 }
 
 #[track_caller]

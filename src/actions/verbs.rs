@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::desk::{Desk, Remote};
 use super::draft::Draft;
 use super::run::{Trouble, Work};
-use super::{Outcome, Plan, Request, Verb, autosync, node, pod, refresh, restart, rollback, sync, terminate};
+use super::{
+    Outcome, Plan, Request, Verb, autosync, node, pod, refresh, restart, rollback, silence, sync, terminate,
+};
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
@@ -27,6 +29,8 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::Restart => restart::draft(object, document),
         Verb::Cordon => node::draft(desk, object, document, true),
         Verb::Uncordon => node::draft(desk, object, document, false),
+        Verb::Silence => silence::draft_add(desk, request, document),
+        Verb::ExtendSilence | Verb::ExpireSilence => silence::draft_change(desk, request, object, document),
     }
 }
 
@@ -42,6 +46,8 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Verb::DeletePod => &pod::STEPS,
         Verb::Restart => &restart::STEPS,
         Verb::Cordon | Verb::Uncordon => &node::STEPS,
+        Verb::Silence => &silence::ADD_STEPS,
+        Verb::ExtendSilence | Verb::ExpireSilence => &silence::CHANGE_STEPS,
     };
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -60,6 +66,8 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::Restart => restart::write(work).await,
         Verb::Cordon => node::write(work, true).await,
         Verb::Uncordon => node::write(work, false).await,
+        Verb::Silence => silence::write_add(work).await,
+        Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
     }
 }
 
@@ -75,6 +83,8 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::DeletePod => pod::follow(work, stored).await,
         Verb::Restart => restart::follow(work, stored).await,
         Verb::Cordon | Verb::Uncordon => node::follow(work, stored),
+        Verb::Silence => silence::follow_add(work, stored).await,
+        Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
     }
 }
 
@@ -93,5 +103,8 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::DeletePod => "Look at the pod's finalizers, its node, and the events of its owner",
         Verb::Restart => "Look at the new pods' events and logs; kubectl rollout undo goes back",
         Verb::Cordon | Verb::Uncordon => "Look at the node",
+        Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
+            "Look at the silences, and at the Alertmanager that has it"
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! the plan allowed it, or a name that was typed whole. Enter alone, a paste, or the key that opened the question
 //! never answer it.
 
-use crate::actions::{Answer, Request, Verb};
+use crate::actions::{Answer, Options, Request, Verb};
 use crate::app::application::Pane;
 use crate::app::command::Command;
 use crate::app::effect::Effect;
@@ -13,9 +13,11 @@ use crate::app::question::{Field, Question};
 use crate::app::running::Running;
 use crate::app::state::{Overlay, State};
 use crate::app::viewport::Viewport;
+use crate::human;
 use crate::identity::{ObjectRef, Target};
-use crate::kinds::Health;
 use crate::kinds::applications::Application;
+use crate::kinds::{Health, alerts};
+use crate::signals::{Matcher, Raised};
 use crate::store::Store;
 
 /// How many ended actions are remembered; the audit has them all.
@@ -41,6 +43,16 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
     if matches!(verb, Verb::Rollback | Verb::HoldAutosync) {
         options.hold_minutes = Some(state.config.hold_minutes);
     }
+    if matches!(verb, Verb::Silence | Verb::ExtendSilence) {
+        options.minutes = Some(state.config.silence_minutes);
+    }
+    if verb == Verb::Silence
+        && let [one] = targets.as_slice()
+        && let Some(raised) = store.object(&one.object).and_then(|object| object.body::<Raised>())
+    {
+        let matchers = alerts::matchers_of(&raised.alert.labels);
+        options.matchers = matchers.iter().map(ToString::to_string).collect();
+    }
     if verb == Verb::Rollback {
         options.history_id = match state.view() {
             Some(View::Application(app)) if app.pane == Pane::History => app.history_id(),
@@ -48,6 +60,40 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         };
     }
     begin(state, Request { verb, targets, options, tenant, reason: String::new() })
+}
+
+/// Opens the question of a silence that is made from matchers: `:silence namespace=shop alertname=~Kube.* 4h`.
+///
+/// On an alert a line without matchers takes those of the alert.
+pub fn silence(state: &mut State, store: &Store, words: &[String]) -> Result<Vec<Effect>, String> {
+    let Some(context) = state.session.context.clone() else { return Err("no context is open".to_owned()) };
+    let mut minutes = state.config.silence_minutes;
+    let mut matchers = Vec::new();
+    for word in words {
+        match human::parse_span(word) {
+            Some(seconds) => minutes = ((seconds / 60.0).ceil() as u32).max(1),
+            None => matchers.push(Matcher::read(word).map_err(|error| error.to_string())?.to_string()),
+        }
+    }
+    if matchers.is_empty() {
+        state.overlay = None;
+        let _ = ask(state, store, Command::Silence);
+        let Some(Overlay::Question(question)) = &state.overlay else {
+            return Err(
+                "name matchers, such as namespace=shop alertname=~Kube.*, or select an alert".to_owned()
+            );
+        };
+        let mut request = question.request.clone();
+        request.options.minutes = Some(minutes);
+        return Ok(begin(state, request));
+    }
+    let object =
+        ObjectRef { context, resource: alerts::silences(), namespace: None, name: alerts::NEW.into() };
+    let target = Target { object, uid: alerts::NEW.into(), resource_version: "".into() };
+    let options = Options { minutes: Some(minutes), matchers, ..Options::default() };
+    let request =
+        Request { verb: Verb::Silence, targets: vec![target], options, tenant: None, reason: String::new() };
+    Ok(begin(state, request))
 }
 
 /// Returns the entry of the history before the present one: what is meant where none was chosen.
@@ -133,6 +179,11 @@ fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
     };
     if !plan.can_run() {
         question.note = Some("the plan cannot be run as it stands".to_owned());
+        return Vec::new();
+    }
+    if plan.request.verb.needs_reason() && question.reason.text().trim().is_empty() {
+        question.field = Field::Reason;
+        question.note = Some("say why first: everybody reads it in the silence".to_owned());
         return Vec::new();
     }
     let mut plan = plan;

@@ -146,6 +146,12 @@ commands! {
         Cordon = "cordon", "cordon";
         /// Marks the node schedulable.
         Uncordon = "uncordon", "uncordon";
+        /// Keeps the alert quiet for a while.
+        Silence = "silence", "silence";
+        /// Makes the silence longer.
+        ExtendSilence = "extend-silence", "extend";
+        /// Ends the silence.
+        ExpireSilence = "expire-silence", "expire";
     }
     Object {
         /// Shows the fields that matter, conditions, events and related things.
@@ -403,6 +409,9 @@ impl Command {
             Self::Restart => Verb::Restart,
             Self::Cordon => Verb::Cordon,
             Self::Uncordon => Verb::Uncordon,
+            Self::Silence => Verb::Silence,
+            Self::ExtendSilence => Verb::ExtendSilence,
+            Self::ExpireSilence => Verb::ExpireSilence,
             _ => return None,
         })
     }

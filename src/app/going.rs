@@ -1,6 +1,7 @@
 //! Going places: into objects, tenants, kinds and contexts, and what a line of the palette leads to.
 
 use crate::app::application::Application;
+use crate::app::asking;
 use crate::app::command::Command;
 use crate::app::detail::{Detail, Tab};
 use crate::app::effect::Effect;
@@ -205,6 +206,9 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
             };
         }
         ("theme" | "themes", None) => return Err(format!("name one: {}", state.themes.join(", "))),
+        ("silence", _) => {
+            return asking::silence(state, store, &jump.rest);
+        }
         ("tenant", Some(name)) => {
             let found = known_tenant(state, name)?;
             tenant(state, Some(found));

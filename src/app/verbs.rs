@@ -2,10 +2,13 @@
 //!
 //! The plan looks again, at the object itself; this only decides which keys are offered.
 
+use std::sync::Arc;
+
 use crate::actions::Verb;
 use crate::kinds::Object;
 use crate::kinds::applications::{Application, Operation};
 use crate::kinds::cluster::Node;
+use crate::signals::{Origin, Raised, Silence, SilenceState};
 
 /// Tells whether a verb would change anything; yes where that is not known.
 pub fn would_change(verb: Verb, object: &Object) -> bool {
@@ -15,6 +18,13 @@ pub fn would_change(verb: Verb, object: &Object) -> bool {
             Verb::Uncordon => node.cordoned,
             _ => true,
         };
+    }
+    if let Some(silence) = object.body::<Arc<Silence>>() {
+        return silence.state != SilenceState::Expired;
+    }
+    if let Some(raised) = object.body::<Raised>() {
+        // What Alertmanager has not heard of cannot be kept quiet.
+        return raised.alert.origins.contains(&Origin::Alertmanager) && !raised.alert.places.is_empty();
     }
     let Some(application) = object.body::<Application>() else { return true };
     match verb {

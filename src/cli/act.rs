@@ -11,25 +11,27 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::gather::{connect, gather};
+use super::gather::{connect, gather, systems};
 use super::{Desk, Exit, Usage};
 use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
     Step, SyncResource, Verb,
 };
-use crate::args::{self, Acting, AutosyncTo, Command, Format};
+use crate::args::{self, Acting, AutosyncTo, Command, Format, SilenceWhat};
 use crate::audit::Audit;
 use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
-use crate::kinds::Kinds;
+use crate::kinds::{Kinds, alerts};
 use crate::model::tenants::Tenants;
+use crate::signals::Matcher;
+use crate::sources::Systems;
 use crate::sources::kubernetes::Connection;
 use crate::store::Query;
 
 /// How many pieces of progress may wait to be printed; each holds all that was known before.
 const WAITING: usize = 16;
 
-type Actions = actions::Desk<Connection>;
+type Actions = actions::Desk<Systems>;
 
 /// What a command asks for, before its objects were looked up.
 struct Asked {
@@ -59,12 +61,13 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
         readonly: if acting.readonly { Some("--readonly".to_owned()) } else { standing.readonly },
     };
     let actions = Actions {
-        remote: connection,
+        remote: systems(desk, &connection),
         rules,
         clock: desk.clock.clone(),
         audit: Audit::at(desk.paths.audit_file()),
         local_user: actions::local_user(|name| std::env::var(name).ok()),
         pace: Pace::default(),
+        silence_share: desk.config.silence_share,
     };
     let targets = match targets(&actions, &asked.objects, &acting).await? {
         Ok(targets) => targets,
@@ -74,7 +77,11 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
         }
     };
     // Only there the tenant's name has to be typed; elsewhere two lists would be for nothing.
-    let tenant = if actions.rules.protected { tenant(desk, &actions.remote, &targets).await } else { None };
+    let tenant = if actions.rules.protected {
+        tenant(desk, actions.remote.connection(), &targets).await
+    } else {
+        None
+    };
     let request = Request {
         verb: asked.verb,
         targets,
@@ -175,7 +182,38 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
         }
         Command::Cordon(args) => (nodes(Verb::Cordon, args.nodes), args.acting),
         Command::Uncordon(args) => (nodes(Verb::Uncordon, args.nodes), args.acting),
+        Command::Silence(args) => silence(args)?,
         other => return Err(Usage::report(format!("{other:?} changes nothing"))),
+    })
+}
+
+/// Turns `opsdeck silence` into what is asked for; `list` asks for nothing and does not come here.
+fn silence(args: args::Silence) -> Result<(Asked, Acting)> {
+    let minutes = |span: &str| {
+        let seconds = crate::human::parse_span(span)
+            .ok_or_else(|| Usage::report(format!("--for {span}: write a time such as 30m, 2h or 1d")))?;
+        Ok::<_, color_eyre::Report>(Some(((seconds / 60.0).ceil() as u32).max(1)))
+    };
+    let named = |names| Objects::Named { resource: alerts::silences(), namespaced: false, names };
+    Ok(match args.what {
+        SilenceWhat::Add { matchers, r#for, acting } => {
+            let matchers = matchers
+                .iter()
+                .map(|text| Matcher::read(text).map(|matcher| matcher.to_string()))
+                .collect::<std::result::Result<_, _>>()
+                .map_err(|error| Usage::report(error.to_string()))?;
+            let options = Options { minutes: minutes(&r#for)?, matchers, ..Options::default() };
+            let objects = named(vec![alerts::NEW.to_owned()]);
+            (Asked { verb: Verb::Silence, options, objects }, acting)
+        }
+        SilenceWhat::Extend { id, r#for, acting } => {
+            let options = Options { minutes: minutes(&r#for)?, ..Options::default() };
+            (Asked { verb: Verb::ExtendSilence, options, objects: named(vec![id]) }, acting)
+        }
+        SilenceWhat::Expire { ids, acting } => {
+            (Asked { verb: Verb::ExpireSilence, options: Options::default(), objects: named(ids) }, acting)
+        }
+        SilenceWhat::List(_) => return Err(Usage::report("list changes nothing".to_owned())),
     })
 }
 
@@ -249,14 +287,14 @@ async fn targets(
     objects: &Objects,
     acting: &Acting,
 ) -> Result<std::result::Result<Vec<Target>, String>> {
-    let context = actions.remote.context().clone();
+    let context = actions.remote.connection().context().clone();
     let references = match objects {
         Objects::Application(name) => match application(actions, &context, name, &acting.scope).await? {
             Ok(reference) => vec![reference],
             Err(sentence) => return Ok(Err(sentence)),
         },
         Objects::Named { resource, namespaced, names } => {
-            let own = actions.remote.entry().namespace.as_deref();
+            let own = actions.remote.connection().entry().namespace.as_deref();
             let namespace = acting.scope.namespace.as_deref().or(own).unwrap_or("default");
             let reference = |name: &String| ObjectRef {
                 context: context.clone(),
@@ -299,7 +337,7 @@ async fn application(
         return Ok(Ok(reference(namespace)));
     }
     let fields = format!("metadata.name={name}");
-    let found = actions.remote.documents(&resource, None, "", &fields).await?;
+    let found = actions.remote.connection().documents(&resource, None, "", &fields).await?;
     let namespaces: Vec<&str> = found
         .iter()
         .filter(|found| found.pointer("/metadata/name").and_then(serde_json::Value::as_str) == Some(name))

@@ -274,6 +274,20 @@ pub const KEYS: &[Key] = &[
         "Minutes for which auto-sync is held before it is offered back.",
     ),
     key(
+        "silence.minutes",
+        Takes::Number(1, 43_200),
+        "120",
+        field!(Number silence_minutes),
+        "Minutes that a silence lasts where nothing else is said.",
+    ),
+    key(
+        "silence.max-share",
+        Takes::Number(1, 100),
+        "50",
+        field!(Number silence_share),
+        "The largest share of the firing alerts that one silence may hide, in percent.",
+    ),
+    key(
         "logs.lines",
         Takes::Number(100, 2_000_000),
         "50000",

@@ -11,11 +11,15 @@ use serde_json::{Value, json};
 use super::{Cell, Column, Health, Kind, Leads, Lens, Link, Meta, Object, Shape};
 use crate::identity::{ObjectRef, Resource, Text};
 use crate::signals::{
-    Alert, AlertState, Labels, Origin, Raised, Rule, RuleHealth, RuleState, Severity, Silence, SilenceState,
+    Alert, AlertState, Labels, Matcher, Origin, Raised, Rule, RuleHealth, RuleState, Severity, Silence,
+    SilenceState,
 };
 
 /// The group of what is no resource of the API server.
 pub const GROUP: &str = "signals";
+
+/// The name of a silence that is still to be made, where no alert is its beginning.
+pub const NEW: &str = "new";
 
 /// Names the list of alerts.
 pub fn alerts() -> Resource {
@@ -97,6 +101,27 @@ pub fn subjects(labels: &Labels, lens: &Lens<'_>) -> Vec<ObjectRef> {
     };
     found.sort_by_key(exporter);
     found
+}
+
+/// Labels that name how an alert was measured and not what it is about: a silence of one alert leaves them open, so
+/// that it holds when the exporter moves.
+const NOISE: [&str; 10] = [
+    "prometheus",
+    "prometheus_replica",
+    "endpoint",
+    "instance",
+    "job",
+    "service",
+    "uid",
+    "metrics_path",
+    "alertgroup",
+    "container_id",
+];
+
+/// Returns the matchers of a silence for one alert.
+pub fn matchers_of(labels: &Labels) -> Vec<Matcher> {
+    let named = labels.iter().filter(|(name, value)| !value.is_empty() && !NOISE.contains(name));
+    named.map(|(name, value)| Matcher::equals(name, value)).collect()
 }
 
 fn severity_health(severity: Severity) -> Health {
@@ -288,6 +313,7 @@ fn alert_kind() -> Kind {
             }
             links
         })
+        .verbs(&["silence"])
         .done()
 }
 
@@ -363,6 +389,7 @@ fn silence_kind() -> Kind {
                 })
                 .collect()
         })
+        .verbs(&["extend-silence", "expire-silence"])
         .done()
 }
 

@@ -133,6 +133,9 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::Restart => "restart",
         Verb::Cordon => "cordon",
         Verb::Uncordon => "uncordon",
+        Verb::Silence => "silence",
+        Verb::ExtendSilence => "extend",
+        Verb::ExpireSilence => "expire",
     }
 }
 

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use super::SourceError;
 use super::answer::Asked;
 use super::kubernetes::Connection;
+use super::systems::Systems;
 use crate::gate::{Access, Witness};
 use crate::identity::ObjectRef;
+use crate::kinds::alerts;
 
 /// How long an answer is believed.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(1);
@@ -199,9 +201,12 @@ pub(super) fn decode<T: serde::de::DeserializeOwned>(asked: &Asked, body: &[u8])
     })
 }
 
-impl Witness for Connection {
+impl Witness for Systems {
     async fn look(&self, object: &ObjectRef) -> Result<Option<Value>, String> {
-        match self.document(object).await {
+        if &*object.resource.group == alerts::GROUP {
+            return self.signal_document(object).await.map_err(|error| error.to_string());
+        }
+        match self.connection().document(object).await {
             Ok(document) => Ok(Some(document)),
             Err(SourceError::Missing { .. }) => Ok(None),
             Err(error) => Err(error.to_string()),
@@ -209,7 +214,7 @@ impl Witness for Connection {
     }
 
     async fn may(&self, access: &Access) -> Result<Result<(), String>, String> {
-        let verdict = self.can_now(access).await.map_err(|error| error.to_string())?;
+        let verdict = self.connection().can_now(access).await.map_err(|error| error.to_string())?;
         Ok(if verdict.allowed {
             Ok(())
         } else if verdict.reason.is_empty() {

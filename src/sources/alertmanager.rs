@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
+use http::{HeaderValue, Method};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::SourceError;
 use super::endpoint::Endpoint;
@@ -164,6 +165,47 @@ async fn gather(
             Ok((lists, told))
         }
     }
+}
+
+/// Asks every Alertmanager for its alerts or silences as they are, each once, with who it is and who has it.
+pub(super) async fn documents(endpoints: &[Endpoint], plural: &str) -> Result<Vec<Value>, SourceError> {
+    let (path, id) =
+        if plural == "silences" { ("/api/v2/silences", "id") } else { ("/api/v2/alerts", "fingerprint") };
+    let (lists, _) = gather(endpoints, path).await?;
+    let mut all: Vec<Value> = Vec::new();
+    for (endpoint, values) in lists {
+        for mut value in values {
+            let Some(name) = value.get(id).and_then(Value::as_str).map(ToOwned::to_owned) else { continue };
+            let known = all.iter_mut().find(|one| one.get(id).and_then(Value::as_str) == Some(name.as_str()));
+            if let Some(places) = known.and_then(|one| one.get_mut("places")).and_then(Value::as_array_mut) {
+                places.push(json!(&*endpoint.place));
+                continue;
+            }
+            let version = value.get("updatedAt").cloned().unwrap_or_default();
+            value["metadata"] = json!({ "name": name, "uid": name, "resourceVersion": version });
+            value["places"] = json!([&*endpoint.place]);
+            all.push(value);
+        }
+    }
+    Ok(all)
+}
+
+/// Posts a silence, once.
+pub(super) async fn post_silence(endpoint: &Endpoint, body: &Value) -> Result<String, SourceError> {
+    let kind = HeaderValue::from_static("application/json");
+    let sent =
+        endpoint.send(Method::POST, "/api/v2/silences", "", Some((kind, body.to_string().into_bytes())));
+    let answer: Value = serde_json::from_slice(&sent.await?)
+        .map_err(|_| endpoint.garbled("the answer to a silence is not JSON"))?;
+    let id = answer.get("silenceID").and_then(Value::as_str);
+    id.map(ToOwned::to_owned).ok_or_else(|| endpoint.garbled("the answer to a silence has no id"))
+}
+
+/// Expires a silence; the path is in the singular (contracts 4.1).
+pub(super) async fn delete_silence(endpoint: &Endpoint, id: &str) -> Result<(), SourceError> {
+    let mut path = "/api/v2/silence/".to_owned();
+    super::endpoint::escape(id, &mut path);
+    endpoint.send(Method::DELETE, &path, "", None).await.map(|_| ())
 }
 
 fn alert(endpoint: &Endpoint, one: OneAlert) -> Alert {

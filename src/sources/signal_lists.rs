@@ -10,12 +10,16 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
+use serde_json::{Value, json};
+
 use super::backoff::Backoff;
+use super::endpoint::Endpoint;
 use super::{SourceError, Systems};
-use crate::identity::Resource;
+use crate::gate::Permit;
+use crate::identity::{ObjectRef, Resource};
 use crate::kinds::{Garbled, Object, alerts};
 use crate::signals::{Alert, Answer, Raised, Rule, Told, Wanted, join, watchdog_is_silent};
-use crate::signals::{AlertState, Labels, Origin, Severity};
+use crate::signals::{AlertState, Labels, Origin, Severity, System};
 use crate::store::{Envelope, Hidden, Query, Update};
 
 /// How often the lists are asked for: a person waits for an alert to come or go.
@@ -80,6 +84,68 @@ impl Systems {
                 () = mail.closed() => return,
             }
         }
+    }
+
+    /// Lists whole alerts or silences as Alertmanager writes them, with `metadata` and `places` beside.
+    pub async fn signal_documents(&self, resource: &Resource) -> Result<Vec<Value>, SourceError> {
+        super::alertmanager::documents(&self.all(System::Alertmanager).await?, &resource.plural).await
+    }
+
+    /// Reads one alert or silence fresh; `None` where it is over, or was never there.
+    pub async fn signal_document(&self, object: &ObjectRef) -> Result<Option<Value>, SourceError> {
+        let endpoints = self.all(System::Alertmanager).await?;
+        if &*object.name == alerts::NEW {
+            // A silence that is still to be made, at every Alertmanager.
+            let places: Vec<&str> = endpoints.iter().map(|one| &*one.place).collect();
+            return Ok(Some(
+                json!({ "metadata": { "name": alerts::NEW, "uid": alerts::NEW }, "places": places }),
+            ));
+        }
+        let all = super::alertmanager::documents(&endpoints, &object.resource.plural).await?;
+        let is_it =
+            |one: &Value| one.pointer("/metadata/name").and_then(Value::as_str) == Some(&*object.name);
+        Ok(all.into_iter().find(is_it))
+    }
+
+    /// Posts a silence, once, and returns its id.
+    pub async fn put_silence(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        place: &str,
+        body: &Value,
+    ) -> Result<String, SourceError> {
+        let endpoint = self.alertmanager_at(permit, object, place).await?;
+        super::alertmanager::post_silence(&endpoint, body).await
+    }
+
+    /// Expires a silence.
+    pub async fn expire_silence(
+        &self,
+        permit: &Permit,
+        silence: &ObjectRef,
+        place: &str,
+    ) -> Result<(), SourceError> {
+        let endpoint = self.alertmanager_at(permit, silence, place).await?;
+        super::alertmanager::delete_silence(&endpoint, &silence.name).await
+    }
+
+    async fn alertmanager_at(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        place: &str,
+    ) -> Result<Endpoint, SourceError> {
+        let what = || format!("a silence at {place}");
+        if !permit.covers(object) {
+            let reason = "the permit is for another object".to_owned();
+            return Err(SourceError::Invalid { what: what(), reason });
+        }
+        let all = self.all(System::Alertmanager).await?;
+        all.into_iter().find(|one| *one.place == *place).ok_or_else(|| SourceError::Missing {
+            what: what(),
+            reason: "this Alertmanager does not answer any more".to_owned(),
+        })
     }
 
     async fn alert_list(&self) -> Result<List, SourceError> {

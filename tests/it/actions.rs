@@ -15,7 +15,7 @@ use opsdeck::demo::world;
 use opsdeck::gate::{Gate, Rules};
 use opsdeck::identity::{Context, ObjectRef, Resource};
 use opsdeck::sources::kubernetes::Setup;
-use opsdeck::sources::{Connection, Contexts, Places};
+use opsdeck::sources::{Connection, Contexts, Places, Systems};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -70,12 +70,13 @@ impl Bench {
         let setup = Setup::new(Clock::system(), Vec::new());
         let connection = Connection::open(contexts, entry, setup).await.unwrap();
         let desk = Desk {
-            remote: connection,
+            remote: Systems::new(connection, std::collections::BTreeMap::new()),
             rules: rules.clone(),
             clock: clock.clone(),
             audit: Audit::at(state.path().join("audit.jsonl")),
             local_user: "tester".to_owned(),
             pace: Pace { look: Duration::from_millis(20), limit: Duration::from_mins(1), ..Pace::default() },
+            silence_share: 50,
         };
         Self { desk, gate: Gate::new(rules), clock, platform, _state: state }
     }
@@ -90,7 +91,12 @@ impl Bench {
     }
 
     async fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Value> {
-        self.desk.remote.documents(&Resource::new(group, plural), namespace, "", "").await.unwrap()
+        self.desk
+            .remote
+            .connection()
+            .documents(&Resource::new(group, plural), namespace, "", "")
+            .await
+            .unwrap()
     }
 
     /// A node of the managed group: Karpenter, which takes the others back when it likes, does not own it.
@@ -142,7 +148,7 @@ impl Bench {
     }
 
     async fn document(&self, object: &ObjectRef) -> Value {
-        self.desk.remote.document(object).await.unwrap()
+        self.desk.remote.connection().document(object).await.unwrap()
     }
 }
 
@@ -212,7 +218,7 @@ async fn a_pod_is_deleted_and_its_owner_has_its_pods_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_is_told_which_right_is_missing() {
     let bench = Bench::start_as("quiet", Some(RESTRICTED_CONTEXT), false).await;
-    let home = bench.desk.remote.entry().namespace.clone().unwrap();
+    let home = bench.desk.remote.connection().entry().namespace.clone().unwrap();
     let pods = bench.list("", "pods", Some(&home)).await;
     let pod = bench.object("", "pods", Some(&home), text(&pods[0], "/metadata/name"));
     let plan = bench.plan(Verb::DeletePod, &pod, Options::default()).await;

@@ -262,6 +262,62 @@ impl Remote for Cluster {
         Ok(())
     }
 
+    async fn put_silence(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        _place: &str,
+        body: &Value,
+    ) -> Result<String, SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let fault = inside.faults.pop_front();
+        if matches!(fault, Some(Fault::NotSent)) {
+            return Err(lost());
+        }
+        inside.writes.push(body.clone());
+        let given = body["id"].as_str().unwrap_or_default();
+        let id = if given.is_empty() { "s1" } else { given }.to_owned();
+        let mut document = body.clone();
+        document["id"] = json!(id);
+        document["status"] = json!({ "state": "active" });
+        document["places"] = json!(["monitoring/alertmanager:9093"]);
+        let silence = self::object("signals", "silences", "", &id);
+        inside.put(&silence, document);
+        let alerts: Vec<String> =
+            inside.objects.keys().filter(|key| key.starts_with("alerts.signals ")).cloned().collect();
+        for key in alerts {
+            inside.version += 1;
+            let version = inside.version.to_string();
+            if let Some(alert) = inside.objects.get_mut(&key) {
+                json_patch::merge(
+                    alert,
+                    &json!({
+                        "metadata": { "resourceVersion": version },
+                        "status": { "state": "suppressed", "silencedBy": [id] },
+                    }),
+                );
+            }
+        }
+        if matches!(fault, Some(Fault::AnswerLost)) {
+            return Err(lost());
+        }
+        Ok(id)
+    }
+
+    async fn expire_silence(
+        &self,
+        permit: &Permit,
+        silence: &ObjectRef,
+        _place: &str,
+    ) -> Result<(), SourceError> {
+        assert!(permit.covers(silence));
+        let mut inside = self.0.lock().await;
+        inside.writes.push(json!({ "expire": &*silence.name }));
+        inside.merge(silence, &json!({ "status": { "state": "expired" } }));
+        Ok(())
+    }
+
     async fn who(&self) -> Result<String, SourceError> {
         Ok("alice@example".to_owned())
     }

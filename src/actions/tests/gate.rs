@@ -22,10 +22,17 @@ async fn a_missing_permission_stops_the_plan_of_every_verb() {
     for verb in Verb::ALL {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
-        let right = if verb == Verb::DeletePod { "delete" } else { "patch" };
+        let (right, on) = match verb {
+            Verb::DeletePod => ("delete", object.resource.to_string()),
+            // Alertmanager is reached through the proxy of its service.
+            Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
+                ("create", "services/proxy".to_owned())
+            }
+            _ => ("patch", object.resource.to_string()),
+        };
         bench.cluster.deny(right).await;
         let plan = bench.plan(verb, &object, options).await;
-        assert_line(&plan, Mark::Stop, &format!("you may not {right} {}", object.resource));
+        assert_line(&plan, Mark::Stop, &format!("you may not {right} {on}"));
         assert!(confirm(&mut bench.gate, plan, Answer::Yes, noon()).is_err());
     }
 }
@@ -39,6 +46,7 @@ async fn a_permission_that_is_lost_after_the_question_refuses_every_verb_and_is_
         let confirmed = bench.confirm(plan);
         bench.cluster.deny("patch").await;
         bench.cluster.deny("delete").await;
+        bench.cluster.deny("create").await;
         let outcome = bench.run(confirmed).await;
         assert!(
             matches!(&outcome, Outcome::Refused(why) if why.contains("you may not")),
