@@ -86,6 +86,10 @@ impl Controller for Budgets {
                 put(object, &["status", field], count);
             }
             set_condition(object, "DisruptionAllowed", state, reason, "", &now);
+            // A condition of this kind always has a message; the real controller leaves it empty.
+            for condition in object["status"]["conditions"].as_array_mut().into_iter().flatten() {
+                condition["message"] = json!("");
+            }
         });
     }
 }
