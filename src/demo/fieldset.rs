@@ -72,6 +72,7 @@ impl Fields {
     }
 
     /// Returns what is in both.
+    #[must_use]
     pub fn common(&self, other: &Self) -> Self {
         let parts = self.parts.iter().filter_map(|(key, part)| {
             let common = part.common(other.parts.get(key)?);

@@ -112,7 +112,7 @@ fn book(object: &mut Value, mut managers: Vec<Manager>) {
 }
 
 /// Finds a manager's entry, or makes an empty one.
-fn entry<'a>(managers: &'a mut Vec<Manager>, wanted: Manager) -> &'a mut Manager {
+fn entry(managers: &mut Vec<Manager>, wanted: Manager) -> &mut Manager {
     let at = managers.iter().position(|manager| manager.is(&wanted)).unwrap_or_else(|| {
         managers.push(wanted);
         managers.len() - 1
@@ -239,22 +239,21 @@ fn handed_over(kind: Type, before: &Value, writer: &Writer, conflicts: &[(String
 
 /// Words the conflicts as the API server does.
 fn refusal(conflicts: &[(String, String)]) -> Status {
-    let message = match conflicts {
-        [(manager, path)] => format!("Apply failed with 1 conflict: conflict with {manager}: {path}"),
-        _ => {
-            let mut managers: Vec<&String> = conflicts.iter().map(|(manager, _)| manager).collect();
-            managers.sort_unstable();
-            managers.dedup();
-            let lines: Vec<String> = managers
-                .into_iter()
-                .flat_map(|manager| {
-                    let paths = conflicts.iter().filter(move |(other, _)| other == manager);
-                    std::iter::once(format!("conflicts with {manager}:"))
-                        .chain(paths.map(|(_, path)| format!("- {path}")))
-                })
-                .collect();
-            format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
-        }
+    let message = if let [(manager, path)] = conflicts {
+        format!("Apply failed with 1 conflict: conflict with {manager}: {path}")
+    } else {
+        let mut managers: Vec<&String> = conflicts.iter().map(|(manager, _)| manager).collect();
+        managers.sort_unstable();
+        managers.dedup();
+        let lines: Vec<String> = managers
+            .into_iter()
+            .flat_map(|manager| {
+                let paths = conflicts.iter().filter(move |(other, _)| other == manager);
+                std::iter::once(format!("conflicts with {manager}:"))
+                    .chain(paths.map(|(_, path)| format!("- {path}")))
+            })
+            .collect();
+        format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.join("\n"))
     };
     let causes = conflicts.iter().map(|(manager, path)| Cause {
         reason: "FieldManagerConflict",
