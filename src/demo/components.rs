@@ -216,6 +216,14 @@ pub static COMPONENTS: &[Component] = &[
     part("keda", "keda-operator", "Deployment", 1, "ghcr.io/kedacore/keda:2.17.1", (50, 96)),
     part("reloader", "reloader-reloader", "Deployment", 1, "ghcr.io/stakater/reloader:v1.4.2", (20, 64)),
     part(
+        "monitoring",
+        "prometheus-postgres-exporter",
+        "Deployment",
+        1,
+        "quay.io/prometheuscommunity/postgres-exporter:v0.17.1",
+        (20, 32),
+    ),
+    part(
         "trivy-system",
         "trivy-operator",
         "Deployment",

@@ -13,10 +13,12 @@ use super::argo_manifests::NAMESPACE;
 use super::argo_render::migration_image;
 use super::argo_seed::{app_of, install};
 use super::gitops::{Gitops, GitopsError};
+use super::numbers::DNS;
 use super::objects::Key;
 use super::stories::{Act, Step, Story, StoryError};
 use super::types::Type;
-use super::untyped::{later, mark, text};
+use super::surroundings::lookups;
+use super::untyped::{at, later, mark, put, text, units};
 use super::view::{Seen, View};
 use super::world::{Controller, Cx, Options, World};
 
@@ -107,6 +109,11 @@ fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), Gitops
             notify("platform", cx);
         }
         Act::Interrupt { tenant } => interrupt(tenant, cx),
+        Act::Lookups { failing } => {
+            cx.chronicle.signal(DNS, *failing, cx.now);
+            lookups(cx);
+        }
+        Act::Quota { namespace, room } => cut(namespace, *room, cx),
     }
     Ok(())
 }
@@ -127,6 +134,18 @@ fn window(name: &str, lasts: f64, now: Timestamp) -> Value {
         "kind": "deny", "schedule": schedule, "duration": format!("{minutes}m"),
         "applications": ["*"], "manualSync": false, "timeZone": "UTC", "description": name,
     })
+}
+
+/// Cuts the quotas of a namespace down to what it uses.
+fn cut(namespace: &str, room: i64, cx: &mut Cx<'_>) {
+    let quotas: Vec<Key> =
+        cx.objects.list(Type::ResourceQuota, Some(namespace)).map(|quota| quota.key.clone()).collect();
+    for key in quotas {
+        cx.update(&key, |quota| {
+            let used = units(at(quota, "/status/used/pods"));
+            put(quota, &["spec", "hard", "pods"], (used + room).to_string());
+        });
+    }
 }
 
 /// Takes back the spot node on which most pods of a tenant run.

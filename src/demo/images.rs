@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use jiff::Timestamp;
+
 /// The registry that the platform's own applications come from.
 pub const REGISTRY: &str = "registry.example.com";
 
@@ -67,16 +69,37 @@ pub enum Behaviour {
 
 /// The behaviour of every image that is not healthy.
 #[derive(Debug, Clone, Default)]
-pub struct Images(BTreeMap<Image, Behaviour>);
+pub struct Images {
+    known: BTreeMap<Image, Behaviour>,
+    /// Since when which part of name lookups fails, for every container of whatever image.
+    lookups: Vec<(Timestamp, f64)>,
+}
 
 impl Images {
     /// Sets how one image behaves from now on; containers that run already notice at their next turn.
     pub fn set(&mut self, image: Image, behaviour: Behaviour) {
         if behaviour == Behaviour::Healthy {
-            self.0.remove(&image);
+            self.known.remove(&image);
         } else {
-            self.0.insert(image, behaviour);
+            self.known.insert(image, behaviour);
         }
+    }
+
+    /// Sets which part of name lookups fails from a moment on.
+    pub fn set_lookups(&mut self, failing: f64, now: Timestamp) {
+        if (self.lookups.last().map_or(0.0, |last| last.1) - failing).abs() > f64::EPSILON {
+            self.lookups.push((now, failing));
+        }
+    }
+
+    /// Returns which part of name lookups failed at each moment.
+    pub fn lookups(&self) -> &[(Timestamp, f64)] {
+        &self.lookups
+    }
+
+    /// Tells whether an image that was named behaves in a way.
+    pub fn any(&self, behaviour: Behaviour) -> bool {
+        self.known.values().any(|known| *known == behaviour)
     }
 
     /// Returns how the image of a container behaves.
@@ -85,7 +108,7 @@ impl Images {
     /// a tag that begins with `bad`, `crash`, `oom`, `slow`, `unready`, `missing`, `spin`, `hammer` or `full`.
     pub fn of(&self, reference: &str) -> Behaviour {
         let image = Image::parse(reference);
-        if let Some(behaviour) = self.0.get(&image) {
+        if let Some(behaviour) = self.known.get(&image) {
             return *behaviour;
         }
         let tag = image.tag.as_str();

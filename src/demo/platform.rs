@@ -23,9 +23,12 @@ use super::cloudwatch;
 use super::crds;
 use super::credentials::{self, Credentials};
 use super::director::{self, BeginError};
+use super::exposition;
+use super::numbers::Numbers;
 use super::owner::Owner;
 use super::plain::{self, Plain};
 use super::proxy::Backends;
+use super::scrape_config::{Scraper, Written};
 use super::server;
 use super::status::{Reason, Status};
 use super::stories::StoryError;
@@ -167,6 +170,7 @@ pub struct Running {
     pub alertmanager: Owner<Alertmanager>,
     /// CloudWatch of the account; [`cloudwatch::ACCESS_KEY_ID`] is the key that it takes.
     pub cloudwatch: Plain,
+    scraper: Scraper,
     state: State,
     stop: CancellationToken,
     _tasks: [AbortOnDropHandle<()>; 2],
@@ -176,6 +180,14 @@ impl Running {
     /// Returns the directory that holds the git repositories, `deploy.git` and `platform.git`.
     pub fn state(&self) -> &std::path::Path {
         &self.state.path
+    }
+
+    /// Writes the configuration of a Prometheus that scrapes everything, beside the kubeconfig; it goes with what is
+    /// returned. `interval` is such as `30s`.
+    pub async fn write_scrape_config(&self, interval: &str) -> io::Result<Written> {
+        let numbers = self.handle.call(|world, now| Numbers::at(world, now)).await;
+        let numbers = numbers.map_err(|status| io::Error::other(status.message))?;
+        self.scraper.write(&self.kubeconfig, &numbers, interval)
     }
 }
 
@@ -266,6 +278,12 @@ impl Platform {
         let servers = servers.map_err(StartError::World)?;
         let mut backends = servers.backends;
         backends.extend(options.backends);
+        exposition::register(&mut backends, &handle);
+        let scraper = Scraper {
+            address: bound.to_string(),
+            token: credentials.admin.clone(),
+            authority: credentials.authority.clone(),
+        };
         let actor = own(world, receiver, announce, options.clock, options.pace, stop.clone());
         let server = server::serve(
             listener,
@@ -286,7 +304,7 @@ impl Platform {
         let account = Arc::new(cloudwatch::Front::new(backends::account(&handle)));
         let cloudwatch = plain::listen(account, 0).await;
         let cloudwatch = cloudwatch.map_err(|source| StartError::Port { port: 0, source })?;
-        Ok(Running { url, kubeconfig, handle, alertmanager, cloudwatch, state, stop, _tasks: tasks })
+        Ok(Running { url, kubeconfig, handle, alertmanager, cloudwatch, scraper, state, stop, _tasks: tasks })
     }
 }
 

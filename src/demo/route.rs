@@ -13,6 +13,7 @@ use serde_json::json;
 use super::access::{Access, User};
 use super::discovery;
 use super::eviction;
+use super::exposition;
 use super::logs;
 use super::metrics;
 use super::openapi;
@@ -39,6 +40,11 @@ pub async fn route(front: &Arc<Front>, user: User, request: Request<Incoming>) -
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let query = Query::new(parts.uri.query().unwrap_or_default());
+    let accept = header(&parts.headers, &ACCEPT);
+    let metrics = exposition::answer(&front.handle, &front.access, user, &parts.method, &path, accept);
+    if let Some(answer) = metrics.await {
+        return answer;
+    }
     if let Some(response) = page(front, user, &parts.method, &path, &parts.headers)? {
         return Ok(response);
     }
@@ -136,7 +142,7 @@ fn page(
     let core_or_groups = matches!(parts.as_slice(), ["api" | "apis"]);
     let value = match parts.as_slice() {
         [""] => Some(
-            json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}),
+            json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}),
         ),
         ["version"] => Some(discovery::version()),
         ["api"] => Some(discovery::core_versions(&front.address)),

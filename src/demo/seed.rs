@@ -40,6 +40,7 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(super::autoscalers::Autoscalers::default()),
         Box::new(super::secrets::Secrets),
         Box::new(super::activity::Activity::default()),
+        Box::new(super::surroundings::Surroundings),
         Box::new(super::node_life::NodeLife),
         Box::new(super::provisioning::Provisioning::default()),
         Box::new(super::disruption::Disruption::default()),

@@ -2,7 +2,7 @@
 //!
 //! A story says how the world stands at the start and what happens at which moment, counted from when a client first
 //! looks. It can do only what CI, a cloud or a person could do from outside: commit, break an image, set a window,
-//! take a node. What follows is the controllers' work.
+//! take a node, cut a quota, have the upstream of name lookups fail. What follows is the controllers' work.
 
 use serde::Deserialize;
 
@@ -19,6 +19,11 @@ const FILES: &[(&str, &str)] = &[
     ("frozen-window", include_str!("../../assets/stories/frozen-window.toml")),
     ("owned-by-applicationset", include_str!("../../assets/stories/owned-by-applicationset.toml")),
     ("stuck-sync", include_str!("../../assets/stories/stuck-sync.toml")),
+    ("noisy-neighbour", include_str!("../../assets/stories/noisy-neighbour.toml")),
+    ("quota-full", include_str!("../../assets/stories/quota-full.toml")),
+    ("dns-trouble", include_str!("../../assets/stories/dns-trouble.toml")),
+    ("volume-full", include_str!("../../assets/stories/volume-full.toml")),
+    ("api-throttled", include_str!("../../assets/stories/api-throttled.toml")),
 ];
 
 /// The story that `demo` plays unless told otherwise.
@@ -120,6 +125,18 @@ pub enum Act {
         /// Seconds until it closes.
         lasts: f64,
     },
+    /// Part of the name lookups fails from now on, for as long as the CoreDNS replicas of now run.
+    Lookups {
+        /// Which part, between 0 and 1.
+        failing: f64,
+    },
+    /// Somebody cuts the quota of a namespace down to what it uses now.
+    Quota {
+        /// Name of the namespace.
+        namespace: String,
+        /// How many more pods it leaves room for.
+        room: i64,
+    },
     /// The cloud takes back the spot node that holds most pods of a tenant.
     Interrupt {
         /// Name of the tenant.
@@ -165,6 +182,21 @@ struct StepFile {
     hook: Option<ImageFile>,
     window: Option<WindowFile>,
     interrupt: Option<InterruptFile>,
+    lookups: Option<LookupsFile>,
+    quota: Option<QuotaFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LookupsFile {
+    failing: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QuotaFile {
+    namespace: String,
+    room: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -191,6 +223,9 @@ enum BehaviourFile {
     Slow,
     Hang,
     Missing,
+    Spin,
+    Hammer,
+    Full,
 }
 
 #[derive(Debug, Deserialize)]
@@ -318,6 +353,9 @@ fn acts(
                     BehaviourFile::Slow => Behaviour::Slow,
                     BehaviourFile::Hang => Behaviour::NeverReady,
                     BehaviourFile::Missing => Behaviour::Missing,
+                    BehaviourFile::Spin => Behaviour::Spin,
+                    BehaviourFile::Hammer => Behaviour::Hammer,
+                    BehaviourFile::Full => Behaviour::Full,
                 },
                 hook,
             });
@@ -332,6 +370,12 @@ fn acts(
     }
     if let Some(interrupt) = &step.interrupt {
         acts.push(Act::Interrupt { tenant: named(&interrupt.tenant, tenant) });
+    }
+    if let Some(lookups) = &step.lookups {
+        acts.push(Act::Lookups { failing: lookups.failing.clamp(0.0, 1.0) });
+    }
+    if let Some(quota) = &step.quota {
+        acts.push(Act::Quota { namespace: named(&quota.namespace, tenant), room: quota.room });
     }
     Ok(acts)
 }
