@@ -192,7 +192,8 @@ pub struct Demo {
     /// The seed: the same seed gives the same platform.
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
-    /// The incident that is played.
+    /// The incident that is played: quiet, bad-deploy (if absent), spot-interruption, frozen-window,
+    /// owned-by-applicationset, stuck-sync, noisy-neighbour, quota-full, dns-trouble, volume-full or api-throttled.
     #[arg(long, value_name = "NAME")]
     pub story: Option<String>,
     /// How the console looks.

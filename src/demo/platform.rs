@@ -7,6 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -284,6 +285,8 @@ impl Platform {
             token: credentials.admin.clone(),
             authority: credentials.authority.clone(),
         };
+        let (hammer, hammers) = watch::channel(world.hammers());
+        let announce = Announce { revision: announce, hammer };
         let actor = own(world, receiver, announce, options.clock, options.pace, stop.clone());
         let server = server::serve(
             listener,
@@ -295,6 +298,8 @@ impl Platform {
                 address: bound.to_string(),
                 backends,
                 stop: stop.clone(),
+                hammers,
+                lists: AtomicU64::new(0),
             }),
             stop.clone(),
         );
@@ -328,11 +333,17 @@ async fn refuse_taken(path: &std::path::Path) -> Result<(), StartError> {
     Ok(())
 }
 
+/// What the world's task tells everybody.
+struct Announce {
+    revision: watch::Sender<u64>,
+    hammer: watch::Sender<u32>,
+}
+
 /// Owns the world until it is told to stop.
 async fn own(
     mut world: World,
     mut commands: mpsc::Receiver<Command>,
-    announce: watch::Sender<u64>,
+    announce: Announce,
     clock: Clock,
     pace: Option<Duration>,
     stop: CancellationToken,
@@ -340,9 +351,14 @@ async fn own(
     let mut ticks = tokio::time::interval(pace.unwrap_or(Duration::from_hours(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let tell = |world: &World| {
-        announce.send_if_modified(|revision| {
+        announce.revision.send_if_modified(|revision| {
             let moved = *revision != world.objects.revision();
             *revision = world.objects.revision();
+            moved
+        });
+        announce.hammer.send_if_modified(|hammers| {
+            let moved = *hammers != world.hammers();
+            *hammers = world.hammers();
             moved
         });
     };

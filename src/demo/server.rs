@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http_body_util::combinators::UnsyncBoxBody;
@@ -16,6 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,7 @@ use super::access::{Access, User};
 use super::credentials::Credentials;
 use super::platform::Handle;
 use super::proxy::Backends;
+use super::request::{Query, Target};
 use super::route;
 use super::status::{Reason, Status};
 use crate::contain;
@@ -47,6 +50,10 @@ pub struct Front {
     pub backends: Backends,
     /// Ends what outlives a request.
     pub stop: CancellationToken,
+    /// How many containers hammer the API server.
+    pub hammers: watch::Receiver<u32>,
+    /// Lists that were asked for while somebody did.
+    pub lists: AtomicU64,
 }
 
 /// Runs tasks of a connection that end with the platform.
@@ -131,10 +138,33 @@ async fn answer(front: &Arc<Front>, request: hyper::Request<Incoming>) -> Respon
         Ok(user) => user,
         Err(status) => return refuse(&status),
     };
+    if let Some(status) = throttled(front, request.method(), request.uri()) {
+        return refuse(&status);
+    }
     match route::route(front, user, request).await {
         Ok(response) => response,
         Err(status) => refuse(&status),
     }
+}
+
+/// Refuses every fourth list while somebody hammers the API server, as priority and fairness does with a flow that
+/// has used up its share.
+///
+/// Watches, single objects and writes get through: they are the flows of nodes and controllers.
+fn throttled(front: &Front, method: &hyper::Method, uri: &hyper::Uri) -> Option<Status> {
+    if *front.hammers.borrow() == 0 || method != hyper::Method::GET {
+        return None;
+    }
+    let target = Target::parse(uri.path())?;
+    let watches = Query::new(uri.query().unwrap_or_default()).flag("watch");
+    if !target.name.is_empty() || target.group.starts_with("metrics.") || watches {
+        return None;
+    }
+    let turn = front.lists.fetch_add(1, Ordering::Relaxed);
+    turn.is_multiple_of(4).then(|| {
+        let message = "the server has received too many requests and has asked us to try again later";
+        Status { retry_after: 1, ..Status::new(Reason::TooManyRequests, message) }
+    })
 }
 
 fn authenticate<B>(front: &Front, request: &hyper::Request<B>) -> Result<User, Status> {

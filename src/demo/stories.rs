@@ -425,6 +425,19 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_and_the_help_list_every_story() {
+        use clap::CommandFactory as _;
+        let readme = include_str!("../../README.md");
+        let mut command = crate::args::Cli::command();
+        let demo = command.find_subcommand_mut("demo").unwrap();
+        let help = demo.render_long_help().to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        for name in names() {
+            assert!(readme.contains(&format!("| `{name}` |")), "the README does not list {name}");
+            assert!(help.contains(name), "--help does not list {name}");
+        }
+    }
+
+    #[test]
     fn an_unknown_story_names_the_nearest() {
         let error = Story::find("bad-deplyo").unwrap_err();
         assert_eq!(error.to_string(), "there is no story \"bad-deplyo\"; did you mean bad-deploy?");

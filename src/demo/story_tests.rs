@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::argo_manifests::NAMESPACE;
 use super::argo_tests::{Platform, key, message, phase_is, rollback, start};
 use super::director::begin;
+use super::numbers::Numbers;
 use super::objects::Key;
+use super::promql::{Matcher, Op, Samples, is_stale};
 use super::types::Type;
 use super::untyped::{list, number, text};
 use super::world::Options;
@@ -173,4 +175,157 @@ fn a_spot_node_is_taken_back_and_its_pods_run_elsewhere() {
         platform.pass(1);
     }
     panic!("nodes before {before:?}, now {:?}, not ready {:?}", nodes(&platform), unplaced(&platform));
+}
+
+/// The sum over series of how fast they grew in the last minutes.
+#[track_caller]
+fn rate(platform: &Platform, metric: &str, labels: &[(&str, &str)], minutes: i64) -> f64 {
+    let numbers = Numbers::of(&platform.world);
+    let mut matchers = vec![Matcher::equal("__name__", metric)];
+    matchers.extend(labels.iter().map(|(name, value)| Matcher::new(name, Op::Like, value).unwrap()));
+    let found = numbers.select(&matchers, numbers.now - minutes * 60_000 - 30_000, numbers.now);
+    let growth = found.iter().filter_map(|one| {
+        let points: Vec<_> = one.points.iter().filter(|point| !is_stale(point.1)).collect();
+        let (first, last) = (points.first()?, points.last()?);
+        (last.0 > first.0).then(|| (last.1 - first.1) * 1000.0 / (last.0 - first.0) as f64)
+    });
+    growth.sum()
+}
+
+/// The latest value of the one series.
+#[track_caller]
+fn latest(platform: &Platform, metric: &str, labels: &[(&str, &str)]) -> f64 {
+    let numbers = Numbers::of(&platform.world);
+    let mut matchers = vec![Matcher::equal("__name__", metric)];
+    matchers.extend(labels.iter().map(|(name, value)| Matcher::equal(name, value)));
+    let found = numbers.select(&matchers, numbers.now - 60_000, numbers.now);
+    assert_eq!(found.len(), 1, "{metric} {labels:?}");
+    found[0].points.last().unwrap().1
+}
+
+const REQUESTS: &str = "nginx_ingress_controller_requests";
+
+#[test]
+fn a_bad_deploy_shows_in_the_ingress_and_is_gone_after_the_rollback() {
+    let mut platform = play("bad-deploy");
+    let of = |platform: &Platform, status: &str| {
+        rate(platform, REQUESTS, &[("ingress", "checkout"), ("exported_namespace", "tenant-2"), ("status", status)], 5)
+    };
+    let errors = of(&platform, "5..") / of(&platform, ".*");
+    assert!((0.03..0.3).contains(&errors), "{errors} of the requests fail");
+    let elsewhere = rate(&platform, REQUESTS, &[("exported_namespace", "tenant-1"), ("status", "5..")], 5)
+        / rate(&platform, REQUESTS, &[("exported_namespace", "tenant-1")], 5);
+    assert!(elsewhere < 0.005, "{elsewhere}");
+    let slow = |platform: &Platform| {
+        let labels = [("ingress", "checkout"), ("exported_namespace", "tenant-2")];
+        let all = rate(platform, "nginx_ingress_controller_request_duration_seconds_count", &labels, 5);
+        let quick = [labels[0], labels[1], ("le", "0\\.5")];
+        1.0 - rate(platform, "nginx_ingress_controller_request_duration_seconds_bucket", &quick, 5) / all
+    };
+    assert!(slow(&platform) > 0.05, "{}", slow(&platform));
+    assert!(rate(&platform, "kube_pod_container_status_restarts_total", &[("namespace", "tenant-2")], 10) > 0.0);
+    hold(&mut platform, CHECKOUT);
+    roll_back(&mut platform, CHECKOUT);
+    platform.until(60, CHECKOUT, |app| health_is(app, "Healthy") && app["operation"].is_null());
+    platform.pass(360);
+    let errors = of(&platform, "5..") / of(&platform, ".*");
+    assert!(errors < 0.01, "{errors} of the requests fail after the rollback");
+    assert!(slow(&platform) < 0.03);
+}
+
+#[test]
+fn a_noisy_neighbour_takes_its_limit_and_throttles_those_beside_it() {
+    let mut platform = play("noisy-neighbour");
+    let cpu = |platform: &Platform| {
+        rate(platform, "container_cpu_usage_seconds_total", &[("namespace", "tenant-2"), ("container", "orders")], 5)
+    };
+    let throttled = |platform: &Platform| {
+        // Everybody but the one who does it.
+        let others = [("namespace", "tenant-.*"), ("container", "checkout|catalog|payments|storefront|cache|mailer|inventory")];
+        rate(platform, "container_cpu_cfs_throttled_periods_total", &others, 5)
+            / rate(platform, "container_cpu_cfs_periods_total", &others, 5)
+    };
+    let (loud, hurt) = (cpu(&platform), throttled(&platform));
+    assert!(loud > 1.0, "{loud} cores");
+    roll_back_held(&mut platform, "tenant-2-orders");
+    platform.pass(420);
+    let (quiet, fine) = (cpu(&platform), throttled(&platform));
+    assert!(quiet < loud / 2.0, "{quiet} after {loud} cores");
+    assert!(fine < hurt / 2.0, "throttled {fine} after {hurt}");
+}
+
+fn roll_back_held(platform: &mut Platform, name: &str) {
+    hold(platform, name);
+    roll_back(platform, name);
+    platform.until(120, name, |app| health_is(app, "Healthy") && app["operation"].is_null());
+}
+
+#[test]
+fn a_full_quota_refuses_the_rollout_until_it_is_raised() {
+    let mut platform = play("quota-full");
+    let used = latest(&platform, "kube_resourcequota", &[("namespace", "tenant-2"), ("resource", "pods"), ("type", "used")]);
+    let hard = latest(&platform, "kube_resourcequota", &[("namespace", "tenant-2"), ("resource", "pods"), ("type", "hard")]);
+    assert!((used - hard).abs() < f64::EPSILON, "{used} of {hard}");
+    let refused = |event: &Value| text(event, "/reason") == "FailedCreate" && text(event, "/message").contains("exceeded quota: tenant");
+    assert!(platform.world.objects.list(Type::Event, Some("tenant-2")).any(|event| refused(&event.value())));
+    let deployment = Key::new(Type::Deployment, "tenant-2", "checkout");
+    let updated = |platform: &Platform| number(&platform.world.objects.get_value(&deployment).unwrap(), "/status/updatedReplicas");
+    assert_eq!(updated(&platform), 0);
+    let quota = Key::new(Type::ResourceQuota, "tenant-2", "tenant");
+    platform.edit(&quota, |quota| quota["spec"]["hard"]["pods"] = json!("60"));
+    platform.pass(120);
+    assert!(updated(&platform) > 0 && health_is(&platform.app(CHECKOUT), "Healthy"));
+}
+
+#[test]
+fn dns_trouble_hurts_everybody_until_coredns_is_restarted() {
+    let mut platform = play("dns-trouble");
+    let failing = |platform: &Platform| {
+        rate(platform, "coredns_dns_responses_total", &[("rcode", "SERVFAIL")], 3) / rate(platform, "coredns_dns_responses_total", &[], 3)
+    };
+    let slow = |platform: &Platform| {
+        1.0 - rate(platform, "coredns_dns_request_duration_seconds_bucket", &[("le", "0\\.512")], 3)
+            / rate(platform, "coredns_dns_request_duration_seconds_count", &[], 3)
+    };
+    assert!((0.2..0.45).contains(&failing(&platform)), "{}", failing(&platform));
+    assert!(slow(&platform) > 0.2);
+    let errors = |platform: &Platform| rate(platform, REQUESTS, &[("status", "5..")], 3) / rate(platform, REQUESTS, &[], 3);
+    assert!(errors(&platform) > 0.005, "{}", errors(&platform));
+    let key = Key::new(Type::Deployment, "kube-system", "coredns");
+    platform.edit(&key, |deployment| {
+        deployment["spec"]["template"]["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/restartedAt": "2026-11-21T12:00:01Z"});
+    });
+    platform.pass(420);
+    assert!(failing(&platform) < 0.01, "{}", failing(&platform));
+    assert!(errors(&platform) < 0.004, "{}", errors(&platform));
+}
+
+#[test]
+fn a_volume_fills_until_it_is_full_and_is_larger_once_more_is_asked_for() {
+    let mut platform = play("volume-full");
+    let claim = [("namespace", "tenant-2"), ("persistentvolumeclaim", "data-cache-0")];
+    let part = |platform: &Platform| {
+        latest(platform, "kubelet_volume_stats_used_bytes", &claim) / latest(platform, "kubelet_volume_stats_capacity_bytes", &claim)
+    };
+    assert!(part(&platform) > 0.9, "{}", part(&platform));
+    let key = Key::new(Type::PersistentVolumeClaim, "tenant-2", "data-cache-0");
+    platform.edit(&key, |claim| claim["spec"]["resources"]["requests"]["storage"] = json!("40Gi"));
+    platform.pass(60);
+    assert!(part(&platform) < 0.5, "{}", part(&platform));
+}
+
+#[test]
+fn who_hammers_the_api_server_is_rejected_until_it_is_rolled_back() {
+    let mut platform = play("api-throttled");
+    let rejected = |platform: &Platform| {
+        rate(platform, "apiserver_flowcontrol_rejected_requests_total", &[("flow_schema", "service-accounts")], 3)
+    };
+    assert!(rejected(&platform) > 10.0, "{}", rejected(&platform));
+    assert!(platform.world.hammers() > 0);
+    let many = rate(&platform, "apiserver_request_total", &[("code", "429")], 3);
+    assert!(many > 10.0, "{many}");
+    roll_back_held(&mut platform, "tenant-2-inventory");
+    platform.pass(300);
+    assert_eq!(platform.world.hammers(), 0);
+    assert!(rejected(&platform) < 0.1, "{}", rejected(&platform));
 }

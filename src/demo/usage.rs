@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::images::Images;
+use super::images::{Behaviour, Images};
 use super::numbers::chronicle::Facts;
 use super::numbers::pod_life::PodLife;
 use super::numbers::wave::{Pulse, Steps};
@@ -117,6 +117,21 @@ impl World {
         let life = self.chronicle.facts().pods.get(&id)?;
         let all = measured(life, &self.images, &self.load, self.now());
         Some(all.map(|(name, usage)| (name.to_string(), usage)).collect())
+    }
+
+    /// Returns how many containers hammer the API server at the moment.
+    pub fn hammers(&self) -> u32 {
+        // Nobody does, nearly always, and then nobody has to be looked at.
+        if !self.images.any(Behaviour::Hammer) {
+            return 0;
+        }
+        let now = self.now().as_millisecond();
+        let pods = self.chronicle.facts().pods.values().filter(|pod| pod.there(now));
+        let count = pods
+            .flat_map(|pod| pod.containers.iter())
+            .filter(|one| one.run(now).is_some() && self.images.of(&one.image) == Behaviour::Hammer)
+            .count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Returns the usage of a node: its pods' and its own.

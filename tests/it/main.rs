@@ -28,6 +28,7 @@ mod prometheus;
 mod proxy;
 mod real_apiserver;
 mod schemas;
+mod scrape;
 mod screens;
 mod stage;
 mod story;

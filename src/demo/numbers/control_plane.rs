@@ -73,6 +73,10 @@ static METRICS: &[Metric] = &[
         "Admission webhook latency histogram in seconds, identified by name and broken out for each operation and API resource and type (validate or admit).",
     ),
     counter(
+        "apiserver_admission_webhook_rejection_count",
+        "Admission webhook rejection count, identified by name and broken out for each admission type (validating or admit) and operation.",
+    ),
+    counter(
         "apiserver_audit_event_total",
         "Counter of audit events generated and sent to the audit backend.",
     ),
@@ -467,6 +471,16 @@ fn others(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target) {
             );
         }
     }
+    let labels = [
+        ("error_type", "no_error"),
+        ("name", "validate.kyverno.svc-fail"),
+        ("operation", "CREATE"),
+        ("rejection_code", "400"),
+        ("type", "validating"),
+    ];
+    sink.put(sink.metric("apiserver_admission_webhook_rejection_count"), &target.scrape, &labels, |t| {
+        Some(grown(numbers, seed("rejections"), 0.000_5, &day, t).floor())
+    });
     sink.put(sink.metric("apiserver_audit_event_total"), &target.scrape, &[], |t| {
         Some(grown(numbers, seed("audit"), 14.0 * size, &day, t).floor())
     });

@@ -82,6 +82,7 @@ static METRICS: &[Metric] = &[
         "The time from pod creation until the pod is running.",
     ),
     declared("karpenter_pods_bound_duration_seconds", "The time from pod creation until the pod is bound."),
+    counter("karpenter_interruption_received_messages_total", "Count of messages received from the SQS queue. Broken down by message type and whether the message was actionable."),
     counter(
         "karpenter_pods_drained_total",
         "The total number of pods drained during node termination by Karpenter, labeled by reason",
@@ -579,6 +580,19 @@ fn pods(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target) {
     for (code, part) in [("200", 1.0), ("429", 0.08)] {
         sink.put(sink.metric("karpenter_pods_eviction_requests_total"), scrape, &[("code", code)], |t| {
             Some((count(t) * part).floor())
+        });
+    }
+    // Two minutes before a spot machine is taken back there is a notice.
+    let taken: Vec<i64> = numbers
+        .facts
+        .objects(Type::NodeClaim)
+        .filter_map(|(_, life)| life.gone.filter(|gone| *gone > begin))
+        .collect();
+    let messages = sink.metric("karpenter_interruption_received_messages_total");
+    for (kind, before) in [("spot_interrupted", 11.0), ("rebalance_recommendation", 37.0)] {
+        sink.put(messages, scrape, &[("message_type", kind)], |t| {
+            let new = taken.iter().filter(|at| **at <= t).count() as f64;
+            Some(before + if kind == "spot_interrupted" { new } else { 0.0 })
         });
     }
     let simulated = histogram!(sink, "karpenter_scheduler_scheduling_duration_seconds");

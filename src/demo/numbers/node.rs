@@ -57,6 +57,9 @@ static METRICS: &[Metric] = &[
     counter("node_network_transmit_drop_total", "Network device statistic transmit_drop."),
     counter("node_network_receive_errs_total", "Network device statistic receive_errs."),
     counter("node_network_transmit_errs_total", "Network device statistic transmit_errs."),
+    gauge("node_network_speed_bytes", "Network device property: speed_bytes"),
+    counter("node_netstat_Tcp_OutSegs", "Statistic TcpOutSegs."),
+    counter("node_netstat_Tcp_RetransSegs", "Statistic TcpRetransSegs."),
     gauge("node_network_up", "Value is 1 if operstate is 'up', 0 otherwise."),
     counter(
         "node_pressure_cpu_waiting_seconds_total",
@@ -298,6 +301,13 @@ fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
             });
             sink.fixed(sink.metric("node_memory_Buffers_bytes"), scrape, &[], span, 2_211_840.0);
         }
+        for (at, (metric, rate)) in
+            [("node_netstat_Tcp_OutSegs", 240.0), ("node_netstat_Tcp_RetransSegs", 0.11)].into_iter().enumerate()
+        {
+            sink.put(sink.metric(metric), scrape, &[], |t| {
+                there(t).then(|| machine.flow(70 + at as u64, rate, t).floor())
+            });
+        }
         sink.put(sink.metric("node_vmstat_pgmajfault"), scrape, &[], |t| {
             there(t).then(|| machine.flow(13, 0.4, t).floor())
         });
@@ -344,6 +354,8 @@ fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
                 });
             }
             sink.fixed(sink.metric("node_network_up"), scrape, &device, span, 1.0);
+            // Ten gigabits a second.
+            sink.fixed(sink.metric("node_network_speed_bytes"), scrape, &device, span, 1.25e9);
         }
     }
 }

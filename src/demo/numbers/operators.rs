@@ -59,6 +59,7 @@ static METRICS: &[Metric] = &[
     gauge("clustersecretstore_status_condition", "The status condition of a specific Cluster Secret Store"),
     gauge("secretstore_status_condition", "The status condition of a specific Secret Store"),
     counter("controller_runtime_reconcile_total", "Total number of reconciliations per controller"),
+    counter("certmanager_controller_sync_error_count", "The number of errors encountered during controller sync()."),
     counter(
         "controller_runtime_reconcile_errors_total",
         "Total number of reconciliation errors per controller",
@@ -216,6 +217,12 @@ fn certificates(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target) {
             &target.scrape,
             &[("controller", controller)],
             |t| flow(target, controller, rate, t),
+        );
+        sink.put(
+            sink.metric("certmanager_controller_sync_error_count"),
+            &target.scrape,
+            &[("controller", controller)],
+            |t| flow(target, controller, rate * 0.000_5, t),
         );
     }
     let labels = [

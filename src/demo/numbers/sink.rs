@@ -3,9 +3,10 @@
 //!
 //! It knows how a scrape changes labels (`honor_labels`, `exported_`), and nothing of what is measured.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::demo::promql::{Labels, Matcher, NAME, STALE, Series};
+use crate::demo::promql::{Labels, Matcher, NAME, STALE, Series, is_stale};
 use crate::identity::Text;
 
 /// What a scrape adds to every series of a target.
@@ -120,14 +121,30 @@ impl<'a> Sink<'a> {
         Self { matchers: &[], times: vec![now], mode: Mode::Exposed(Vec::new()), only }
     }
 
-    /// Returns the series.
+    /// Returns the series, each set of labels once.
     pub fn into_series(self) -> Vec<Series> {
-        if let Mode::Series(series) = self.mode { series } else { Vec::new() }
+        let Mode::Series(all) = self.mode else { return Vec::new() };
+        let mut known: HashMap<Labels, usize> = HashMap::with_capacity(all.len());
+        let mut series: Vec<Series> = Vec::with_capacity(all.len());
+        for one in all {
+            // A pod of a StatefulSet that comes again goes on with its predecessor's series.
+            match known.get(&one.labels) {
+                Some(at) => join(&mut series[*at].points, one.points),
+                None => {
+                    known.insert(one.labels.clone(), series.len());
+                    series.push(one);
+                }
+            }
+        }
+        series
     }
 
-    /// Returns the labels.
+    /// Returns the labels, each set once.
     pub fn into_labels(self) -> Vec<Labels> {
-        if let Mode::Labels(labels) = self.mode { labels } else { Vec::new() }
+        let Mode::Labels(mut labels) = self.mode else { return Vec::new() };
+        labels.sort_unstable();
+        labels.dedup();
+        labels
     }
 
     /// Returns what was exposed.
@@ -280,6 +297,13 @@ impl<'a> Sink<'a> {
     }
 }
 
+/// Joins the points of two series with the same labels; where both have one at a moment, a value wins over the end.
+fn join(points: &mut Vec<(i64, f64)>, more: Vec<(i64, f64)>) {
+    points.extend(more);
+    points.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| is_stale(a.1).cmp(&is_stale(b.1))));
+    points.dedup_by_key(|point| point.0);
+}
+
 /// The three metrics of a histogram, each where it is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Histogram {
@@ -338,6 +362,17 @@ mod tests {
         assert_eq!(labels.get("exported_namespace"), "tenant-2");
         assert_eq!(scrape(true).merge("requests", &raw).get("namespace"), "tenant-2");
         assert_eq!(labels.len(), 5);
+    }
+
+    #[test]
+    fn series_of_the_same_labels_become_one() {
+        let mut sink = Sink::series(&[], vec![1, 2, 3, 4]);
+        let metric = sink.metric("up");
+        sink.put(metric, &scrape(true), &[], |t| (t < 3).then_some(1.0));
+        sink.put(metric, &scrape(true), &[], |t| (t >= 3).then_some(2.0));
+        let found = sink.into_series();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].points, [(1, 1.0), (2, 1.0), (3, 2.0), (4, 2.0)]);
     }
 
     #[test]

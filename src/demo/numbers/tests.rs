@@ -162,3 +162,88 @@ fn network_series_have_no_container_and_pod_cgroups_no_image() {
     ));
     assert!((all / real - 2.0).abs() < 0.05, "without the filter sums double: {all} and {real}");
 }
+
+#[test]
+fn every_target_exposes_each_series_once_and_every_metric_is_exposed_by_some() {
+    let world = world(Options { tenants: 3, pods_per_tenant: 12, ..small() });
+    let numbers = Numbers::of(&world);
+    let mut seen = std::collections::BTreeSet::new();
+    let mut parts = std::collections::BTreeSet::new();
+    for target in numbers.targets.iter().filter(|target| target.there(numbers.now)) {
+        parts.insert(target.part);
+        let samples = numbers.expose(target);
+        assert!(!samples.is_empty(), "{:?}", target.part);
+        let mut once = std::collections::HashSet::new();
+        for sample in &samples {
+            seen.insert(sample.metric);
+            let mut labels = sample.labels.clone();
+            labels.sort();
+            assert!(labels.is_sorted_by(|a, b| a.0 != b.0), "{} names a label twice", sample.metric);
+            assert!(!sample.value.is_nan() && sample.value >= 0.0 || sample.metric.contains("offset"), "{}: {}", sample.metric, sample.value);
+            assert!(once.insert((sample.metric, labels)), "{:?} exposes {} {:?} twice", target.part, sample.metric, sample.labels);
+        }
+    }
+    assert_eq!(parts.len(), 23, "{parts:?}");
+    // What is there only when something hurts, or waits, or has ended.
+    let rare = [
+        "kube_pod_status_unschedulable", "kube_pod_container_status_waiting_reason", "kube_job_failed",
+        "secretstore_status_condition", "kube_node_spec_taint", "kube_pod_completion_time",
+    ];
+    let written = ["up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added"];
+    for metric in metrics().filter(|metric| !rare.contains(&metric.name) && !written.contains(&metric.name)) {
+        let name = if metric.kind == MetricKind::Histogram { format!("{}_bucket", metric.name) } else { metric.name.to_owned() };
+        let quiet = metric.name.starts_with("argocd_") || metric.name.contains("vulnerab");
+        assert!(quiet || seen.contains(name.as_str()), "nobody exposes {name}");
+    }
+}
+
+#[test]
+fn a_histogram_counts_upwards_and_its_last_bucket_is_its_count() {
+    let numbers = Numbers::of(&world(small()));
+    for name in ["nginx_ingress_controller_request_duration_seconds", "apiserver_request_sli_duration_seconds", "coredns_dns_request_duration_seconds"] {
+        let count = select(&numbers, &format!("{name}_count"), &[], 1);
+        let total: f64 = count.iter().map(last).filter(|value| !value.is_nan()).sum();
+        let end = select(&numbers, &format!("{name}_bucket"), &["le=+Inf"], 1);
+        assert_eq!(end.iter().map(last).filter(|value| !value.is_nan()).sum::<f64>(), total, "{name}");
+        let (mut before, mut bounds) = (0.0, 0);
+        for bound in ["0.005", "0.025", "0.05", "0.1", "0.5", "1", "5", "10"] {
+            let of = select(&numbers, &format!("{name}_bucket"), &[&format!("le={bound}")], 1);
+            if of.is_empty() {
+                continue;
+            }
+            let sum: f64 = of.iter().map(last).filter(|value| !value.is_nan()).sum();
+            assert!(sum >= before && sum <= total, "{name} {bound}");
+            (before, bounds) = (sum, bounds + 1);
+        }
+        assert!(total > 0.0 && bounds > 1, "{name}");
+    }
+}
+
+#[test]
+fn a_node_uses_what_its_pods_use() {
+    let world = world(small());
+    let numbers = Numbers::of(&world);
+    for (name, _) in world.view.nodes() {
+        let idle = select(&numbers, "node_cpu_seconds_total", &["mode=idle", &format!("node={name}")], 5);
+        let all = select(&numbers, "node_cpu_seconds_total", &[&format!("node={name}")], 5);
+        let busy = rates(&all) - rates(&idle);
+        let said = world.node_usage(name).unwrap().nanocores as f64 / 1e9;
+        assert!((busy - said).abs() < 0.35 * said, "{name}: {busy} and {said} cores");
+        let total = last(&select(&numbers, "node_memory_MemTotal_bytes", &[&format!("node={name}")], 1)[0]);
+        let free = last(&select(&numbers, "node_memory_MemAvailable_bytes", &[&format!("node={name}")], 1)[0]);
+        let said = world.node_usage(name).unwrap().bytes as f64;
+        assert!((total - free - said).abs() < 0.1 * said, "{name}");
+    }
+}
+
+#[test]
+fn every_target_is_up_and_has_the_labels_of_its_monitor() {
+    let numbers = Numbers::of(&world(small()));
+    let targets = Samples::targets(&numbers);
+    let up = select(&numbers, "up", &[], 1);
+    assert_eq!(up.len(), targets.len());
+    assert!(up.iter().all(|one| (last(one) - 1.0).abs() < f64::EPSILON));
+    let cadvisor = targets.iter().find(|target| target.labels.get("metrics_path") == "/metrics/cadvisor").unwrap();
+    assert_eq!(cadvisor.labels.get("job"), "kubelet");
+    assert!(cadvisor.url.ends_with(":10250/metrics/cadvisor"), "{}", cadvisor.url);
+}
