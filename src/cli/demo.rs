@@ -65,7 +65,8 @@ pub async fn headless(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     // Listened for before the line is printed: whoever reads it may send the signal at once.
     let interrupted = interrupted().wrap_err("signals cannot be received")?;
     let running = start(args, desk.clock.clone()).await?;
-    let scrapes = running.write_scrape_config("30s").await.wrap_err("the scrape configuration cannot be written")?;
+    let scrapes =
+        running.write_scrape_config("30s").await.wrap_err("the scrape configuration cannot be written")?;
     desk.out.json_line(&json!({
         "kubeconfig": running.kubeconfig,
         "kubernetes": running.url,

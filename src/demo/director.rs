@@ -16,8 +16,8 @@ use super::gitops::{Gitops, GitopsError};
 use super::numbers::DNS;
 use super::objects::Key;
 use super::stories::{Act, Step, Story, StoryError};
-use super::types::Type;
 use super::surroundings::lookups;
+use super::types::Type;
 use super::untyped::{at, later, mark, put, text, units};
 use super::view::{Seen, View};
 use super::world::{Controller, Cx, Options, World};
@@ -109,6 +109,7 @@ fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), Gitops
             notify("platform", cx);
         }
         Act::Interrupt { tenant } => interrupt(tenant, cx),
+        Act::Sync { app } => deploy(app, cx),
         Act::Lookups { failing } => {
             cx.chronicle.signal(DNS, *failing, cx.now);
             lookups(cx);
@@ -134,6 +135,20 @@ fn window(name: &str, lasts: f64, now: Timestamp) -> Value {
         "kind": "deny", "schedule": schedule, "duration": format!("{minutes}m"),
         "applications": ["*"], "manualSync": false, "timeZone": "UTC", "description": name,
     })
+}
+
+/// Starts an operation, as a person does with `argocd app sync`.
+fn deploy(application: &str, cx: &mut Cx<'_>) {
+    let key = Key::new(Type::Application, NAMESPACE, application);
+    cx.update(&key, |app| {
+        app["operation"] = json!({
+            "initiatedBy": {"username": "maria.lopez", "automated": false},
+            "sync": {"prune": false, "syncOptions": app["spec"]["syncPolicy"]["syncOptions"]},
+        });
+        if let Some(status) = app["status"].as_object_mut() {
+            status.remove("operationState");
+        }
+    });
 }
 
 /// Cuts the quotas of a namespace down to what it uses.

@@ -42,7 +42,12 @@ impl Format {
             (media, weight.unwrap_or(1.0))
         };
         let weight = |wanted: &str| {
-            accept.split(',').map(named).filter(|(media, _)| media == wanted).map(|one| one.1).fold(0.0, f64::max)
+            accept
+                .split(',')
+                .map(named)
+                .filter(|(media, _)| media == wanted)
+                .map(|one| one.1)
+                .fold(0.0, f64::max)
         };
         let open = weight("application/openmetrics-text");
         if open > 0.0 && open >= weight("text/plain") { Self::Open } else { Self::Text }
@@ -154,17 +159,28 @@ async fn page(handle: &Handle, wish: Wish, accept: &str) -> Result<Response, Sta
                 .find(|target| target.part == *part && target.scrape.get("pod") == pod)
                 .map(|target| numbers.expose(target)),
             Wish::Node(node, path) => {
-                let of = |part: Part| found.iter().find(|target| target.part == part && &*target.name == node.as_str());
+                let of = |part: Part| {
+                    found.iter().find(|target| target.part == part && &*target.name == node.as_str())
+                };
                 match path.as_str() {
                     "/metrics" => of(Part::Kubelet).map(|target| numbers.expose(target)),
                     "/metrics/cadvisor" => of(Part::Cadvisor).map(|target| numbers.expose(target)),
                     // The few that metrics-server reads.
                     "/metrics/resource" => of(Part::Cadvisor).map(|target| {
-                        let few = ["container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "container_start_time_seconds"];
+                        let few = [
+                            "container_cpu_usage_seconds_total",
+                            "container_memory_working_set_bytes",
+                            "container_start_time_seconds",
+                        ];
                         let mut samples = numbers.expose(target);
-                        samples.retain(|sample| few.contains(&sample.metric) && sample.labels.iter().any(|label| label.0 == "container"));
+                        samples.retain(|sample| {
+                            few.contains(&sample.metric)
+                                && sample.labels.iter().any(|label| label.0 == "container")
+                        });
                         for sample in &mut samples {
-                            sample.labels.retain(|label| matches!(label.0.as_str(), "container" | "namespace" | "pod"));
+                            sample.labels.retain(|label| {
+                                matches!(label.0.as_str(), "container" | "namespace" | "pod")
+                            });
                         }
                         samples
                     }),
@@ -309,7 +325,11 @@ mod tests {
             sample("argocd_app_reconcile_count", &[], 4.0),
         ];
         let plain = write(&samples, Format::Text);
-        assert!(plain.contains("# TYPE argocd_app_reconcile histogram\nargocd_app_reconcile_bucket{le=\"+Inf\"} 4\n"));
+        assert!(
+            plain.contains(
+                "# TYPE argocd_app_reconcile histogram\nargocd_app_reconcile_bucket{le=\"+Inf\"} 4\n"
+            )
+        );
         assert!(plain.contains("# TYPE coredns_panics_total counter\n"));
         assert!(plain.contains("coredns_panics_total{a=\"quote \\\" and \\\\\"} 2\n"));
         let open = write(&samples, Format::Open);

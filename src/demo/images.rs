@@ -92,9 +92,9 @@ impl Images {
         }
     }
 
-    /// Returns which part of name lookups failed at each moment.
-    pub fn lookups(&self) -> &[(Timestamp, f64)] {
-        &self.lookups
+    /// Returns which part of name lookups failed at a moment.
+    pub fn failing_lookups(&self, at: Timestamp) -> f64 {
+        self.lookups.iter().rev().find(|(from, _)| *from <= at).map_or(0.0, |(_, part)| *part)
     }
 
     /// Tells whether an image that was named behaves in a way.

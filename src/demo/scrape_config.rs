@@ -73,7 +73,13 @@ impl Scraper {
 ///
 /// `address` is host and port of the API server, `authority` the path of a file with its certificate authority,
 /// `interval` such as `30s`. Series get the labels that they have in the platform's own Prometheus.
-pub fn scrape_config(numbers: &Numbers, address: &str, token: &str, authority: &str, interval: &str) -> String {
+pub fn scrape_config(
+    numbers: &Numbers,
+    address: &str,
+    token: &str,
+    authority: &str,
+    interval: &str,
+) -> String {
     let mut out = format!(
         "{MARK}\n\
          global:\n  scrape_interval: {interval}\n  scrape_timeout: {interval}\n  evaluation_interval: {interval}\n\
@@ -87,9 +93,15 @@ pub fn scrape_config(numbers: &Numbers, address: &str, token: &str, authority: &
             quoted(token),
             quoted(authority),
         );
-        let there = numbers.targets.iter().filter(|target| target.scrape.honor == honor && target.there(numbers.now));
+        let there =
+            numbers.targets.iter().filter(|target| target.scrape.honor == honor && target.there(numbers.now));
         for target in there {
-            let _ = write!(out, "  - targets: [{}]\n    labels:\n      __metrics_path__: {}\n", quoted(address), quoted(&target.path));
+            let _ = write!(
+                out,
+                "  - targets: [{}]\n    labels:\n      __metrics_path__: {}\n",
+                quoted(address),
+                quoted(&target.path)
+            );
             for (name, value) in &target.scrape.labels {
                 let _ = writeln!(out, "      {name}: {}", quoted(value));
             }
@@ -102,4 +114,3 @@ pub fn scrape_config(numbers: &Numbers, address: &str, token: &str, authority: &
 fn quoted(value: &str) -> String {
     serde_json::Value::from(value).to_string()
 }
-

@@ -125,6 +125,11 @@ pub enum Act {
         /// Seconds until it closes.
         lasts: f64,
     },
+    /// A person has Argo CD deploy what is in git.
+    Sync {
+        /// Name of the Application.
+        app: String,
+    },
     /// Part of the name lookups fails from now on, for as long as the CoreDNS replicas of now run.
     Lookups {
         /// Which part, between 0 and 1.
@@ -182,8 +187,15 @@ struct StepFile {
     hook: Option<ImageFile>,
     window: Option<WindowFile>,
     interrupt: Option<InterruptFile>,
+    sync: Option<SyncFile>,
     lookups: Option<LookupsFile>,
     quota: Option<QuotaFile>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SyncFile {
+    app: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -370,6 +382,9 @@ fn acts(
     }
     if let Some(interrupt) = &step.interrupt {
         acts.push(Act::Interrupt { tenant: named(&interrupt.tenant, tenant) });
+    }
+    if let Some(sync) = &step.sync {
+        acts.push(Act::Sync { app: named(&sync.app, tenant) });
     }
     if let Some(lookups) = &step.lookups {
         acts.push(Act::Lookups { failing: lookups.failing.clamp(0.0, 1.0) });

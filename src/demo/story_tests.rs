@@ -209,7 +209,12 @@ const REQUESTS: &str = "nginx_ingress_controller_requests";
 fn a_bad_deploy_shows_in_the_ingress_and_is_gone_after_the_rollback() {
     let mut platform = play("bad-deploy");
     let of = |platform: &Platform, status: &str| {
-        rate(platform, REQUESTS, &[("ingress", "checkout"), ("exported_namespace", "tenant-2"), ("status", status)], 5)
+        rate(
+            platform,
+            REQUESTS,
+            &[("ingress", "checkout"), ("exported_namespace", "tenant-2"), ("status", status)],
+            5,
+        )
     };
     let errors = of(&platform, "5..") / of(&platform, ".*");
     assert!((0.03..0.3).contains(&errors), "{errors} of the requests fail");
@@ -223,7 +228,9 @@ fn a_bad_deploy_shows_in_the_ingress_and_is_gone_after_the_rollback() {
         1.0 - rate(platform, "nginx_ingress_controller_request_duration_seconds_bucket", &quick, 5) / all
     };
     assert!(slow(&platform) > 0.05, "{}", slow(&platform));
-    assert!(rate(&platform, "kube_pod_container_status_restarts_total", &[("namespace", "tenant-2")], 10) > 0.0);
+    assert!(
+        rate(&platform, "kube_pod_container_status_restarts_total", &[("namespace", "tenant-2")], 10) > 0.0
+    );
     hold(&mut platform, CHECKOUT);
     roll_back(&mut platform, CHECKOUT);
     platform.until(60, CHECKOUT, |app| health_is(app, "Healthy") && app["operation"].is_null());
@@ -237,11 +244,19 @@ fn a_bad_deploy_shows_in_the_ingress_and_is_gone_after_the_rollback() {
 fn a_noisy_neighbour_takes_its_limit_and_throttles_those_beside_it() {
     let mut platform = play("noisy-neighbour");
     let cpu = |platform: &Platform| {
-        rate(platform, "container_cpu_usage_seconds_total", &[("namespace", "tenant-2"), ("container", "orders")], 5)
+        rate(
+            platform,
+            "container_cpu_usage_seconds_total",
+            &[("namespace", "tenant-2"), ("container", "orders")],
+            5,
+        )
     };
     let throttled = |platform: &Platform| {
         // Everybody but the one who does it.
-        let others = [("namespace", "tenant-.*"), ("container", "checkout|catalog|payments|storefront|cache|mailer|inventory")];
+        let others = [
+            ("namespace", "tenant-.*"),
+            ("container", "checkout|catalog|payments|storefront|cache|mailer|inventory"),
+        ];
         rate(platform, "container_cpu_cfs_throttled_periods_total", &others, 5)
             / rate(platform, "container_cpu_cfs_periods_total", &others, 5)
     };
@@ -263,25 +278,38 @@ fn roll_back_held(platform: &mut Platform, name: &str) {
 #[test]
 fn a_full_quota_refuses_the_rollout_until_it_is_raised() {
     let mut platform = play("quota-full");
-    let used = latest(&platform, "kube_resourcequota", &[("namespace", "tenant-2"), ("resource", "pods"), ("type", "used")]);
-    let hard = latest(&platform, "kube_resourcequota", &[("namespace", "tenant-2"), ("resource", "pods"), ("type", "hard")]);
-    assert!((used - hard).abs() < f64::EPSILON, "{used} of {hard}");
-    let refused = |event: &Value| text(event, "/reason") == "FailedCreate" && text(event, "/message").contains("exceeded quota: tenant");
+    let used = latest(
+        &platform,
+        "kube_resourcequota",
+        &[("namespace", "tenant-2"), ("resource", "pods"), ("type", "used")],
+    );
+    let hard = latest(
+        &platform,
+        "kube_resourcequota",
+        &[("namespace", "tenant-2"), ("resource", "pods"), ("type", "hard")],
+    );
+    assert!(used >= hard, "{used} of {hard}");
+    let refused = |event: &Value| {
+        text(event, "/reason") == "FailedCreate" && text(event, "/message").contains("exceeded quota: tenant")
+    };
     assert!(platform.world.objects.list(Type::Event, Some("tenant-2")).any(|event| refused(&event.value())));
-    let deployment = Key::new(Type::Deployment, "tenant-2", "checkout");
-    let updated = |platform: &Platform| number(&platform.world.objects.get_value(&deployment).unwrap(), "/status/updatedReplicas");
+    let deployment = Key::new(Type::Deployment, "tenant-2", "inventory");
+    let updated = |platform: &Platform| {
+        number(&platform.world.objects.get_value(&deployment).unwrap(), "/status/updatedReplicas")
+    };
     assert_eq!(updated(&platform), 0);
     let quota = Key::new(Type::ResourceQuota, "tenant-2", "tenant");
     platform.edit(&quota, |quota| quota["spec"]["hard"]["pods"] = json!("60"));
     platform.pass(120);
-    assert!(updated(&platform) > 0 && health_is(&platform.app(CHECKOUT), "Healthy"));
+    assert!(updated(&platform) > 0 && health_is(&platform.app("tenant-2-inventory"), "Healthy"));
 }
 
 #[test]
 fn dns_trouble_hurts_everybody_until_coredns_is_restarted() {
     let mut platform = play("dns-trouble");
     let failing = |platform: &Platform| {
-        rate(platform, "coredns_dns_responses_total", &[("rcode", "SERVFAIL")], 3) / rate(platform, "coredns_dns_responses_total", &[], 3)
+        rate(platform, "coredns_dns_responses_total", &[("rcode", "SERVFAIL")], 3)
+            / rate(platform, "coredns_dns_responses_total", &[], 3)
     };
     let slow = |platform: &Platform| {
         1.0 - rate(platform, "coredns_dns_request_duration_seconds_bucket", &[("le", "0\\.512")], 3)
@@ -289,14 +317,20 @@ fn dns_trouble_hurts_everybody_until_coredns_is_restarted() {
     };
     assert!((0.2..0.45).contains(&failing(&platform)), "{}", failing(&platform));
     assert!(slow(&platform) > 0.2);
-    let errors = |platform: &Platform| rate(platform, REQUESTS, &[("status", "5..")], 3) / rate(platform, REQUESTS, &[], 3);
+    let errors = |platform: &Platform| {
+        rate(platform, REQUESTS, &[("status", "5..")], 3) / rate(platform, REQUESTS, &[], 3)
+    };
     assert!(errors(&platform) > 0.005, "{}", errors(&platform));
     let key = Key::new(Type::Deployment, "kube-system", "coredns");
     platform.edit(&key, |deployment| {
-        deployment["spec"]["template"]["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/restartedAt": "2026-11-21T12:00:01Z"});
+        deployment["spec"]["template"]["metadata"]["annotations"] =
+            json!({"kubectl.kubernetes.io/restartedAt": "2026-11-21T12:00:01Z"});
     });
     platform.pass(420);
     assert!(failing(&platform) < 0.01, "{}", failing(&platform));
+    let now = platform.world.now();
+    let said = |at| platform.world.images.failing_lookups(at) > 0.0;
+    assert!(said(super::untyped::later(now, -500.0)) && !said(now), "logs tell of it as long as it lasts");
     assert!(errors(&platform) < 0.004, "{}", errors(&platform));
 }
 
@@ -305,7 +339,8 @@ fn a_volume_fills_until_it_is_full_and_is_larger_once_more_is_asked_for() {
     let mut platform = play("volume-full");
     let claim = [("namespace", "tenant-2"), ("persistentvolumeclaim", "data-cache-0")];
     let part = |platform: &Platform| {
-        latest(platform, "kubelet_volume_stats_used_bytes", &claim) / latest(platform, "kubelet_volume_stats_capacity_bytes", &claim)
+        latest(platform, "kubelet_volume_stats_used_bytes", &claim)
+            / latest(platform, "kubelet_volume_stats_capacity_bytes", &claim)
     };
     assert!(part(&platform) > 0.9, "{}", part(&platform));
     let key = Key::new(Type::PersistentVolumeClaim, "tenant-2", "data-cache-0");
@@ -318,7 +353,12 @@ fn a_volume_fills_until_it_is_full_and_is_larger_once_more_is_asked_for() {
 fn who_hammers_the_api_server_is_rejected_until_it_is_rolled_back() {
     let mut platform = play("api-throttled");
     let rejected = |platform: &Platform| {
-        rate(platform, "apiserver_flowcontrol_rejected_requests_total", &[("flow_schema", "service-accounts")], 3)
+        rate(
+            platform,
+            "apiserver_flowcontrol_rejected_requests_total",
+            &[("flow_schema", "service-accounts")],
+            3,
+        )
     };
     assert!(rejected(&platform) > 10.0, "{}", rejected(&platform));
     assert!(platform.world.hammers() > 0);

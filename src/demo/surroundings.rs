@@ -69,8 +69,9 @@ pub fn lookups(cx: &mut Cx<'_>) {
     let signal = cx.chronicle.facts().signal(DNS);
     let Some(began) = signal.iter().find(|(_, level)| *level > 0.0).map(|(at, _)| at) else { return };
     let replicas = cx.view.pods_in("kube-system");
-    let running = replicas
-        .filter(|(_, pod)| pod.object.label("app.kubernetes.io/name") == Some(COREDNS) && pod.ready.is_some());
+    let running = replicas.filter(|(_, pod)| {
+        pod.object.label("app.kubernetes.io/name") == Some(COREDNS) && pod.ready.is_some()
+    });
     let (mut all, mut ailing) = (0.0_f64, 0.0);
     for (_, pod) in running {
         all += 1.0;
@@ -94,7 +95,10 @@ mod tests {
         let mut world = World::new(&options, now);
         let key = Key::new(Type::PersistentVolumeClaim, "monitoring", "data-loki-0");
         let now = world.now();
-        world.objects.modify(&key, now, |claim| put(claim, &["spec", "resources", "requests", "storage"], "80Gi")).unwrap();
+        world
+            .objects
+            .modify(&key, now, |claim| put(claim, &["spec", "resources", "requests", "storage"], "80Gi"))
+            .unwrap();
         for second in 1..20 {
             world.step(later(now, f64::from(second)));
         }

@@ -23,7 +23,14 @@ use crate::cluster::missing;
 async fn platform() -> (tempfile::TempDir, Running) {
     opsdeck::install_crypto_provider();
     let home = tempfile::tempdir().unwrap();
-    let world = world::Options { tenants: 3, pods_per_tenant: 12, nodes: 4, story: "quiet".to_owned(), alive: false, ..world::Options::default() };
+    let world = world::Options {
+        tenants: 3,
+        pods_per_tenant: 12,
+        nodes: 4,
+        story: "quiet".to_owned(),
+        alive: false,
+        ..world::Options::default()
+    };
     let options = Options { world, kubeconfig: Some(home.path().join("demo.yaml")), ..Options::default() };
     let running = Platform::start(options).await.unwrap();
     (home, running)
@@ -36,7 +43,12 @@ async fn get(running: &Running, path: &str, accept: &str) -> (u16, String, Strin
     let client = kube::Client::try_from(config).unwrap();
     let request = Request::builder().uri(path).header("accept", accept).body(Body::empty()).unwrap();
     let response = client.send(request).await.unwrap();
-    let media = response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let media = response
+        .headers()
+        .get("content-type")
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let status = response.status().as_u16();
     let body = response.into_body().collect().await.unwrap().to_bytes();
     (status, media, String::from_utf8(body.to_vec()).unwrap())
@@ -54,7 +66,8 @@ fn unreadable(text: &str) -> Option<String> {
         .unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     // Opinions about names that real projects have chosen are exit code 3; 1 is that it cannot be read.
     (output.status.code() == Some(1) || said.contains("error while linting")).then_some(said)
 }
@@ -71,7 +84,12 @@ async fn every_component_exposes_text_that_promtool_reads() {
         let (status, media, text) = get(&running, &target.path, "text/plain").await;
         assert_eq!(status, 200, "{}: {text}", target.path);
         assert_eq!(media, "text/plain; version=0.0.4; charset=utf-8");
-        names.extend(text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).filter_map(|line| line.split(' ').next()).map(str::to_owned));
+        names.extend(
+            text.lines()
+                .filter_map(|line| line.strip_prefix("# TYPE "))
+                .filter_map(|line| line.split(' ').next())
+                .map(str::to_owned),
+        );
         assert_eq!(unreadable(&text), None, "{}", target.path);
     }
     assert!(names.len() > 250, "{} families", names.len());
@@ -80,7 +98,8 @@ async fn every_component_exposes_text_that_promtool_reads() {
     assert!(text.ends_with("# EOF\n"));
     // The same through a Service as through its pod.
     let (status, _, text) =
-        get(&running, "/api/v1/namespaces/monitoring/services/kube-state-metrics:8080/proxy/metrics", "*/*").await;
+        get(&running, "/api/v1/namespaces/monitoring/services/kube-state-metrics:8080/proxy/metrics", "*/*")
+            .await;
     assert!(status == 200 && text.contains("\nkube_pod_info{"), "{text}");
 }
 
@@ -127,7 +146,13 @@ impl Prometheus {
 
     async fn names(&self) -> BTreeSet<String> {
         let answer = self.ask("/api/v1/label/__name__/values").await.unwrap_or_default();
-        answer["data"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).map(str::to_owned).collect()
+        answer["data"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|name| name.as_str())
+            .map(str::to_owned)
+            .collect()
     }
 }
 
@@ -184,8 +209,14 @@ async fn a_real_prometheus_finds_every_target_up_and_the_same_series() {
     assert!(metrics().filter(|metric| metric.kind == MetricKind::Histogram).count() > 20);
     // Labels are what the platform's Prometheus shows, exported ones and those of the target.
     for (query, labels) in [
-        ("nginx_ingress_controller_requests", &["exported_namespace", "ingress", "status", "instance", "pod"][..]),
-        ("container_cpu_usage_seconds_total%7Bcontainer!=%22%22%7D", &["namespace", "pod", "node", "image", "metrics_path"]),
+        (
+            "nginx_ingress_controller_requests",
+            &["exported_namespace", "ingress", "status", "instance", "pod"][..],
+        ),
+        (
+            "container_cpu_usage_seconds_total%7Bcontainer!=%22%22%7D",
+            &["namespace", "pod", "node", "image", "metrics_path"],
+        ),
         ("argocd_app_info", &["exported_namespace", "sync_status", "health_status", "name"]),
         ("kube_pod_container_status_restarts_total", &["namespace", "pod", "container", "job"]),
     ] {

@@ -82,7 +82,10 @@ static METRICS: &[Metric] = &[
         "The time from pod creation until the pod is running.",
     ),
     declared("karpenter_pods_bound_duration_seconds", "The time from pod creation until the pod is bound."),
-    counter("karpenter_interruption_received_messages_total", "Count of messages received from the SQS queue. Broken down by message type and whether the message was actionable."),
+    counter(
+        "karpenter_interruption_received_messages_total",
+        "Count of messages received from the SQS queue. Broken down by message type and whether the message was actionable.",
+    ),
     counter(
         "karpenter_pods_drained_total",
         "The total number of pods drained during node termination by Karpenter, labeled by reason",

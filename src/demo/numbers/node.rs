@@ -302,7 +302,9 @@ fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
             sink.fixed(sink.metric("node_memory_Buffers_bytes"), scrape, &[], span, 2_211_840.0);
         }
         for (at, (metric, rate)) in
-            [("node_netstat_Tcp_OutSegs", 240.0), ("node_netstat_Tcp_RetransSegs", 0.11)].into_iter().enumerate()
+            [("node_netstat_Tcp_OutSegs", 240.0), ("node_netstat_Tcp_RetransSegs", 0.11)]
+                .into_iter()
+                .enumerate()
         {
             sink.put(sink.metric(metric), scrape, &[], |t| {
                 there(t).then(|| machine.flow(70 + at as u64, rate, t).floor())
@@ -469,13 +471,14 @@ impl Volume {
     pub fn used(&self, t: i64) -> f64 {
         let first = self.sizes.first().map_or(0.0, |size| size.1);
         let usual = first * (pick(self.seed, 1, 0.22, 0.58) + 0.03 * (wander(self.seed, secs(t)) - 0.5));
-        let mut written = 0.0;
+        let mut written: f64 = 0.0;
         // Nothing is written to a full volume; so the time counts in which there was room, size by size.
         for (at, (from, size)) in self.sizes.iter().enumerate() {
             let until = self.sizes.get(at + 1).map_or(t, |next| next.0.min(t));
             let time: i64 =
                 self.fills.iter().map(|fill| (fill.1.min(until) - fill.0.max(*from)).max(0)).sum();
-            written = f64::min(written + FILLING * secs(time), (size - first * 0.5).max(0.0).max(written));
+            let room = (size - first * (pick(self.seed, 1, 0.22, 0.58) - 0.02)).max(written);
+            written = (written + FILLING * secs(time)).min(room);
         }
         (usual + written).min(self.size(t))
     }

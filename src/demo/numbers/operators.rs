@@ -59,7 +59,10 @@ static METRICS: &[Metric] = &[
     gauge("clustersecretstore_status_condition", "The status condition of a specific Cluster Secret Store"),
     gauge("secretstore_status_condition", "The status condition of a specific Secret Store"),
     counter("controller_runtime_reconcile_total", "Total number of reconciliations per controller"),
-    counter("certmanager_controller_sync_error_count", "The number of errors encountered during controller sync()."),
+    counter(
+        "certmanager_controller_sync_error_count",
+        "The number of errors encountered during controller sync().",
+    ),
     counter(
         "controller_runtime_reconcile_errors_total",
         "Total number of reconciliation errors per controller",

@@ -34,6 +34,9 @@ const FRAMES: &[(&str, &str)] = &[
     ("java.base/java.lang.Thread.run", "Thread.java:1583"),
 ];
 
+/// Seconds after which a process that fills its volume has no room left, at the latest.
+const FILLED: f64 = 720.0;
+
 /// Why a bad version ends.
 const FATAL: &str = "unrecoverable: relation \"order_totals\" does not exist (SQLSTATE 42P01)";
 
@@ -69,7 +72,30 @@ impl Log {
         let trace = rng.u64(..);
         let took = rng.u32(2..180);
         let path = PATHS[rng.usize(..PATHS.len())];
+        let failing = self.scene.images.failing_lookups(at);
+        let room = seconds(self.started, at) < FILLED;
         let (level, message, status) = match (draw, self.behaviour) {
+            (draw, _) if f64::from(draw) < failing * 500.0 => {
+                let host = "pricing.svc.cluster.local on 172.20.0.10:53";
+                ("error", format!("dial tcp: lookup {host}: server misbehaving, {path} fails"), 503)
+            }
+            (0..=300, Behaviour::Full) if room => {
+                let grown = seconds(self.started, at).max(0.0) * 12.0;
+                ("warn", format!("append only file has grown to {grown:.0} MB, its rewrite is off"), 200)
+            }
+            (0..=550, Behaviour::Full) => {
+                ("error", "write /data/appendonly.aof: no space left on device".to_owned(), 500)
+            }
+            (0..=200, Behaviour::Hammer) => {
+                ("warn", format!("listing all pods again, {took} have changed meanwhile"), 200)
+            }
+            (201..=280, Behaviour::Hammer) => {
+                let why = "the server has received too many requests and has asked us to try again later";
+                ("error", format!("{why} (get pods)"), 429)
+            }
+            (0..=120, Behaviour::Spin) => {
+                ("warn", format!("price cache is stale, computing {took} entries"), 200)
+            }
             (0..=450, Behaviour::Crash) => {
                 ("error", "relation \"order_totals\" does not exist".to_owned(), 500)
             }
@@ -116,7 +142,11 @@ impl Log {
     /// A line of a sidecar that passes requests on.
     pub(super) fn access(&self, at: Timestamp, rng: &mut Rng) -> Line {
         let path = PATHS[rng.usize(..PATHS.len())];
-        let bad = self.behaviour != Behaviour::Healthy || rng.u32(..200) == 0;
+        let well = matches!(
+            self.behaviour,
+            Behaviour::Healthy | Behaviour::Spin | Behaviour::Hammer | Behaviour::Full
+        );
+        let bad = !well || rng.u32(..200) == 0;
         let status = if bad { 503 } else { 200 };
         let text = format!(
             "[{at}] \"GET {path} HTTP/1.1\" {status} {} {} \"10.0.{}.{}\" \"Mozilla/5.0\"",

@@ -209,7 +209,17 @@ fn dns(scene: &Scene, at: Timestamp, rng: &mut Rng, lines: &mut Vec<Line>) {
         _ => "registry.example.com.eu-west-1.compute.internal.".to_owned(),
     };
     let seconds = f64::from(rng.u32(90..2_400)) / 1e6;
-    let (level, text) = if draw == 0 {
+    let (level, text) = if f64::from(draw) < scene.images.failing_lookups(at) * 200.0 {
+        let text = format!("[ERROR] plugin/errors: 2 {name} A: read udp {client}->10.0.0.2:53: i/o timeout");
+        lines.push(Line::new(at, "error", text));
+        let text = format!(
+            "[INFO] {client} - {id} \"A IN {name} udp {} false 512\" SERVFAIL qr,aa,rd {} {:.9}s",
+            name.len() + 17,
+            name.len() + 17,
+            seconds * 1_000.0
+        );
+        ("error", text)
+    } else if draw == 0 {
         let text = format!(
             "[ERROR] plugin/errors: 2 registry.example.com. A: read udp {client}->10.0.0.2:53: i/o timeout"
         );
