@@ -1,7 +1,8 @@
 //! Themes: what each role looks like. A theme is a TOML file; the program speaks of roles only.
 //!
 //! Colour means state and nothing else, and never carries it alone: whoever draws a role of health also
-//! draws its mark or its word. A theme names every role, by itself or through the theme it `inherits`.
+//! draws its mark or its word. (Curves of graphs have colours that mean nothing, none of which is one of a state;
+//! letters tell them apart.) A theme names every role, by itself or through the theme it `inherits`.
 //!
 //! A file looks like this (`fg` alone may be written as a plain string):
 //!
@@ -122,6 +123,32 @@ roles! {
     BarFull = "bar-full",
     /// The empty part of a bar.
     BarEmpty = "bar-empty",
+    /// The first curve of a graph; curves have letters, and their colours mean nothing.
+    Series1 = "series-1",
+    /// The second curve of a graph.
+    Series2 = "series-2",
+    /// The third curve of a graph.
+    Series3 = "series-3",
+    /// The fourth curve of a graph.
+    Series4 = "series-4",
+    /// The fifth curve of a graph.
+    Series5 = "series-5",
+    /// The sixth curve of a graph; after it the colours begin again.
+    Series6 = "series-6",
+}
+
+impl Role {
+    /// Returns the role of a curve of a graph.
+    pub const fn series(number: usize) -> Self {
+        match number % 6 {
+            0 => Self::Series1,
+            1 => Self::Series2,
+            2 => Self::Series3,
+            3 => Self::Series4,
+            4 => Self::Series5,
+            _ => Self::Series6,
+        }
+    }
 }
 
 impl From<Health> for Role {

@@ -4,16 +4,19 @@
 //! what is visible and for nothing else: rows and lines are asked for one by one, by index. Every widget
 //! stays inside its area, and inside the buffer, whatever the sizes are.
 
+pub mod bars;
 pub mod changes;
 pub mod dialog;
 pub mod fit;
 pub mod gauge;
 pub mod glyphs;
+pub mod graph;
 pub mod input;
 pub mod keys;
 pub mod notice;
 pub mod panel;
 pub mod pen;
+pub mod stat;
 pub mod table;
 pub mod tree;
 pub mod viewer;

@@ -65,6 +65,10 @@ impl Measure {
         match self {
             Self::Short => short(value),
             Self::Ratio if value < 0.0 => format!("-{}%", percent(-value * 100.0)),
+            // 99.96 % of availability are not 100 %.
+            Self::Ratio if value > 0.99 && value < 1.0 => {
+                format!("{}%", (value * 10_000.0 + 1e-6).floor() / 100.0)
+            }
             Self::Ratio => format!("{}%", percent(value * 100.0)),
             Self::Seconds => seconds(value),
             Self::Bytes => quantity(value, Unit::Bytes),
@@ -160,6 +164,8 @@ mod tests {
         for (unit, value, text) in [
             (Measure::Ratio, 0.081, "8.1%"),
             (Measure::Ratio, 1.25, "125%"),
+            (Measure::Ratio, 0.999, "99.9%"),
+            (Measure::Ratio, 0.999_99, "99.99%"),
             (Measure::Ratio, -0.02, "-2%"),
             (Measure::Seconds, 0.0884, "88.4ms"),
             (Measure::Seconds, 0.000_25, "250us"),
