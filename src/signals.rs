@@ -16,12 +16,14 @@ mod join;
 mod labels;
 mod series;
 mod silence;
+mod usage;
 
 pub use alert::{Alert, AlertState, Origin, Rule, RuleHealth, RuleState, Severity};
 pub use join::{Raised, join, watchdog_is_silent};
 pub use labels::Labels;
 pub use series::{Sample, Series, Window};
 pub use silence::{Matcher, MatcherError, Silence, SilenceState};
+pub use usage::{Usage, Used, Using};
 
 /// A system beside Kubernetes that the console knows how to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -131,6 +133,20 @@ pub enum Wanted {
         /// Seconds between two values.
         step: u32,
     },
+    /// What all pods, nodes or namespaces use now.
+    Use(Using),
+    /// The values that a label has had within the last hour; of `__name__` the metrics that there are.
+    Values {
+        /// The label.
+        label: Text,
+        /// A selector that narrows the series; empty for all.
+        matching: Text,
+    },
+    /// The names of the labels that series have had within the last hour.
+    LabelNames {
+        /// A selector that narrows the series; empty for all.
+        matching: Text,
+    },
 }
 
 impl Wanted {
@@ -141,9 +157,13 @@ impl Wanted {
             Self::Alerts | Self::Silences => Some(10),
             // Rules are evaluated every 30 s in kube-prometheus-stack; a scrape is as far apart.
             Self::Rules | Self::Instant { at: None, .. } => Some(15),
+            // metrics-server measures every 15 s; a table is read, not watched.
+            Self::Use(_) => Some(30),
             Self::Range { window: Window::Last { .. }, step, .. } => Some(u64::from(*step).clamp(15, 300)),
             // Services move rarely; what could not be reached may be back.
             Self::Systems => Some(60),
+            // Metrics come and go with what is installed.
+            Self::Values { .. } | Self::LabelNames { .. } => Some(300),
             Self::Instant { at: Some(_), .. } | Self::Range { window: Window::Between { .. }, .. } => None,
         }
     }
@@ -162,6 +182,10 @@ pub enum Answer {
     Rules(Vec<Arc<Rule>>),
     /// Values of an expression at one time or over a window.
     Series(Vec<Series>),
+    /// What pods, nodes or namespaces use.
+    Usage(Usage),
+    /// Names of metrics or labels, or values of a label, in order.
+    Names(Vec<Text>),
 }
 
 /// An answer with what must be said beside it.

@@ -24,6 +24,7 @@ mod reader;
 mod signal_lists;
 pub mod systems;
 mod table;
+pub mod usage;
 mod waits;
 
 pub use endpoint::{Endpoint, ServicePort};

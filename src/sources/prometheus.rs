@@ -77,6 +77,49 @@ pub async fn range(endpoint: &Endpoint, query: &str, window: Window, step: u32) 
     series(endpoint, &body)
 }
 
+/// How many names are asked for at most: more cannot be looked through, and servers have far fewer.
+const NAMES: usize = 50_000;
+
+/// Seconds back for which names are asked: what has been gone for longer cannot be drawn now.
+const NAMES_BACK: i64 = 3_600;
+
+/// Asks for the values of a label; of `__name__` for the metrics.
+pub async fn values(endpoint: &Endpoint, label: &str, matching: &str) -> Result<Told, SourceError> {
+    // The name becomes a part of the path.
+    if label.is_empty() || !label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Err(SourceError::Invalid {
+            what: format!("label {label:?}"),
+            reason: "its name has other characters than letters, digits and _".to_owned(),
+        });
+    }
+    names(endpoint, &format!("/api/v1/label/{label}/values"), matching).await
+}
+
+/// Asks for the names of labels.
+pub async fn label_names(endpoint: &Endpoint, matching: &str) -> Result<Told, SourceError> {
+    names(endpoint, "/api/v1/labels", matching).await
+}
+
+async fn names(endpoint: &Endpoint, path: &str, matching: &str) -> Result<Told, SourceError> {
+    let now = endpoint.now().as_second();
+    let (start, end) = ((now - NAMES_BACK).to_string(), now.to_string());
+    let mut question = vec![("start", &*start), ("end", &*end)];
+    if !matching.is_empty() {
+        question.push(("match[]", matching));
+    }
+    let body = endpoint.get(path, &question).await?;
+    let opened: Opened<Vec<String>> = open(endpoint, &body)?;
+    let all = opened.data;
+    let mut warnings = opened.warnings;
+    if all.len() > NAMES {
+        warnings.push(format!("{} of {} names are looked at", NAMES, all.len()).into());
+    }
+    let mut names: Vec<Text> =
+        all.iter().take(NAMES).map(|name| crate::text::one_line(name).into()).collect();
+    names.sort();
+    Ok(Told { answer: Answer::Names(names), warnings, garbled: 0, silent: Vec::new() })
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Data<'a> {

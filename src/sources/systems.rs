@@ -131,6 +131,13 @@ impl Systems {
             Wanted::Range { query, window, step } => {
                 super::prometheus::range(&self.one(System::Prometheus).await?, query, *window, *step).await
             }
+            Wanted::Use(using) => super::usage::usage(self, *using).await,
+            Wanted::Values { label, matching } => {
+                super::prometheus::values(&self.one(System::Prometheus).await?, label, matching).await
+            }
+            Wanted::LabelNames { matching } => {
+                super::prometheus::label_names(&self.one(System::Prometheus).await?, matching).await
+            }
         }
     }
 
