@@ -286,6 +286,24 @@ impl Audit {
         Ok(open)
     }
 
+    /// Returns when actions of a verb were verified since a moment, and how many seconds each took, oldest first.
+    pub fn took(&self, verb: &str, since: Timestamp) -> Result<Vec<(Timestamp, f64)>, AuditError> {
+        let mut begun = BTreeSet::new();
+        let mut took = Vec::new();
+        for record in self.read(Some(since))?.records {
+            match record.event {
+                Event::Before(intent) if intent.verb == verb => {
+                    begun.insert(record.id);
+                }
+                Event::After(ending) if ending.outcome == "verified" && begun.contains(&record.id) => {
+                    took.push((record.at, ending.duration_ms as f64 / 1_000.0));
+                }
+                _ => {}
+            }
+        }
+        Ok(took)
+    }
+
     /// Finds what was taken away from an object and not given back since, for when the cluster does not
     /// remember it.
     pub fn held(&self, object: &ObjectRef) -> Result<Option<Held>, AuditError> {

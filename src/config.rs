@@ -16,6 +16,7 @@ pub use contexts::{ContextRule, Standing};
 pub use keys::{KEYS, Key, Takes, Value};
 pub use paths::Paths;
 
+use crate::boards::{Edge, Target};
 use crate::model::tenants::Rules;
 use crate::settings::{Entry, Place, Section, SettingsError, Source, not_one_of};
 
@@ -67,6 +68,47 @@ pub enum Borders {
     Ascii,
 }
 
+/// What the platform should reach.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Targets {
+    /// Minutes that a deployment may take.
+    pub deployment_minutes: f64,
+    /// Minutes that a rollback may take.
+    pub rollback_minutes: f64,
+    /// Percent of the requests that must be answered without an error of the server.
+    pub availability: f64,
+    /// Milliseconds within which 95 of a hundred requests should be answered.
+    pub response_ms: f64,
+    /// Percent of the CPU that should be used, at least and at most.
+    pub cpu: (f64, f64),
+    /// The same of the memory.
+    pub memory: (f64, f64),
+    /// The same of the storage.
+    pub storage: (f64, f64),
+    /// The same of the network.
+    pub network: (f64, f64),
+}
+
+impl Targets {
+    /// Returns a target in the unit of the panels: seconds, or a part of one.
+    pub fn value(&self, target: Target) -> f64 {
+        let of = |band: (f64, f64), edge| match edge {
+            Edge::Low => band.0 / 100.0,
+            Edge::High => band.1 / 100.0,
+        };
+        match target {
+            Target::Deployment => self.deployment_minutes * 60.0,
+            Target::Rollback => self.rollback_minutes * 60.0,
+            Target::Availability => self.availability / 100.0,
+            Target::Response => self.response_ms / 1_000.0,
+            Target::Cpu(edge) => of(self.cpu, edge),
+            Target::Memory(edge) => of(self.memory, edge),
+            Target::Storage(edge) => of(self.storage, edge),
+            Target::Network(edge) => of(self.network, edge),
+        }
+    }
+}
+
 /// All settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -98,6 +140,8 @@ pub struct Config {
     pub log_lines: usize,
     /// Lines of each container that are asked for at first.
     pub log_tail: u32,
+    /// The targets of the KPI board and of the lines in graphs.
+    pub kpi: Targets,
     /// What holds for contexts, by pattern; the first that says something counts.
     pub contexts: Vec<ContextRule>,
     origins: BTreeMap<&'static str, Origin>,
@@ -125,6 +169,7 @@ impl Default for Config {
             silence_share: 0,
             log_lines: 0,
             log_tail: 0,
+            kpi: Targets::default(),
             contexts: contexts::defaults(),
             origins: BTreeMap::new(),
         };

@@ -3,6 +3,7 @@
 //! Nothing here fetches, draws or reads a clock; a model is brought up to date with the store and a moment.
 
 pub mod application;
+pub mod deployments;
 pub mod suspects;
 pub mod tenants;
 pub mod timeline;

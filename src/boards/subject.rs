@@ -14,6 +14,8 @@ pub struct Subject {
     pub node: Option<Text>,
     /// The pod.
     pub pod: Option<Text>,
+    /// The pods of a workload, as a regular expression.
+    pub pods: Option<Text>,
     /// The workload.
     pub workload: Option<Text>,
     /// The Application.
@@ -44,7 +46,7 @@ impl Subject {
                 Some(self.namespaces.iter().map(|name| escaped(name)).collect::<Vec<_>>().join("|"))
             }
             Facet::Node => one(&self.node),
-            Facet::Pod => one(&self.pod),
+            Facet::Pod => one(&self.pod).or_else(|| self.pods.as_ref().map(ToString::to_string)),
             Facet::Workload => one(&self.workload),
             Facet::Application => one(&self.application),
         }
@@ -67,6 +69,25 @@ impl Subject {
                 [one] => format!("namespace {one}"),
                 several => format!("{} namespaces", several.len()),
             },
+        }
+    }
+}
+
+impl Subject {
+    /// Names a workload and the pods that are named after it; `plural` is that of its type.
+    pub fn of_workload(plural: &str, namespace: Option<&Text>, name: &Text) -> Self {
+        // The letters of generated names (k8s.io/apimachinery/pkg/util/rand): no vowels, nothing that looks alike.
+        let after = match plural {
+            "deployments" | "rollouts" => "-[bcdfghjklmnpqrstvwxz2456789]+-[bcdfghjklmnpqrstvwxz2456789]{5}",
+            "statefulsets" => "-[0-9]+",
+            "cronjobs" => "-[0-9]+(-[0-9]+)?-[bcdfghjklmnpqrstvwxz2456789]{5}",
+            _ => "(-[0-9]+)?-[bcdfghjklmnpqrstvwxz2456789]{5}",
+        };
+        Self {
+            namespaces: namespace.cloned().into_iter().collect(),
+            pods: Some(Text::from(format!("{}{after}", escaped(name)))),
+            workload: Some(name.clone()),
+            ..Self::default()
         }
     }
 }
@@ -109,6 +130,21 @@ mod tests {
             let expr = format!("up{{x=~\"{}\"}}", subject.matcher(facet).unwrap());
             promql_parser::parser::parse(&expr).unwrap();
         }
+    }
+
+    #[test]
+    fn a_workload_matches_its_own_pods_and_not_those_of_its_namesakes() {
+        let fits = |plural: &str, pod: &str| {
+            let subject = Subject::of_workload(plural, None, &"checkout".into());
+            let pattern = subject.matcher(Facet::Pod).unwrap();
+            // Prometheus anchors its expressions.
+            regex::Regex::new(&format!("^(?:{pattern})$")).unwrap().is_match(pod)
+        };
+        assert!(fits("deployments", "checkout-5d8f7c9b4-2xk4l"));
+        assert!(!fits("deployments", "checkout-api-5d8f7c9b4-2xk4l"));
+        assert!(fits("statefulsets", "checkout-12") && !fits("statefulsets", "checkout-db-0"));
+        assert!(fits("daemonsets", "checkout-2xk4l"));
+        assert!(fits("jobs", "checkout-0-2xk4l") && fits("cronjobs", "checkout-29404810-2xk4l"));
     }
 
     #[test]

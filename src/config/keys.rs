@@ -17,6 +17,8 @@ pub enum Takes {
     Flag,
     /// A whole number between two bounds.
     Number(u64, u64),
+    /// A number, whole or not, between two bounds.
+    Amount(f64, f64),
     /// A list of texts; separated by commas in the environment.
     Texts,
     /// A list of a few words.
@@ -32,6 +34,8 @@ pub enum Value {
     Flag(bool),
     /// A whole number.
     Number(u64),
+    /// A number, whole or not, as it is written.
+    Amount(String),
     /// A list.
     Texts(Vec<String>),
 }
@@ -43,6 +47,7 @@ impl fmt::Display for Value {
             Self::Text(text) => write!(f, "{}", toml::Value::from(text.as_str())),
             Self::Flag(flag) => write!(f, "{flag}"),
             Self::Number(number) => write!(f, "{number}"),
+            Self::Amount(number) => f.write_str(number),
             Self::Texts(texts) => write!(f, "{}", toml::Value::from(texts.clone())),
         }
     }
@@ -101,6 +106,13 @@ impl Key {
                 .filter(|number| (least..=most).contains(number))
                 .map(Value::Number)
                 .ok_or_else(|| format!("{} must be {least} to {most}, not {text:?}", self.name)),
+            Takes::Amount(least, most) => text
+                .trim()
+                .parse::<f64>()
+                .ok()
+                .filter(|number| (least..=most).contains(number))
+                .map(|number| Value::Amount(number.to_string()))
+                .ok_or_else(|| format!("{} must be {least} to {most}, not {text:?}", self.name)),
             Takes::Texts => Ok(Value::Texts(list().collect())),
             Takes::Words(words) => {
                 let words = words();
@@ -119,6 +131,14 @@ impl Key {
             Takes::Word(words) => entry.word(&words()).map(Value::Text),
             Takes::Flag => entry.flag().map(Value::Flag),
             Takes::Number(least, most) => entry.number(least, most).map(Value::Number),
+            Takes::Amount(least, most) => {
+                let number = entry.amount()?;
+                if (least..=most).contains(&number) {
+                    Ok(Value::Amount(number.to_string()))
+                } else {
+                    Err(entry.wrong(format!("{} must be {least} to {most}, not {number}", self.name)))
+                }
+            }
             Takes::Texts => entry.strings().map(Value::Texts),
             Takes::Words(words) => {
                 let words = words();
@@ -154,6 +174,12 @@ macro_rules! field {
         (|config: &Config| Value::Number(u64::try_from(config.$($path).+).unwrap_or(u64::MAX)),
          |config: &mut Config, value| if let Value::Number(number) = value {
              config.$($path).+ = number.try_into().unwrap_or_default()
+         })
+    };
+    (Amount $($path:tt).+) => {
+        (|config: &Config| Value::Amount(config.$($path).+.to_string()),
+         |config: &mut Config, value| if let Value::Amount(number) = value {
+             config.$($path).+ = number.parse().unwrap_or_default()
          })
     };
     (Texts $($path:ident).+) => {
@@ -202,6 +228,8 @@ const BORDERS: Field = (
         }
     },
 );
+
+const PERCENT: Takes = Takes::Amount(0.0, 100.0);
 
 /// Every setting but the patterns of contexts, in the order of the documentation.
 pub const KEYS: &[Key] = &[
@@ -301,4 +329,52 @@ pub const KEYS: &[Key] = &[
         field!(Number log_tail),
         "Lines of each container that are asked for at first.",
     ),
+    key(
+        "kpi.deployment-minutes",
+        Takes::Amount(0.1, 1_440.0),
+        "5",
+        field!(Amount kpi.deployment_minutes),
+        "Minutes that a deployment may take.",
+    ),
+    key(
+        "kpi.rollback-minutes",
+        Takes::Amount(0.1, 1_440.0),
+        "2",
+        field!(Amount kpi.rollback_minutes),
+        "Minutes that a rollback may take.",
+    ),
+    key(
+        "kpi.availability",
+        Takes::Amount(0.0, 100.0),
+        "99.9",
+        field!(Amount kpi.availability),
+        "Percent of the requests that must be answered without an error of the server.",
+    ),
+    key(
+        "kpi.response-ms",
+        Takes::Amount(1.0, 600_000.0),
+        "200",
+        field!(Amount kpi.response_ms),
+        "Milliseconds within which 95 of a hundred requests should be answered.",
+    ),
+    key(
+        "kpi.cpu-low",
+        PERCENT,
+        "60",
+        field!(Amount kpi.cpu.0),
+        "Percent of the CPU that should be used at least.",
+    ),
+    key(
+        "kpi.cpu-high",
+        PERCENT,
+        "80",
+        field!(Amount kpi.cpu.1),
+        "Percent of the CPU that should be used at most.",
+    ),
+    key("kpi.memory-low", PERCENT, "70", field!(Amount kpi.memory.0), "The same of the memory, at least."),
+    key("kpi.memory-high", PERCENT, "85", field!(Amount kpi.memory.1), "The same of the memory, at most."),
+    key("kpi.storage-low", PERCENT, "50", field!(Amount kpi.storage.0), "The same of the storage, at least."),
+    key("kpi.storage-high", PERCENT, "70", field!(Amount kpi.storage.1), "The same of the storage, at most."),
+    key("kpi.network-low", PERCENT, "40", field!(Amount kpi.network.0), "The same of the network, at least."),
+    key("kpi.network-high", PERCENT, "60", field!(Amount kpi.network.1), "The same of the network, at most."),
 ];

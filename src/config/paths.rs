@@ -44,6 +44,11 @@ impl Paths {
         self.config.join("themes")
     }
 
+    /// Returns the person's directory of boards.
+    pub fn boards(&self) -> PathBuf {
+        self.config.join("boards")
+    }
+
     /// Returns the log file.
     pub fn log_file(&self) -> PathBuf {
         self.state.join("opsdeck.log")

@@ -174,6 +174,8 @@ struct WireDeploy<'a> {
     #[serde(borrow)]
     revisions: Option<Vec<Str<'a>>>,
     #[serde(borrow)]
+    deploy_started_at: Opt<'a>,
+    #[serde(borrow)]
     deployed_at: Opt<'a>,
     #[serde(borrow)]
     initiated_by: Option<WireInitiator<'a>>,
@@ -308,6 +310,7 @@ impl WireDeploy<'_> {
             id: self.id.unwrap_or_default(),
             revision: first_revision(&self.revision, self.revisions.as_deref(), pool)
                 .unwrap_or_else(|| pool.share("")),
+            started: time(&self.deploy_started_at),
             at: time(&self.deployed_at),
             by: by.and_then(|by| share(&by.username, pool)),
             automated: by.and_then(|by| by.automated).unwrap_or_default(),

@@ -134,6 +134,8 @@ pub struct Deploy {
     pub id: i64,
     /// The revision; of several sources the first.
     pub revision: Text,
+    /// When it was begun.
+    pub started: Option<Timestamp>,
     /// When it was done.
     pub at: Option<Timestamp>,
     /// Who asked for it.

@@ -191,7 +191,8 @@ pub fn pods() -> Vec<Value> {
 pub fn application() -> Value {
     let revisions = ["9ad01be4c0ffee00000000000000000000000001", "3f9c1a24c0ffee00000000000000000000000002"];
     let history = |id: i64, revision: usize, age: i64, by: Value| {
-        json!({"id": id, "revision": revisions[revision], "deployedAt": ago(age), "initiatedBy": by,
+        json!({"id": id, "revision": revisions[revision], "deployStartedAt": ago(age + 190), "deployedAt": ago(age),
+            "initiatedBy": by,
             "source": {"repoURL": "https://git.example.com/tenants", "path": "tenant-2/checkout"}})
     };
     json!({
