@@ -24,6 +24,7 @@ pub mod argo;
 pub mod batch;
 pub mod cluster;
 pub mod karpenter;
+pub mod measured;
 pub mod network;
 pub mod pods;
 pub mod quota;

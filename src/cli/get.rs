@@ -15,6 +15,7 @@ use super::{Desk, Exit, Usage};
 use crate::args::{Get as Args, Output, Scope};
 use crate::filter::Filter;
 use crate::identity::{ObjectRef, Resource, Text};
+use crate::kinds::measured::is_about_use;
 use crate::kinds::{Kind, Kinds, Lens, Object};
 use crate::model::tenants::Tenants;
 use crate::nearest::did_you_mean;
@@ -161,6 +162,8 @@ fn print_rows(
         .iter()
         .enumerate()
         .filter(|(_, column)| wide || !column.wide)
+        // Nobody was asked for what is used.
+        .filter(|(_, column)| !is_about_use(&column.id))
         // One namespace need not be said on every line.
         .filter(|(_, column)| scope.namespace.is_none() || &*column.id != "namespace")
         .map(|(at, _)| at)

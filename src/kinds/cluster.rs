@@ -6,8 +6,9 @@ use serde::Deserialize;
 use super::decode::Slim;
 use super::kind::Row;
 use super::wire::{Amounts, Opt, Str, Wire, WireCondition, WireMeta, as_str, group_of, own, share, time};
-use super::{Cell, Column, Health, Kind, Leads, Link, Meta, Pool, Shape, Unit};
+use super::{Cell, Column, Health, Kind, Leads, Link, Meta, Pool, Shape, Unit, measured};
 use crate::identity::{Resource, Text};
+use crate::signals::{Used, Using};
 
 pub(super) fn kinds() -> Vec<Kind> {
     vec![namespaces(), nodes(), events()]
@@ -311,6 +312,11 @@ impl Row<'_, Node> {
     }
 }
 
+/// What a node uses, where somebody says so.
+fn node_use(row: &Row<'_, Node>) -> Option<Used> {
+    row.lens.used(Using::Nodes, &Text::from(""), &row.meta().name)
+}
+
 fn nodes() -> Kind {
     Kind::describe::<Node>("", "v1", "nodes", "Node")
         .about("a machine that pods run on")
@@ -365,6 +371,23 @@ fn nodes() -> Kind {
                     unit: Unit::Bytes,
                 })
             },
+        )
+        .column(
+            Column::new(Shape::Percent, "cpu-use", "CPU in use, in percent of what pods may have")
+                .titled("CPU %")
+                .priority(3)
+                .joined(),
+            |row| {
+                let used = node_use(&row).and_then(|used| used.cpu);
+                measured::part(used, row.body.cpu as f64 / 1000.0)
+            },
+        )
+        .column(
+            Column::new(Shape::Percent, "memory-use", "memory in use, in percent of what pods may have")
+                .titled("MEM %")
+                .priority(3)
+                .joined(),
+            |row| measured::part(node_use(&row).and_then(|used| used.memory), row.body.memory as f64),
         )
         .column(
             Column::new(Shape::Ratio, "pods", "pods on it of those that fit").priority(2).joined(),

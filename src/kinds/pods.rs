@@ -9,8 +9,9 @@ use serde::Deserialize;
 use super::decode::Slim;
 use super::kind::Row;
 use super::wire::{Amounts, Opt, Str, Wire, WireCondition, as_str, own, share, time};
-use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape, Unit};
+use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape, Unit, measured};
 use crate::identity::{Resource, Text};
+use crate::signals::{Used, Using};
 
 /// What is kept of a pod.
 #[derive(Debug)]
@@ -509,6 +510,11 @@ fn says(waiting: &Waiting<'_>, container: &WireContainerStatus<'_>) -> String {
     }
 }
 
+/// What a pod uses, where somebody says so.
+fn used(row: &Row<'_, Pod>) -> Option<Used> {
+    row.lens.used(Using::Pods, row.meta().namespace.as_ref()?, &row.meta().name)
+}
+
 pub(super) fn kind() -> Kind {
     Kind::describe::<Pod>("", "v1", "pods", "Pod")
         .about("what runs: containers on a node")
@@ -542,6 +548,38 @@ pub(super) fn kind() -> Kind {
         .column(
             Column::new(Shape::Quantity, "memory", "memory requested, as it counts for the node").priority(4),
             |row| Cell::Quantity { value: row.body.memory as f64, unit: Unit::Bytes },
+        )
+        .column(
+            Column::new(Shape::Quantity, "cpu-use", "CPU that it uses")
+                .titled("CPU USE")
+                .priority(4)
+                .joined(),
+            |row| measured::amount(used(&row).and_then(|used| used.cpu), Unit::Cores),
+        )
+        .column(
+            Column::new(Shape::Percent, "cpu-share", "CPU that it uses, in percent of what it requests")
+                .titled("CPU %")
+                .wide()
+                .joined(),
+            |row| measured::part(used(&row).and_then(|used| used.cpu), f64::from(row.body.cpu) / 1000.0),
+        )
+        .column(
+            Column::new(Shape::Quantity, "memory-use", "memory that it uses")
+                .titled("MEM USE")
+                .priority(4)
+                .joined(),
+            |row| measured::amount(used(&row).and_then(|used| used.memory), Unit::Bytes),
+        )
+        .column(
+            Column::new(
+                Shape::Percent,
+                "memory-share",
+                "memory that it uses, in percent of what it requests",
+            )
+            .titled("MEM %")
+            .wide()
+            .joined(),
+            |row| measured::part(used(&row).and_then(|used| used.memory), row.body.memory as f64),
         )
         .column(Column::new(Shape::Link, "node", "the node that it is on").priority(3), |row| {
             match &row.body.node {

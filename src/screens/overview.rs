@@ -9,13 +9,14 @@ use super::feed;
 use crate::app::overview::{Overview, Panel};
 use crate::app::session::Link;
 use crate::app::spot::{Spot, Spots};
-use crate::human;
-use crate::identity::Resource;
+use crate::human::{self, Measure};
+use crate::identity::{Resource, Text};
 use crate::kinds::Health;
 use crate::kinds::quota::NEARLY_FULL;
 use crate::model::suspects;
 use crate::model::tenants::Summary;
 use crate::model::timeline::Change;
+use crate::signals::{Used, Using};
 use crate::store::{Query, Stage};
 use crate::theme::Role;
 use crate::widgets::changes::{self, Entry};
@@ -128,6 +129,10 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
         column("SYNC", Width::Fixed(9), 3),
         column("HEALTH", Width::Fixed(13), 0),
         Column { right: true, ..column("PODS", Width::Fixed(7), 1) },
+        Column { right: true, ..column("ERR%", Width::Fixed(5), 4) },
+        Column { right: true, ..column("P95", Width::Fixed(7), 5) },
+        Column { right: true, ..column("CPU", Width::Fixed(6), 8) },
+        Column { right: true, ..column("MEM", Width::Fixed(7), 8) },
         column("QUOTA", Width::Fixed(9), 7),
         Column { right: true, ..column("ALERTS", Width::Fixed(6), 6) },
         column("WHY", Width::Flexible { least: 14, most: 120 }, 2),
@@ -139,7 +144,7 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
     let window = Window { rows: view.ranking.len(), top: view.tenants.top, cursor };
     table::draw(buffer, body, theme, &columns, window, |row, kept| {
         let Some(tenant) = tenant(scene, view, row) else { return (Vec::new(), false) };
-        let cells = cells(tenant);
+        let cells = cells(tenant, measured(scene, tenant));
         (kept.iter().map(|at| cells[*at].clone()).collect(), false)
     });
     let selected = tenant(scene, view, view.tenants.cursor);
@@ -152,7 +157,31 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
     }
 }
 
-fn cells(tenant: &Summary) -> [Painted<'static>; 9] {
+/// Returns what a tenant's namespaces use and are asked together; `None` where nobody says.
+fn measured(scene: &Scene<'_>, tenant: &Summary) -> Option<Used> {
+    let context = scene.state.session.context.as_ref()?;
+    let lens = scene.state.lens(scene.store, context);
+    let usage = lens.usage(Using::Namespaces)?;
+    let add = |one: Option<f64>, other: Option<f64>| match (one, other) {
+        (Some(one), Some(other)) => Some(one + other),
+        (one, other) => one.or(other),
+    };
+    let none = Text::from("");
+    let parts = tenant.namespaces.iter().filter_map(|namespace| usage.get(namespace, &none));
+    Some(parts.fold(Used::default(), |sum, part| Used {
+        cpu: add(sum.cpu, part.cpu),
+        memory: add(sum.memory, part.memory),
+        requests: add(sum.requests, part.requests),
+        errors: add(sum.errors, part.errors),
+        // Of several namespaces that of the slowest: times cannot be added up.
+        p95: match (sum.p95, part.p95) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        },
+    }))
+}
+
+fn cells(tenant: &Summary, used: Option<Used>) -> [Painted<'static>; 13] {
     let unknown = || Painted::toned("?", Role::Unknown);
     let environments = match &*tenant.environments {
         [] => String::new(),
@@ -202,6 +231,10 @@ fn cells(tenant: &Summary) -> [Painted<'static>; 9] {
         sync,
         Painted::marked(health_word(tenant.health), tenant.health.into()),
         pods,
+        errors(used),
+        figure(used, |used| used.p95, Measure::Seconds),
+        figure(used, |used| used.cpu, Measure::Cores),
+        figure(used, |used| used.memory, Measure::Bytes),
         quota,
         match tenant.alerts {
             None => unknown(),
@@ -210,6 +243,32 @@ fn cells(tenant: &Summary) -> [Painted<'static>; 9] {
         },
         Painted::text(tenant.reason.to_string()),
     ]
+}
+
+/// The part of the requests that is answered with an error, in percent; empty where nothing is asked.
+fn errors(used: Option<Used>) -> Painted<'static> {
+    let Some(used) = used else { return Painted::toned("?", Role::Unknown) };
+    match used.requests {
+        Some(requests) if requests > 0.0 => {
+            // No error is no series.
+            let share = used.errors.unwrap_or(0.0) / requests;
+            let role = match share {
+                share if share >= 0.05 => Role::Degraded,
+                share if share >= 0.01 => Role::Warning,
+                _ => Role::Text,
+            };
+            Painted::toned(human::percent(share * 100.0), role)
+        }
+        _ => Painted::text(""),
+    }
+}
+
+/// One number of what is used: `?` where nobody says anything, empty where this tenant has none.
+fn figure(used: Option<Used>, of: fn(&Used) -> Option<f64>, unit: Measure) -> Painted<'static> {
+    match used {
+        None => Painted::toned("?", Role::Unknown),
+        Some(used) => Painted::text(of(&used).map_or_else(String::new, |value| unit.text(value))),
+    }
 }
 
 /// Says why there is no tenant to show.
