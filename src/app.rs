@@ -13,6 +13,7 @@
 pub mod action;
 pub mod application;
 pub mod asking;
+pub mod board;
 pub mod command;
 pub mod describe;
 pub mod detail;

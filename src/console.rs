@@ -229,6 +229,8 @@ where
             self.need();
             if self.ended.is_none() && self.dirty && (self.urgent || self.since_frame() >= FRAME) {
                 self.frame()?;
+                // What a frame was settled for may need more: a board asks what its panels have room for.
+                self.need();
             }
         }
         Ok(self.ended.unwrap_or(Ended::Quit))

@@ -5,6 +5,8 @@
 
 pub mod actions;
 pub mod application;
+pub mod board;
+pub mod boards;
 pub mod cells;
 pub mod columns;
 pub mod detail;
@@ -22,6 +24,7 @@ pub mod table;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use crate::app::board::prompt::{Prompt, Purpose};
 use crate::app::command::{Command, Place};
 use crate::app::detail::Search;
 use crate::app::history::View;
@@ -148,6 +151,8 @@ fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
         Some(View::Table(table)) => table::draw(buffer, area, scene, table, spots),
         Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),
         Some(View::Logs(logs)) => logs::draw(buffer, area, scene, logs, spots),
+        Some(View::Board(view)) => board::draw(buffer, area, scene, view, spots),
+        Some(View::Boards(view)) => boards::draw(buffer, area, scene, view, spots),
         Some(View::Actions(view)) => actions::draw(buffer, area, scene, view, spots),
         Some(View::Info(view)) => info::draw(buffer, area, scene, view, spots),
     }
@@ -182,6 +187,9 @@ fn weight(command: Command) -> u8 {
         (Command::Follow | Command::Timestamps | Command::TogglePrevious | Command::NextContainer, _)
         | (_, Place::Application | Place::Columns) => 3,
         (_, Place::Logs) => 9,
+        (Command::EditQuery | Command::SortSeries | Command::ZoomIn | Command::ZoomOut, _) => 3,
+        (Command::PanEarlier | Command::PanLater | Command::WindowOther | Command::WindowNow, _) => 4,
+        (_, Place::Board) => 12,
         (Command::NextMatch, _) => 4,
         (Command::Describe | Command::Yaml | Command::Logs, _) => 5,
         (Command::Back | Command::Overview | Command::NextPanel | Command::Cancel, _) => 7,
@@ -203,7 +211,8 @@ fn typed(state: &State) -> Option<Input<'_>> {
             crate::app::detail::Tab::Yaml => searching(&detail.page.search),
         },
         View::Logs(logs) => searching(&logs.page.search),
-        View::Application(_) | View::Actions(_) | View::Info(_) => None,
+        View::Board(board) => prompt(board.prompt.as_ref()?),
+        View::Application(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
     }
 }
 
@@ -211,6 +220,15 @@ fn filter(filter: &crate::app::table::Filter) -> Option<Input<'_>> {
     let line = filter.editing.as_ref()?;
     let note = filter.error.as_deref().unwrap_or_default();
     Some(Input { note, wrong: true, ..typing("/", line) })
+}
+
+fn prompt(prompt: &Prompt) -> Option<Input<'_>> {
+    let before = match prompt.purpose {
+        Purpose::Query => "query ",
+        Purpose::Window => "time ",
+    };
+    let note = prompt.error.as_deref().unwrap_or_default();
+    Some(Input { note, wrong: true, ..typing(before, &prompt.line) })
 }
 
 fn searching(search: &Search) -> Option<Input<'_>> {

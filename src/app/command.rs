@@ -27,6 +27,8 @@ pub enum Place {
     Text,
     /// In logs.
     Logs,
+    /// In a board.
+    Board,
     /// In the question that a plan asks.
     Plan,
     /// In the chooser of columns.
@@ -37,12 +39,13 @@ pub enum Place {
 
 impl Place {
     /// Every place, in the order of help.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Verb,
         Self::Object,
         Self::Table,
         Self::Application,
         Self::Logs,
+        Self::Board,
         Self::Text,
         Self::List,
         Self::Plan,
@@ -64,6 +67,7 @@ impl Place {
             Self::Application => "Application",
             Self::Text => "Text",
             Self::Logs => "Logs",
+            Self::Board => "Board",
             Self::Plan => "Question",
             Self::Columns => "Columns",
             Self::Input => "Typing",
@@ -82,6 +86,7 @@ impl Place {
             Self::Application => "application",
             Self::Text => "text",
             Self::Logs => "logs",
+            Self::Board => "board",
             Self::Plan => "plan",
             Self::Columns => "columns",
             Self::Input => "input",
@@ -241,6 +246,42 @@ commands! {
         /// Forgets the lines that are shown.
         ClearLog = "clear-log", "clear";
     }
+    Board {
+        /// Shows a shorter time.
+        ZoomIn = "zoom-in", "zoom in";
+        /// Shows a longer time.
+        ZoomOut = "zoom-out", "zoom out";
+        /// Shows the time before.
+        PanEarlier = "pan-earlier", "earlier";
+        /// Shows the time after.
+        PanLater = "pan-later", "later";
+        /// Reads the values a little earlier.
+        TimeEarlier = "time-earlier", "read earlier";
+        /// Reads the values a little later.
+        TimeLater = "time-later", "read later";
+        /// Shows the time up to now again.
+        WindowNow = "window-now", "now";
+        /// Shows the last fifteen minutes.
+        Window15m = "window-15m", "15m";
+        /// Shows the last hour.
+        Window1h = "window-1h", "1h";
+        /// Shows the last three hours.
+        Window3h = "window-3h", "3h";
+        /// Shows the last twelve hours.
+        Window12h = "window-12h", "12h";
+        /// Shows the last day.
+        Window24h = "window-24h", "24h";
+        /// Shows the last week.
+        Window7d = "window-7d", "7d";
+        /// Shows a time that is typed: `3h`, `13:00 14:30`, `-6h -2h`.
+        WindowOther = "window-other", "time";
+        /// Changes the expression of the panel, for this view.
+        EditQuery = "edit-query", "edit query";
+        /// Takes the expression of the board's file again.
+        ResetQuery = "reset-query", "reset query";
+        /// Orders the series by last, greatest or least value, or by name.
+        SortSeries = "sort-series", "sort";
+    }
     Text {
         /// Searches.
         Search = "search", "search";
@@ -352,6 +393,12 @@ commands! {
         Overview = "overview", "overview";
         /// Shows the actions of this session and how they stand.
         Actions = "actions", "actions";
+        /// Shows the board of what is selected.
+        Metrics = "metrics", "metrics";
+        /// Shows the list of boards.
+        Boards = "boards", "boards";
+        /// Asks Prometheus for an expression that is typed.
+        Query = "query", "query";
         /// Shows sources, requests, versions and files.
         Info = "info", "info";
         /// Switches the mouse on or off, so that the terminal's own selection works.

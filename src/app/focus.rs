@@ -25,7 +25,7 @@ impl State {
     /// Returns where keys are looked up, the nearest place first.
     pub fn places(&self) -> &'static [Place] {
         use Place::{
-            Always, Application, Columns, Global, Input, List, Logs, Object, Plan, Table, Text, Verb,
+            Always, Application, Board, Columns, Global, Input, List, Logs, Object, Plan, Table, Text, Verb,
         };
         match &self.overlay {
             Some(Overlay::Palette(_)) => return &[Input, Always],
@@ -44,7 +44,8 @@ impl State {
             Some(View::Detail(_)) => &[Verb, Text, Object, List, Global, Always],
             Some(View::Application(_)) => &[Application, Verb, Object, List, Global, Always],
             Some(View::Logs(_)) => &[Logs, Text, List, Global, Always],
-            Some(View::Actions(_) | View::Info(_)) | None => &[List, Global, Always],
+            Some(View::Board(_)) => &[Board, List, Global, Always],
+            Some(View::Actions(_) | View::Boards(_) | View::Info(_)) | None => &[List, Global, Always],
         }
     }
 
@@ -69,6 +70,7 @@ impl State {
         match self.view()? {
             View::Overview(overview) => overview.filter.editing.as_ref(),
             View::Table(table) => table.filter.editing.as_ref(),
+            View::Board(board) => board.prompt.as_ref().map(|prompt| &prompt.line),
             view => search_of(view)?.editing.as_ref(),
         }
     }
@@ -89,6 +91,7 @@ impl State {
         match self.views.last_mut()? {
             View::Overview(overview) => overview.filter.editing.as_mut(),
             View::Table(table) => table.filter.editing.as_mut(),
+            View::Board(board) => board.prompt.as_mut().map(|prompt| &mut prompt.line),
             view => search_of_mut(view)?.editing.as_mut(),
         }
     }
@@ -188,6 +191,10 @@ impl State {
             ),
             Command::Wrap | Command::CopyText => !helping,
             Command::NextContainer => matches!(view, View::Logs(logs) if logs.containers.len() > 1),
+            _ if command.place() == Place::Board => {
+                matches!(view, View::Board(board) if super::board::commands::applies(board, command))
+                    && !helping
+            }
             _ if command.place() == Place::Table => matches!(view, View::Table(_)),
             _ => true,
         }
@@ -213,7 +220,10 @@ impl State {
         match command {
             Command::NextPanel | Command::PreviousPanel => {
                 self.overlay.is_none()
-                    && matches!(self.view(), Some(View::Overview(_) | View::Application(_) | View::Detail(_)))
+                    && matches!(
+                        self.view(),
+                        Some(View::Overview(_) | View::Application(_) | View::Detail(_) | View::Board(_))
+                    )
             }
             Command::Help => self.overlay.is_none(),
             _ => match command.tenant() {
@@ -259,7 +269,7 @@ impl State {
             View::Application(app) => Some(app.selected().unwrap_or_else(|| app.object.clone())),
             View::Logs(logs) => Some(logs.object.clone()),
             View::Overview(overview) if overview.panel == Panel::Changes => self.change_object(overview),
-            View::Overview(_) | View::Actions(_) | View::Info(_) => None,
+            View::Overview(_) | View::Board(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
         }
     }
 
@@ -286,6 +296,8 @@ impl State {
                 Panel::Changes => self.change_object(overview).is_some(),
             },
             Some(View::Table(table)) => table.selected.is_some(),
+            Some(View::Board(board)) => !board.large && !board.board.panels.is_empty(),
+            Some(View::Boards(_)) => !self.boards.is_empty(),
             Some(View::Logs(_) | View::Actions(_) | View::Info(_)) | None => false,
         }
     }

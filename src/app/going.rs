@@ -168,6 +168,11 @@ fn best(state: &State, line: &str) -> Option<String> {
 
 /// Goes where a line leads; the error is a sentence.
 pub fn go(state: &mut State, store: &Store, line: &str) -> Result<Vec<Effect>, String> {
+    // An expression is not cut into words: it has slashes and at signs of its own.
+    if let Some(expr) = line.strip_prefix("query ").or_else(|| line.strip_prefix("promql ")) {
+        super::board::commands::query(state, expr);
+        return Ok(Vec::new());
+    }
     let jump = Jump::parse(line)?;
     let mut effects = Vec::new();
     if let Some(name) = &jump.context
@@ -216,6 +221,18 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         }
         ("tenant" | "tenants" | "overview" | "home", _) => {
             overview(state);
+            return Ok(Vec::new());
+        }
+        ("board" | "boards", Some(name)) => {
+            super::board::commands::named(state, store, name)?;
+            return Ok(Vec::new());
+        }
+        ("board" | "boards", None) => {
+            super::board::commands::list(state);
+            return Ok(Vec::new());
+        }
+        ("kpi", None) => {
+            super::board::commands::named(state, store, "kpi")?;
             return Ok(Vec::new());
         }
         ("ns" | "namespace", Some(name)) => {

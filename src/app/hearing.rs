@@ -82,6 +82,9 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
                 Failed(_) | Refused(_) => Health::Degraded,
             };
             let text = format!("{title}: {}: {}", outcome.word(), outcome.detail());
+            if matches!(outcome, Verified(_)) && running.plan.request.verb == crate::actions::Verb::Rollback {
+                state.rollbacks.push((now, now.duration_since(running.started).as_secs_f64()));
+            }
             running.ended = Some((outcome, now));
             state.say(health, text);
         }
@@ -102,6 +105,7 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
                 logs.failures.retain(|(other, _)| *other != stream);
             }
         }
+        Message::Rollbacks(rollbacks) => state.rollbacks = rollbacks,
         Message::Requests { total, minute } => state.session.requests = (total, minute),
         Message::Trouble(text) => state.say(Health::Warning, text),
     }

@@ -4,6 +4,7 @@
 //! in the order in which they were opened, as a browser does. A view remembers its selection and filter.
 
 use crate::app::application::Application;
+use crate::app::board::BoardView;
 use crate::app::detail::Detail;
 use crate::app::logs::Logs;
 use crate::app::overview::Overview;
@@ -27,6 +28,10 @@ pub enum View {
     Application(Application),
     /// Logs.
     Logs(Logs),
+    /// A board, or the prompt for expressions.
+    Board(BoardView),
+    /// The list of boards; the selected one can be opened.
+    Boards(Viewport),
     /// The actions of this session; the selected one is shown whole.
     Actions(Viewport),
     /// Sources, requests, versions, files; the number is the first visible line.

@@ -52,6 +52,12 @@ impl Line {
         *self = Self::new(text);
     }
 
+    /// Puts text behind the end and leaves the cursor where it is.
+    pub fn append(&mut self, text: &str) {
+        let room = LONGEST.saturating_sub(self.text.len());
+        self.text.extend(text.chars().filter(|c| !c.is_control()).take(room));
+    }
+
     /// Carries out a command of typing and tells whether it was one.
     pub fn edit(&mut self, command: Command) -> bool {
         match command {

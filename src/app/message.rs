@@ -85,6 +85,8 @@ pub enum Message {
         /// The pod or container.
         stream: Text,
     },
+    /// When rollbacks were verified and how many seconds each took, as the audit has them.
+    Rollbacks(Vec<(jiff::Timestamp, f64)>),
     /// Requests sent in all, and in the last minute.
     Requests {
         /// In all.

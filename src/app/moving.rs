@@ -88,6 +88,8 @@ fn step(state: &mut State, store: &Store, by: isize) {
             // Looking at older lines stops the flow under one's eyes; going to the end starts it again.
             logs.follow = by > 0 && logs.page.view.top + page >= len;
         }
+        Some(View::Board(board)) => super::board::commands::step(board, by),
+        Some(View::Boards(view)) => view.step(by, state.boards.len()),
         Some(View::Actions(view)) => view.step(by, running),
         Some(View::Info(view)) => view.top = view.top.saturating_add_signed(by.max(-10_000)).min(10_000),
         None => {}
@@ -123,6 +125,7 @@ pub fn panel(state: &mut State, by: isize) {
                 Tab::Yaml => Tab::Describe,
             };
         }
+        Some(View::Board(board)) => super::board::commands::beside(board, by),
         _ => {}
     }
 }
@@ -155,6 +158,12 @@ pub fn select(state: &mut State, store: &Store, panel: usize, index: usize) {
             let len = app.len();
             app.views[app.pane as usize].select(index, len);
         }
+        Some(View::Board(board)) if board.large => {
+            let len = board.panels.get(board.panel).map_or(0, |panel| panel.series.len());
+            board.series.select(index, len);
+        }
+        Some(View::Board(board)) => board.panel = index.min(board.board.panels.len().saturating_sub(1)),
+        Some(View::Boards(view)) => view.select(index, state.boards.len()),
         Some(View::Actions(view)) => view.cursor = index,
         _ => {}
     }
@@ -207,6 +216,8 @@ pub fn scroll(state: &mut State, store: &Store, spot: Option<Spot>, lines: isize
             logs.page.view.scroll(lines, len, page);
             logs.follow = lines > 0 && logs.page.view.top + page >= len;
         }
+        Some(View::Board(board)) => super::board::commands::step(board, lines.signum()),
+        Some(View::Boards(view)) => view.scroll(lines, state.boards.len(), page),
         Some(View::Actions(view)) => view.scroll(lines, running, page),
         Some(View::Info(view)) => view.top = view.top.saturating_add_signed(lines),
         None => {}
@@ -247,6 +258,16 @@ fn open(state: &mut State, store: &Store) -> Vec<Effect> {
             Pane::History => super::asking::ask(state, store, Command::Rollback),
             Pane::Operation | Pane::Conditions => Vec::new(),
         },
+        Some(View::Board(_)) => {
+            if let Some(View::Board(board)) = state.views.last_mut() {
+                board.large = true;
+            }
+            Vec::new()
+        }
+        Some(View::Boards(_)) => {
+            super::board::commands::open_listed(state, store);
+            Vec::new()
+        }
         _ => Vec::new(),
     }
 }

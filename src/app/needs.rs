@@ -4,8 +4,8 @@ use crate::app::effect::Need;
 use crate::app::history::View;
 use crate::app::state::State;
 use crate::identity::Resource;
-use crate::kinds::alerts;
-use crate::signals::{Ask, Wanted};
+use crate::kinds::{alerts, measured};
+use crate::signals::{Ask, Using, Wanted};
 use crate::store::Query;
 
 /// What tenants, header and overview are concluded from; kept as long as a context is open.
@@ -53,14 +53,19 @@ impl State {
         let all = |(group, plural): &(&str, &str)| Query::all(context, &Resource::new(group, plural));
         ALWAYS.iter().map(all).for_each(&mut need);
         let mut logs = None;
+        let mut asks = Vec::new();
         let of_kind = |resource: &Resource, need: &mut dyn FnMut(Query)| {
             for other in self.kinds.get(resource).map_or(&[][..], |kind| &kind.needs) {
                 need(Query::all(context, other));
             }
         };
         match self.view() {
-            Some(View::Overview(_)) => OVERVIEW.iter().map(all).for_each(&mut need),
+            Some(View::Overview(_)) => {
+                OVERVIEW.iter().map(all).for_each(&mut need);
+                asks.push(Need::Answer(measured::ask(context, Using::Namespaces)));
+            }
             Some(View::Table(table)) => {
+                asks.extend(measured::asks(context, &table.resource).map(Need::Answer));
                 need(table.query(context));
                 of_kind(&table.resource, &mut need);
             }
@@ -74,6 +79,7 @@ impl State {
                 need(Query::all(context, &view.object.resource));
                 logs = Some(Need::Logs(view.of()));
             }
+            Some(View::Board(view)) => asks.extend(view.asks.iter().cloned().map(Need::Answer)),
             Some(View::Actions(_)) => {
                 for running in &self.running {
                     for target in &running.plan.request.targets {
@@ -81,9 +87,10 @@ impl State {
                     }
                 }
             }
-            Some(View::Info(_)) | None => {}
+            Some(View::Boards(_) | View::Info(_)) | None => {}
         }
         needs.extend(logs);
+        needs.extend(asks);
         // The header says how each system stands.
         needs.push(Need::Answer(Ask { context: context.clone(), wanted: Wanted::Systems }));
         needs

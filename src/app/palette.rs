@@ -34,6 +34,8 @@ pub enum Sort {
     Namespace,
     /// A theme.
     Theme,
+    /// A board.
+    Board,
     /// A command.
     Command,
 }
@@ -178,6 +180,11 @@ fn candidates(state: &State, store: &Store, kept: &str, word: &str) -> Vec<Sugge
         ("theme" | "themes", _) => {
             state.themes.iter().map(|name| Suggestion::new(Sort::Theme, name, name, "theme")).collect()
         }
+        ("board" | "boards", _) => state
+            .boards
+            .iter()
+            .map(|board| Suggestion::new(Sort::Board, &*board.name, &*board.name, &*board.about))
+            .collect(),
         (_, "-t") | ("tenant", _) => tenants(state),
         (_, "-n") | ("ns" | "namespace", _) => namespace_suggestions(state, store),
         (_, last) if last == head && state.kinds.find(head).is_some_and(|kind| kind.namespaced) => {
@@ -217,7 +224,13 @@ pub fn heads(state: &State) -> Vec<Suggestion> {
         let key = state.keymap.label(*command).unwrap_or_default();
         Suggestion::new(Sort::Command, command.name(), command.name(), key)
     }));
-    for (word, hint) in [("ctx", "context"), ("theme", "theme"), ("ns", "namespace"), ("tenant", "tenant")] {
+    for (word, hint) in [
+        ("ctx", "context"),
+        ("theme", "theme"),
+        ("ns", "namespace"),
+        ("tenant", "tenant"),
+        ("board", "graphs"),
+    ] {
         all.push(Suggestion::new(Sort::Command, word, word, format!("{word} NAME: {hint}")));
     }
     all
@@ -352,7 +365,7 @@ const fn sort_bonus(sort: Sort) -> u32 {
     match sort {
         Sort::Kind => 60,
         Sort::Tenant => 50,
-        Sort::Context | Sort::Namespace | Sort::Theme => 40,
+        Sort::Context | Sort::Namespace | Sort::Theme | Sort::Board => 40,
         Sort::Command => 20,
         Sort::Name => 0,
     }

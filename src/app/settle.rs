@@ -35,6 +35,17 @@ impl State {
         let pages =
             [Panel::Tenants, Panel::Changes].map(|panel| self.spots.page(panel as usize).unwrap_or(page));
         match self.views.last_mut() {
+            Some(View::Board(board)) => {
+                let within = super::board::panels::Within {
+                    scope: &self.scope,
+                    tenants: &self.tenants,
+                    rollbacks: &self.rollbacks,
+                    width: self.size.0,
+                    page,
+                };
+                super::board::panels::settle(board, &lens, within);
+            }
+            Some(View::Boards(view)) => view.settle(self.boards.len(), page),
             Some(View::Table(table)) => {
                 if let Some(kind) = self.kinds.get(&table.resource) {
                     let within = Within { scope: &self.scope, belonging: self.belonging, page };

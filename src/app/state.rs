@@ -12,6 +12,7 @@ use crate::app::question::Question;
 use crate::app::running::Running;
 use crate::app::session::{Environment, Link, Session};
 use crate::app::spot::{Spot, Spots};
+use crate::boards::Boards;
 use crate::config::Config;
 use crate::identity::{Context, Resource};
 use crate::keymap::Keymap;
@@ -99,6 +100,12 @@ pub struct State {
     pub clicked: Option<(Spot, Timestamp)>,
     /// Lines of the palette that were taken, newest last.
     pub said: Vec<String>,
+    /// Every board that can be opened.
+    pub boards: Arc<Boards>,
+    /// Expressions that were typed, newest last.
+    pub queries: Vec<String>,
+    /// When rollbacks ended and how many seconds they took, as the audit had them when the console was opened.
+    pub rollbacks: Vec<(Timestamp, f64)>,
 }
 
 impl State {
@@ -141,6 +148,9 @@ impl State {
             spots: Spots::default(),
             clicked: None,
             said: Vec::new(),
+            boards: Arc::new(Boards::default()),
+            queries: Vec::new(),
+            rollbacks: Vec::new(),
             config,
             kinds,
         }

@@ -59,6 +59,11 @@ pub fn changed(state: &mut State, store: &Store) {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
+        Some(View::Board(board)) => {
+            if let Some(prompt) = &mut board.prompt {
+                prompt.error = None;
+            }
+        }
         Some(View::Table(table)) if table.filter.editing.is_some() => {
             let columns = state.kinds.get(&table.resource).map_or(&[][..], |kind| &kind.columns);
             table.filter.try_line(columns);
@@ -126,6 +131,7 @@ fn submit(state: &mut State, store: &Store) -> Vec<Effect> {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
+        Some(View::Board(_)) => super::board::commands::submit(state),
         Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.take(),
         Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.take(),
         _ => {
@@ -154,6 +160,13 @@ fn cancel(state: &mut State) {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
+        Some(View::Board(board)) => {
+            board.prompt = None;
+            // The prompt's own board without an expression has nothing to show.
+            if board.is_query() && board.edited.is_empty() {
+                state.views.leave();
+            }
+        }
         Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.clear(),
         Some(View::Overview(overview)) if overview.filter.editing.is_some() => {
             overview.filter.clear();
@@ -167,6 +180,12 @@ fn cancel(state: &mut State) {
 }
 
 fn complete(state: &mut State, store: &Store) {
+    if let (None, Some(View::Board(board))) = (&state.overlay, state.views.last_mut()) {
+        if let Some(prompt) = &mut board.prompt {
+            prompt.complete();
+        }
+        return;
+    }
     let Some(Overlay::Palette(palette)) = &mut state.overlay else { return };
     let Some(suggestion) = palette.suggestions.get(palette.selected.unwrap_or(0)) else { return };
     let line = suggestion.line.clone();
@@ -175,6 +194,12 @@ fn complete(state: &mut State, store: &Store) {
 }
 
 fn suggestion(state: &mut State, by: isize) {
+    if let (None, Some(View::Board(board))) = (&state.overlay, state.views.last_mut()) {
+        if let Some(prompt) = &mut board.prompt {
+            prompt.step(by > 0, &state.queries);
+        }
+        return;
+    }
     let Some(Overlay::Palette(palette)) = &mut state.overlay else { return };
     let count = palette.suggestions.len();
     if count == 0 {

@@ -76,6 +76,7 @@ pub fn run(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         Place::Columns => columns(state, command),
         Place::Text => text(state, store, command),
         Place::Logs => logs(state, command),
+        Place::Board => super::board::commands::command(state, command),
         Place::Application => application(state, command),
         Place::Verb => Vec::new(),
     }
@@ -118,6 +119,9 @@ fn global(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         Command::NextPanel => moving::panel(state, 1),
         Command::PreviousPanel => moving::panel(state, -1),
         Command::Overview => going::overview(state),
+        Command::Metrics => super::board::commands::fitting(state, store),
+        Command::Boards => super::board::commands::list(state),
+        Command::Query => super::board::commands::query(state, ""),
         Command::Actions => {
             let last = state.running.len().saturating_sub(1);
             state.overlay = None;
@@ -169,6 +173,11 @@ fn back(state: &mut State) {
         && !search.text.is_empty()
     {
         *search = super::detail::Search::default();
+        return;
+    }
+    if let Some(View::Board(board)) = state.views.last_mut()
+        && super::board::commands::back(board)
+    {
         return;
     }
     match state.views.last_mut() {

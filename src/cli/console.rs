@@ -7,11 +7,12 @@ use std::sync::Arc;
 use clap::CommandFactory as _;
 use color_eyre::eyre::{Result, WrapErr as _};
 use crossterm::event::EventStream;
+use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use tokio::sync::mpsc;
 
 use super::{Usage, configure, settings};
-use crate::actions::local_user;
+use crate::actions::{Verb, local_user};
 use crate::app::effect::{Effect, Need};
 use crate::app::going;
 use crate::app::message::Message;
@@ -19,11 +20,12 @@ use crate::app::session::Reachable;
 use crate::app::state::State;
 use crate::args::{Cli, Look as Flags, Scope};
 use crate::audit::Audit;
+use crate::boards::Boards;
 use crate::clock::Clock;
 use crate::config::{Borders, Config, Paths};
 use crate::console::{Alarm, Console, Ended, Look, Mailbox, Outside, screens};
 use crate::identity::Text;
-use crate::kinds::Kinds;
+use crate::kinds::{Health, Kinds};
 use crate::nearest::did_you_mean;
 use crate::runner::{Equipment, Note, Runner};
 use crate::sources::{Contexts, Places};
@@ -85,6 +87,7 @@ pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<E
         places,
         local_user: local_user(variable),
     };
+    tell_rollbacks(equipment.audit.clone(), clock.now(), notes.clone());
     let runner = Runner::new(equipment, envelopes, notes);
     let alarms = alarms(reports)?;
     let taken = Taken::take(reports, state.mouse).wrap_err("the terminal cannot be taken")?;
@@ -98,6 +101,21 @@ pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<E
     drop(taken);
     runner.finish().await;
     Ok(ended?)
+}
+
+/// How far back rollbacks are looked for in the audit: as far as a board reaches with one key.
+const ROLLBACKS: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// Reads the rollbacks of the audit beside the start: a long audit must not delay the first frame.
+fn tell_rollbacks(audit: Audit, now: Timestamp, notes: mpsc::Sender<Note>) {
+    let since = now.checked_sub(ROLLBACKS).unwrap_or(Timestamp::MIN);
+    let verb = Verb::Rollback.word();
+    tokio::task::spawn_blocking(move || {
+        // Where the audit cannot be read, `opsdeck audit` says why; the board shows what this session did.
+        if let Ok(took) = audit.took(verb, since) {
+            let _ = notes.blocking_send(Note::Said(Message::Rollbacks(took)));
+        }
+    });
 }
 
 fn look(config: &Config, paths: &Paths, variable: impl Fn(&str) -> Option<String>) -> Result<Look> {
@@ -141,6 +159,10 @@ fn state(
     let keymap = settings::keymap(config, paths)?;
     let mut state = State::new(clock.now(), Arc::clone(config), keymap, Arc::new(Kinds::new()));
     state.zone = jiff::tz::TimeZone::system();
+    state.boards = Arc::new(Boards::with_directory(&paths.boards()));
+    if let Some(wrong) = state.boards.wrong().first().map(ToString::to_string) {
+        state.say(Health::Warning, wrong);
+    }
     state.themes = look.themes.names().map(|(name, _)| name.to_owned()).collect();
     state.session.contexts = contexts
         .entries()

@@ -240,6 +240,11 @@ fn name(view: &View, scene: &Scene<'_>) -> String {
         View::Detail(detail) => detail.object.name.to_string(),
         View::Application(application) => application.object.name.to_string(),
         View::Logs(logs) => format!("logs {}", logs.object.name),
+        View::Board(board) => match board.subject.words() {
+            words if words.is_empty() => board.board.name.to_string(),
+            words => format!("{} of {words}", board.board.name),
+        },
+        View::Boards(_) => "boards".to_owned(),
         View::Actions(_) => "actions".to_owned(),
         View::Info(_) => "info".to_owned(),
     }

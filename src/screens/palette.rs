@@ -67,6 +67,7 @@ fn word(sort: Sort) -> &'static str {
         Sort::Tenant => "tenant",
         Sort::Namespace => "namespace",
         Sort::Theme => "theme",
+        Sort::Board => "board",
         Sort::Command => "command",
     }
 }

@@ -16,6 +16,7 @@
 #[expect(dead_code, reason = "the tests use more of it")]
 mod terminal;
 
+mod boards;
 mod curl;
 mod frame;
 mod platform;
@@ -39,6 +40,7 @@ fn main() {
         return;
     }
     frame::hundred_thousand_rows();
+    boards::twelve_graphs();
 
     println!("\nstarting a platform of 10,000 pods, 2,000 applications, 200 nodes");
     let platform = Platform::start(&[

@@ -12,6 +12,7 @@
 mod actions;
 mod alertmanager;
 mod bare_console;
+mod boards;
 mod cluster;
 mod console_loop;
 mod fault_server;

@@ -28,6 +28,7 @@ use opsdeck::theme::Depth;
 use serde_json::json;
 use std::sync::Arc;
 
+use crate::boards;
 use crate::stage::{self, Stage, context, now, object, text};
 
 /// The sizes of the snapshots.
@@ -489,6 +490,15 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
         ("application-history", application(Pane::History)),
         ("application-operation", application(Pane::Operation)),
         ("application-conditions", application(Pane::Conditions)),
+        ("boards", boards::list()),
+        ("board", boards::tenant()),
+        ("board-large", boards::large()),
+        ("board-edited", boards::edited()),
+        ("board-missing", boards::missing()),
+        ("board-failed", boards::failed()),
+        ("board-nodes", boards::nodes()),
+        ("board-kpi", boards::kpi()),
+        ("query", boards::query()),
     ]
 }
 
