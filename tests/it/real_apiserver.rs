@@ -58,7 +58,10 @@ impl RealServer {
             &directory.path().join("etcd.log"),
         );
         std::fs::write(at("tokens.csv"), "secret,admin,admin,\"system:masters\"\n").unwrap();
-        std::fs::write(at("key.pem"), rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        std::fs::write(at("key.pem"), key.serialize_pem()).unwrap();
+        // Of a private key in this form the server does not find the public one.
+        std::fs::write(at("key.pub"), key.public_key_pem()).unwrap();
         let server = start(
             &assets.join("kube-apiserver"),
             &[
@@ -70,7 +73,7 @@ impl RealServer {
                 "--disable-admission-plugins=ServiceAccount".into(),
                 "--authorization-mode=RBAC".into(),
                 "--service-account-issuer=https://localhost".into(),
-                format!("--service-account-key-file={}", at("key.pem")),
+                format!("--service-account-key-file={}", at("key.pub")),
                 format!("--service-account-signing-key-file={}", at("key.pem")),
                 format!("--token-auth-file={}", at("tokens.csv")),
             ],
