@@ -302,10 +302,7 @@ pub fn check_fields(kind: Type, selector: &Selector) -> Result<(), Status> {
     for path in selector.field_paths() {
         let meta = path == "metadata.name" || (path == "metadata.namespace" && kind.info().namespaced);
         if !meta && !known.contains(&path) {
-            return Err(Status::bad_request(format!(
-                "field label not supported: {path} ({})",
-                kind.qualified()
-            )));
+            return Err(Status::bad_request(format!("field label not supported: {path}")));
         }
     }
     Ok(())
