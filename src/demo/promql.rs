@@ -20,6 +20,7 @@ use regex::Regex;
 mod aggregate;
 mod binary;
 mod eval;
+mod explain;
 pub mod format;
 mod functions;
 mod histogram;

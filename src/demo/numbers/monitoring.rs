@@ -147,7 +147,7 @@ fn scrapes(numbers: &Numbers, sink: &mut Sink<'_>) {
             sink.put(scraped, &target.scrape, &[], |t| there(t).then_some(many));
             sink.put(kept, &target.scrape, &[], |t| there(t).then_some(many));
             sink.put(added, &target.scrape, &[], |t| {
-                there(t).then_some(if t - target.span.0 < SCRAPE_MS { many } else { 0.0 })
+                there(t).then_some(if t.saturating_sub(target.span.0) < SCRAPE_MS { many } else { 0.0 })
             });
         }
     }

@@ -17,7 +17,10 @@ pub fn parse(text: &str) -> Result<Expr, EvalError> {
         // It fails only where the crate has learnt the name itself.
         let _ = register_extra_functions(vec![old]);
     });
-    promql_parser::parser::parse(text).map_err(|error| EvalError::Bad(format!("parse error: {error}")))
+    promql_parser::parser::parse(text).map_err(|error| {
+        let explained = super::explain::explain(text);
+        EvalError::Bad(explained.unwrap_or_else(|| format!("1:1: parse error: {error}")))
+    })
 }
 
 /// The name of a type as Prometheus documents it.
