@@ -203,7 +203,7 @@ impl<'a> Lexer<'a> {
             '!' if length == 1 => {
                 let next = rest.chars().nth(1).map_or_else(|| "EOF".to_owned(), |next| format!("'{next}'"));
                 let place = if self.braces { " inside braces" } else { "" };
-                return Err((self.at + 1, format!("unexpected character after '!'{place}: {next}")));
+                return Err((self.at, format!("unexpected character after '!'{place}: {next}")));
             }
             ',' | '+' | '-' | '*' | '/' | '%' | '^' | '=' | '!' | '<' | '>' | '@' => {}
             _ => return Err((self.at, format!("unexpected character: '{first}'"))),
