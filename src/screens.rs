@@ -32,7 +32,7 @@ use crate::app::line::Line;
 use crate::app::spot::{Spot, Spots};
 use crate::app::state::{Overlay, State};
 use crate::human;
-use crate::identity::Resource;
+use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
 use crate::signals::{AlertState, Raised};
 use crate::store::{Query, Store};
@@ -79,6 +79,16 @@ impl Scene<'_> {
             .filter_map(|(group, plural, words)| Some((known(group, plural)?, words)))
             .chain(self.firing(context))
             .collect()
+    }
+
+    /// Returns what an object is called: its name, or for an alert that of the alert and not its fingerprint.
+    pub fn called(&self, object: &ObjectRef) -> String {
+        let raised = if object.resource == alerts::alerts() {
+            self.store.object(object).and_then(|found| found.body::<Raised>())
+        } else {
+            None
+        };
+        raised.map_or_else(|| object.name.to_string(), |raised| raised.alert.name.to_string())
     }
 
     /// Returns how many alerts fire; nothing where no system tells.

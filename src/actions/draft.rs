@@ -241,7 +241,7 @@ fn prefixed(prefix: Option<&str>, line: Line) -> Line {
 
 fn title<R>(desk: &Desk<R>, request: &Request) -> String {
     let what = match request.targets.as_slice() {
-        [_] if !request.options.matchers.is_empty() => request.options.matchers.join(" "),
+        [_] if !request.options.matchers.is_empty() => silenced(request),
         [one] => match (&request.tenant, &one.object.namespace) {
             (Some(tenant), _) => format!("{}, {tenant}", one.object.name),
             (None, Some(namespace)) => format!("{namespace}/{}", one.object.name),
@@ -260,6 +260,18 @@ fn title<R>(desk: &Desk<R>, request: &Request) -> String {
         format!("{verb} {what} in {}", rules.context)
     } else {
         format!("{verb} {what} in {} ({environment})", rules.context)
+    }
+}
+
+/// Names what a silence is for: the alert, where its matchers name one, and the tenant.
+fn silenced(request: &Request) -> String {
+    let matchers = &request.options.matchers;
+    let alert =
+        matchers.iter().find_map(|one| one.strip_prefix("alertname=")).map(|name| name.trim_matches('"'));
+    let what = alert.map_or_else(|| matchers.join(" "), ToOwned::to_owned);
+    match &request.tenant {
+        Some(tenant) => format!("{what}, {tenant}"),
+        None => what,
     }
 }
 

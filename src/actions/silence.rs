@@ -252,8 +252,10 @@ fn access(document: &Value) -> Vec<Access> {
         .collect()
 }
 
+/// The end, to the second: nobody reads more, and Alertmanager keeps milliseconds only.
 fn ends(now: Timestamp, minutes: u32) -> Timestamp {
-    now.saturating_add(SignedDuration::from_mins(i64::from(minutes))).unwrap_or(Timestamp::MAX)
+    let second = Timestamp::from_second(now.as_second()).unwrap_or(now);
+    second.saturating_add(SignedDuration::from_mins(i64::from(minutes))).unwrap_or(Timestamp::MAX)
 }
 
 fn extended(document: &Value, minutes: u32) -> Option<Timestamp> {

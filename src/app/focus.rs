@@ -14,6 +14,8 @@ use crate::app::question::Field;
 use crate::app::state::{Overlay, State};
 use crate::identity::{ObjectRef, Resource, Target, Text};
 use crate::keymap::Chord;
+use crate::kinds::alerts;
+use crate::signals::Raised;
 use crate::store::Store;
 
 impl State {
@@ -236,9 +238,8 @@ impl State {
 
     fn applies_to_object(&self, store: &Store, command: Command) -> bool {
         let Some(object) = self.selected() else { return false };
-        let resource = &object.resource;
         match command {
-            Command::Logs | Command::PreviousLogs => has_logs(resource),
+            Command::Logs | Command::PreviousLogs => self.logs_of(store, &object).is_some(),
             Command::CopyNamespace => object.namespace.is_some(),
             Command::Owner => self.related(store, &object, "owner").is_some(),
             Command::Node => self.related(store, &object, "node").is_some(),
@@ -248,6 +249,27 @@ impl State {
             Command::Yaml => !matches!(self.view(), Some(View::Detail(detail)) if detail.tab == Tab::Yaml),
             _ => true,
         }
+    }
+
+    /// Returns what the logs of an object are those of: itself, or for an alert what it is about.
+    ///
+    /// Charts call an ingress and its service like the Deployment behind them.
+    pub fn logs_of(&self, store: &Store, object: &ObjectRef) -> Option<ObjectRef> {
+        if has_logs(&object.resource) {
+            return Some(object.clone());
+        }
+        if object.resource != alerts::alerts() {
+            return None;
+        }
+        let raised = store.object(object)?.body::<Raised>()?;
+        let lens = self.lens(store, &object.context);
+        let about = alerts::subjects(&raised.alert.labels, &lens);
+        about.iter().find(|one| has_logs(&one.resource)).cloned().or_else(|| {
+            about
+                .iter()
+                .find(|one| matches!(&*one.resource.plural, "ingresses" | "services"))
+                .map(|one| ObjectRef { resource: Resource::new("apps", "deployments"), ..one.clone() })
+        })
     }
 
     /// Returns the object that is related in a way, such as the owner.

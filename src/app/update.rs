@@ -210,6 +210,7 @@ fn object(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
             going::detail(state, object, tab)
         }
         Command::Logs | Command::PreviousLogs => {
+            let Some(object) = state.logs_of(store, &object) else { return Vec::new() };
             state.views.open(View::Logs(Logs::new(object, command == Command::PreviousLogs)));
             Vec::new()
         }

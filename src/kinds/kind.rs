@@ -478,6 +478,10 @@ impl<T: Send + Sync + 'static> Describe<T> {
                 row.lens.tenants.of(&resource, row.object).cloned().map_or(Cell::Empty, Cell::Text)
             });
         }
+        // What is made says itself since when.
+        if &*self.kind.resource.group == super::alerts::GROUP {
+            return self.kind;
+        }
         let column = Column::new(Shape::Age, "age", "time since it was created").priority(2);
         self = self.column(column, |row| row.meta().created.map_or(Cell::Unknown, Cell::Age));
         self.kind

@@ -33,7 +33,7 @@ const BELOW: usize = 200;
 /// Draws the Application with the pane that is open.
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Application, spots: &mut Spots) {
     let theme = scene.theme;
-    let title = format!("application {}", place(&view.object));
+    let title = format!("application {}", place(scene, &view.object));
     let query = Query::all(&view.object.context, &view.object.resource);
     let shelf = scene.store.shelf(&query);
     let feed = shelf.map(|shelf| feed::standing(shelf.feed(), scene.state.now));

@@ -21,7 +21,7 @@ use crate::widgets::{fit, notice, over, panel};
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail, spots: &mut Spots) {
     let theme = scene.theme;
     let tab = |tab| if detail.tab == tab { Role::Sorted } else { Role::Dim };
-    let title = format!("{} {}", scene.singular(&detail.object.resource), place(&detail.object));
+    let title = format!("{} {}", scene.singular(&detail.object.resource), place(scene, &detail.object));
     let age = age(scene, detail);
     let mut facts = vec![("describe", tab(Tab::Describe)), ("yaml", tab(Tab::Yaml))];
     if let Some((text, role)) = &age {
@@ -44,10 +44,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail,
 }
 
 /// Writes where an object is: `tenant-2/checkout`, or a bare name where there is no namespace.
-pub fn place(object: &crate::identity::ObjectRef) -> String {
+pub fn place(scene: &Scene<'_>, object: &crate::identity::ObjectRef) -> String {
     match &object.namespace {
-        Some(namespace) => format!("{namespace}/{}", object.name),
-        None => object.name.to_string(),
+        Some(namespace) => format!("{namespace}/{}", scene.called(object)),
+        None => scene.called(object),
     }
 }
 
@@ -183,7 +183,7 @@ pub fn entry(
             searched(&mut pen, how, style(Role::Dim), theme, find);
             pen.to(names);
             let (kind, where_to) = match to {
-                Leads::One(object) => (scene.singular(&object.resource), place(object)),
+                Leads::One(object) => (scene.singular(&object.resource), place(scene, object)),
                 Leads::Many { resource, filter, .. } => (scene.plural(resource), filter.clone()),
             };
             pen.put(&kind, style(Role::Dim)).gap(1);

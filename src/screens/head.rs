@@ -237,7 +237,7 @@ fn name(view: &View, scene: &Scene<'_>) -> String {
     match view {
         View::Overview(_) => "overview".to_owned(),
         View::Table(table) => scene.plural(&table.resource),
-        View::Detail(detail) => detail.object.name.to_string(),
+        View::Detail(detail) => scene.called(&detail.object),
         View::Application(application) => application.object.name.to_string(),
         View::Logs(logs) => format!("logs {}", logs.object.name),
         View::Board(board) => match board.subject.words() {

@@ -18,7 +18,7 @@ use crate::widgets::{notice, panel};
 /// Draws the lines in the window, with what can be said of the stream above them.
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, logs: &Logs, spots: &mut Spots) {
     let theme = scene.theme;
-    let title = format!("{} {}", scene.singular(&logs.object.resource), place(&logs.object));
+    let title = format!("{} {}", scene.singular(&logs.object.resource), place(scene, &logs.object));
     let facts = facts(logs);
     let facts: Vec<_> = facts.iter().map(|(text, role)| (text.as_str(), *role)).collect();
     let body = panel::titled(buffer, area, theme, &title, &facts, true);

@@ -138,7 +138,10 @@ fn chosen(scene: &Scene<'_>, state: &Table, kind: &Kind) -> Vec<usize> {
         }
     };
     // The name stays where it is while the others move to the left.
-    let fixed = shown.iter().position(|index| &*kind.columns[*index].id == "name").map_or(0, |at| at + 1);
+    let fixed = shown
+        .iter()
+        .position(|index| matches!(&*kind.columns[*index].id, "name" | "alert"))
+        .map_or(0, |at| at + 1);
     let moved = state.left.min(shown.len().saturating_sub(fixed + 1));
     shown.drain(fixed..fixed + moved);
     shown
@@ -238,7 +241,7 @@ fn width(column: &Column, room: u16) -> Width {
         Shape::Status if &*column.id == "status" => Width::Flexible { least: 18, most: 28 },
         Shape::Status => Width::Flexible { least: title.max(13), most: 28 },
         // A name must tell one from the other before anything else is said.
-        Shape::Text | Shape::Link if &*column.id == "name" => {
+        Shape::Text | Shape::Link if matches!(&*column.id, "name" | "alert" | "matchers") => {
             Width::Flexible { least: (room / 4).clamp(18, 40), most: 64 }
         }
         // Sentences: a few words of one are of no use.
