@@ -15,6 +15,7 @@ pub mod metric;
 pub mod parse;
 pub mod pattern;
 pub mod pipeline;
+mod stages;
 pub mod template;
 pub mod units;
 pub mod vector;

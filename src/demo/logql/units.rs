@@ -59,6 +59,9 @@ pub fn duration(text: &str) -> Option<i64> {
     read(text, true)
 }
 
+/// The units of a range. Prometheus wants whole numbers, from the largest unit to the smallest, each once.
+const ORDER: &[&str] = &["ms", "s", "m", "h", "d", "w", "y"];
+
 /// Reads the duration of a range, in nanoseconds; says what is wrong in the words of Prometheus.
 pub fn range(text: &str) -> Result<i64, String> {
     if text.is_empty() {
@@ -70,8 +73,6 @@ pub fn range(text: &str) -> Result<i64, String> {
     let mut rest = text;
     let mut total = 0_i64;
     let mut last = usize::MAX;
-    // Prometheus wants whole numbers, from the largest unit to the smallest, each once.
-    const ORDER: &[&str] = &["ms", "s", "m", "h", "d", "w", "y"];
     while !rest.is_empty() {
         let wrong = || format!("not a valid duration string: {text:?}");
         let split = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
