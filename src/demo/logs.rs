@@ -158,8 +158,12 @@ fn read(
 ) -> Vec<Line> {
     let Some(pod) = world.objects.find(Type::Pod, &wish.namespace, &wish.pod) else { return Vec::new() };
     // What is refused was refused before; a container that has not started yet has written nothing.
-    let log =
-        Log::of(&Scene::for_container(world, &wish.container), &pod.value(), &wish.container, wish.previous);
+    let log = Log::of(
+        &Scene::for_container(world, &wish.container, now),
+        &pod.value(),
+        &wish.container,
+        wish.previous,
+    );
     match (log, since, tail) {
         (Err(_), ..) => Vec::new(),
         (Ok(log), None, Some(tail)) => log.tail(tail, now),

@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 
 use self::answer::{Refused, plain};
 use self::request::Parameters;
-use self::shipped::Shipped;
+use self::shipped::{Copy, Shipped};
 use super::platform::Handle;
 use super::proxy::{Answer, Backend, Backends, Request};
 use super::server::{Response, json};
@@ -160,19 +160,14 @@ impl Loki {
             self.places.try_acquire().map_err(|_| Refused::new(429, "too many outstanding requests"))?;
         let gone = |_| Refused::new(500, "the embedded platform has ended");
         let permit = Arc::clone(&self.workers).acquire_owned().await.map_err(gone)?;
-        let shipped = self.shipped().await?;
+        let copy = self.handle.call(Copy::of).await;
+        let copy = copy.map_err(|status| Refused::new(status.code(), status.message.clone()))?;
         let done = tokio::task::spawn_blocking(move || {
             // The place is free when the work is done, not when nobody waits for it any more.
             let _permit = permit;
-            work(&shipped)
+            work(&Shipped::from(copy))
         });
         done.await.map_err(|_| Refused::new(500, "the embedded Loki tripped over this query"))?
-    }
-
-    /// Returns what the log shippers know now.
-    async fn shipped(&self) -> Result<Shipped, Refused> {
-        let known = self.handle.call(Shipped::of).await;
-        known.map_err(|status| Refused::new(status.code(), status.message.clone()))
     }
 }
 

@@ -137,14 +137,19 @@ impl Log {
         let seed = fnv64(format!("{}/{}/{}", run.uid, run.container, run.count).as_bytes());
         let voice = Voice::of(run.container);
         let tenant = PROFILES.iter().any(|profile| profile.name == run.container);
-        let rate = if tenant { 0.8 + (seed % 7) as f64 / 4.0 } else { voice.rate() };
+        let behaviour = scene.images.of(run.image);
+        let mut rate = if tenant { 0.8 + (seed % 7) as f64 / 4.0 } else { voice.rate() };
+        if tenant && behaviour == Behaviour::Crash {
+            // Who fails says so again and again.
+            rate *= 5.0;
+        }
         Self {
             seed,
             voice,
             scene: scene.clone(),
             app: run.container.to_owned(),
             version: Image::parse(run.image).tag,
-            behaviour: scene.images.of(run.image),
+            behaviour,
             started: run.started,
             ended: run.ended,
             rate,

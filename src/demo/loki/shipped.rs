@@ -6,24 +6,52 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::request::{nanos, time};
 use crate::demo::credentials::CLUSTER;
-use crate::demo::logql::{Entry, Labels, Matcher, Source, Stream, label};
-use crate::demo::objects::Object;
-use crate::demo::podlog::scene::Scene;
+use crate::demo::images::Images;
+use crate::demo::logql::{Entry, Labels, MatchOp, Matcher, Source, Stream, label};
+use crate::demo::numbers::Numbers;
+use crate::demo::numbers::chronicle::Facts;
+use crate::demo::numbers::pod_life::{Container, PodLife};
+use crate::demo::podlog::scene::{self, Scene, Site};
 use crate::demo::podlog::{Log, Run};
-use crate::demo::types::Type;
-use crate::demo::untyped::{at, list, number, text, time as time_at};
 use crate::demo::world::World;
+
+/// What is copied of the world; small, so that the world waits for a moment only.
+#[derive(Debug)]
+pub struct Copy {
+    numbers: Numbers,
+    images: Images,
+    sites: Vec<Site>,
+    now: Timestamp,
+}
+
+impl Copy {
+    /// Looks at the world as it is.
+    pub fn of(world: &mut World, now: Timestamp) -> Self {
+        Self {
+            numbers: Numbers::at(world, now),
+            images: world.images.clone(),
+            sites: scene::sites(world),
+            now,
+        }
+    }
+}
 
 /// What the log shippers know.
 #[derive(Debug, Clone)]
 pub struct Shipped {
     scene: Scene,
-    pods: Vec<Arc<Object>>,
+    facts: Arc<Facts>,
     now: Timestamp,
+}
+
+impl From<Copy> for Shipped {
+    fn from(copy: Copy) -> Self {
+        let scene = Scene::new(copy.images, copy.sites, &copy.numbers);
+        Self { scene, facts: copy.numbers.facts, now: copy.now }
+    }
 }
 
 /// One stream.
@@ -106,12 +134,6 @@ impl Source for Shipped {
 }
 
 impl Shipped {
-    /// Looks at the world as it is.
-    pub fn of(world: &mut World, now: Timestamp) -> Self {
-        let pods = world.objects.list(Type::Pod, None).map(Arc::clone).collect();
-        Self { scene: Scene::of(world), pods, now }
-    }
-
     /// Returns the time of the copy, in nanoseconds.
     pub fn now(&self) -> i64 {
         nanos(self.now)
@@ -120,14 +142,14 @@ impl Shipped {
     /// Returns the streams that all matchers take and that have entries in a window, sorted by their labels.
     pub fn shelves(&self, matchers: &[Matcher], from: i64, until: i64) -> Vec<Shelf> {
         let mut shelves: Vec<Shelf> = Vec::new();
-        for pod in &self.pods {
-            let node = pod.field("spec.nodeName").unwrap_or_default();
-            if node.is_empty() || !may_take(matchers, pod, node) {
-                continue;
-            }
-            let value = pod.value();
-            for container in list(&value, "/spec/containers") {
-                self.container(&value, pod, node, container, matchers, &mut shelves);
+        let namespace = matchers
+            .iter()
+            .find(|matcher| matcher.name == "namespace" && matcher.op == MatchOp::Equal)
+            .map(|matcher| matcher.value.as_str());
+        let pods = self.facts.pods(namespace, from.div_euclid(1_000_000), until.div_euclid(1_000_000) + 1);
+        for pod in pods.filter(|pod| !pod.node.is_empty() && may_take(matchers, pod)) {
+            for container in &pod.containers {
+                self.container(pod, container, matchers, &mut shelves);
             }
         }
         self.audit(matchers, &mut shelves);
@@ -138,32 +160,29 @@ impl Shipped {
 
     fn container(
         &self,
-        pod: &Value,
-        object: &Object,
-        node: &str,
-        container: &Value,
+        pod: &PodLife,
+        container: &Container,
         matchers: &[Matcher],
         shelves: &mut Vec<Shelf>,
     ) {
-        let name = text(container, "/name");
-        let app = app_of(object).unwrap_or(name);
+        let app = app_of(pod).unwrap_or(&container.name);
         let mut runs: Option<Vec<Log>> = None;
         for stderr in [false, true] {
             let labels = labels(&[
                 ("app", app),
                 ("cluster", CLUSTER),
-                ("container", name),
-                ("job", &format!("{}/{app}", object.key.namespace)),
-                ("namespace", &object.key.namespace),
-                ("node_name", node),
-                ("pod", &object.key.name),
+                ("container", &container.name),
+                ("job", &format!("{}/{app}", pod.namespace)),
+                ("namespace", &pod.namespace),
+                ("node_name", &pod.node),
+                ("pod", &pod.name),
                 ("service_name", app),
                 ("stream", if stderr { "stderr" } else { "stdout" }),
             ]);
             if !takes(matchers, &labels) {
                 continue;
             }
-            let runs = runs.get_or_insert_with(|| self.runs(pod, object, container));
+            let runs = runs.get_or_insert_with(|| self.runs(pod, container));
             let writes = runs
                 .iter()
                 .any(|run| if stderr { run.stderr_share() > 0.0 } else { run.stderr_share() < 1.0 });
@@ -173,34 +192,25 @@ impl Shipped {
         }
     }
 
-    /// Returns the runs of a container that its status tells of.
-    fn runs(&self, pod: &Value, object: &Object, container: &Value) -> Vec<Log> {
-        let name = text(container, "/name");
-        let Some(status) =
-            list(pod, "/status/containerStatuses").iter().find(|status| status["name"] == name)
-        else {
-            return Vec::new();
-        };
-        let count = number(status, "/restartCount");
-        let waiting = !at(status, "/state/waiting").is_null();
-        let states = [
-            ("/lastState/terminated", if waiting { count } else { count - 1 }),
-            ("/state/terminated", count),
-            ("/state/running", count),
-        ];
-        states
-            .into_iter()
-            .filter_map(|(state, count)| {
-                let run = at(status, state);
-                let started = time_at(run, "/startedAt")?;
-                let ended = time_at(run, "/finishedAt").map(|at| (at, number(run, "/exitCode")));
-                let image = text(container, "/image");
-                Some(Log::new(
-                    &self.scene,
-                    &Run { uid: &object.uid, container: name, image, count, started, ended },
-                ))
-            })
-            .collect()
+    /// Returns the logs of the runs of a container.
+    fn runs(&self, pod: &PodLife, container: &Container) -> Vec<Log> {
+        let all = container.runs.len();
+        let at = |millis: i64| Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX);
+        let logs = container.runs.iter().enumerate().map(|(place, run)| {
+            let before = i64::try_from(all - 1 - place).unwrap_or(0);
+            // A pod that is gone has taken its last run with it.
+            let ended = run.to.or(pod.gone).map(|millis| (at(millis), run.code));
+            let run = Run {
+                uid: &pod.uid,
+                container: &container.name,
+                image: &container.image,
+                count: container.restarts - before,
+                started: at(run.from),
+                ended,
+            };
+            Log::new(&self.scene, &run)
+        });
+        logs.collect()
     }
 
     fn audit(&self, matchers: &[Matcher], shelves: &mut Vec<Shelf>) {
@@ -238,20 +248,20 @@ fn takes(matchers: &[Matcher], labels: &Labels) -> bool {
     matchers.iter().all(|matcher| matcher.takes(label(labels, &matcher.name).unwrap_or_default()))
 }
 
-/// Returns the application that a pod belongs to, by its usual labels.
-fn app_of(pod: &Object) -> Option<&str> {
-    pod.label("app.kubernetes.io/name").or_else(|| pod.label("app"))
+/// Returns the application that a pod belongs to, by its usual label.
+fn app_of(pod: &PodLife) -> Option<&str> {
+    Some(&*pod.kind).filter(|name| !name.is_empty())
 }
 
-/// Says whether a pod may have streams that the matchers take, by what is known without decoding it.
-fn may_take(matchers: &[Matcher], pod: &Object, node: &str) -> bool {
+/// Says whether a pod may have streams that the matchers take, by what is known before any is made.
+fn may_take(matchers: &[Matcher], pod: &PodLife) -> bool {
     matchers.iter().all(|matcher| match matcher.name.as_str() {
-        "namespace" => matcher.takes(&pod.key.namespace),
-        "pod" => matcher.takes(&pod.key.name),
-        "node_name" => matcher.takes(node),
+        "namespace" => matcher.takes(&pod.namespace),
+        "pod" => matcher.takes(&pod.name),
+        "node_name" => matcher.takes(&pod.node),
         "cluster" => matcher.takes(CLUSTER),
         "app" | "service_name" => app_of(pod).is_none_or(|app| matcher.takes(app)),
-        "job" => app_of(pod).is_none_or(|app| matcher.takes(&format!("{}/{app}", pod.key.namespace))),
+        "job" => app_of(pod).is_none_or(|app| matcher.takes(&format!("{}/{app}", pod.namespace))),
         "container" | "stream" => true,
         _ => matcher.takes(""),
     })

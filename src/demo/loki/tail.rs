@@ -35,6 +35,8 @@ const WAITING: usize = 10;
 const NAMED: usize = 1_000;
 /// How often new lines are looked for.
 const LOOK: Duration = Duration::from_millis(200);
+/// How long a frame waits for its place before its entries are left out.
+const ROOM: Duration = Duration::from_millis(50);
 /// How long a client may take for one frame.
 const SLOW: Duration = Duration::from_secs(10);
 /// Lines that are looked at between two looks.
@@ -187,15 +189,15 @@ async fn produce(loki: Loki, tail: Tail, sender: mpsc::Sender<Result<String, Str
         };
         for piece in found.chunks(FRAME) {
             let text = frame(piece, dropped.make_contiguous(), tail.flags, true);
-            match sender.try_send(Ok(text)) {
+            match sender.send_timeout(Ok(text), ROOM).await {
                 Ok(()) => dropped.clear(),
-                Err(mpsc::error::TrySendError::Full(_)) => {
+                Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
                     let room = NAMED.saturating_sub(dropped.len());
                     dropped.extend(piece.iter().take(room).map(|entry| {
                         json!({"timestamp": entry.at.to_string(), "labels": object(&entry.labels.stream)})
                     }));
                 }
-                Err(mpsc::error::TrySendError::Closed(_)) => return,
+                Err(mpsc::error::SendTimeoutError::Closed(_)) => return,
             }
         }
     }

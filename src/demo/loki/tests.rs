@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::answer::{Refused, answer};
 use super::request::{Parameters, nanos};
-use super::shipped::Shipped;
+use super::shipped::{Copy, Shipped};
 use crate::demo::world::{Options, World};
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -16,9 +16,9 @@ fn now() -> Timestamp {
 /// A quiet platform of two tenants, twelve hours after it was made.
 fn shipped() -> Shipped {
     let begin = now().checked_sub(SignedDuration::from_hours(12)).unwrap();
-    let options = Options { tenants: 2, pods_per_tenant: 6, nodes: 4, alive: false, ..Options::default() };
+    let options = Options { tenants: 2, pods_per_tenant: 12, nodes: 4, alive: false, ..Options::default() };
     let mut world = World::new(&options, begin);
-    Shipped::of(&mut world, now())
+    Shipped::from(Copy::of(&mut world, now()))
 }
 
 async fn ask(

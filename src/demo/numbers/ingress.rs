@@ -118,7 +118,7 @@ impl Backend {
 }
 
 /// Returns over time which part of the requests of an application fails, and which waits long.
-fn trouble(numbers: &Numbers, namespace: &str, app: &str) -> (Steps, Steps) {
+pub fn trouble(numbers: &Numbers, namespace: &str, app: &str) -> (Steps, Steps) {
     let oldest = numbers.facts.begin - super::HISTORY_MS;
     let pods: Vec<_> =
         numbers.facts.pods(Some(namespace), oldest, numbers.now).filter(|pod| &*pod.app == app).collect();
