@@ -15,6 +15,7 @@ use super::SourceError;
 use super::answer::{Asked, Status, refusal};
 use super::kubeconfig::causes;
 use super::kubernetes::Connection;
+use super::socket::{self, Handshake, WebSocket};
 use crate::identity::Text;
 use crate::signals::System;
 
@@ -104,6 +105,66 @@ impl Endpoint {
     pub fn with_headers(mut self, headers: HeaderMap) -> Self {
         self.headers = headers;
         self
+    }
+
+    /// Returns the same endpoint, asked with one more header.
+    #[must_use]
+    pub(super) fn and_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Opens a WebSocket; what refuses to go on as one says so in its own words.
+    pub(super) async fn websocket(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<WebSocket, SourceError> {
+        let handshake = Handshake::new();
+        let mut headers = self.headers.clone();
+        handshake.write(&mut headers);
+        let query = encode(query);
+        let refused = match &self.way {
+            Way::Proxy { connection, base } => {
+                let uri = format!("{base}{}{path}?{query}", self.prefix);
+                match connection.upgrade(&self.asked(path), &uri, &headers).await? {
+                    Ok((answered, upgrade)) if handshake.is_kept(&answered) => {
+                        let waiting = tokio::time::timeout(connection.waits().answer, upgrade);
+                        let io = waiting.await.map_err(|_| self.garbled("the connection was not handed over"))?;
+                        let io = io.map_err(|error| self.garbled(&causes(&error)))?;
+                        return Ok(socket::open(hyper_util::rt::TokioIo::new(io)).await);
+                    }
+                    Ok(_) => return Err(self.garbled("it goes on in another protocol than a WebSocket")),
+                    Err(refused) => refused,
+                }
+            }
+            Way::Url { client, base, patience, .. } => {
+                let uri = format!("{base}{}{path}?{query}", self.prefix);
+                let sent = tokio::time::timeout(*patience, client.get(&uri).headers(headers).send());
+                let answer = sent.await.map_err(|_| SourceError::Unreachable {
+                    what: self.system.name().to_owned(),
+                    place: self.place.to_string(),
+                    reason: "the request timed out".to_owned(),
+                })?;
+                let answer = answer.map_err(|error| self.unreachable(&error))?;
+                if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    if !handshake.is_kept(answer.headers()) {
+                        return Err(self.garbled("it goes on in another protocol than a WebSocket"));
+                    }
+                    let io = answer.upgrade().await.map_err(|error| self.unreachable(&error))?;
+                    return Ok(socket::open(io).await);
+                }
+                self.whole(answer).await?
+            }
+        };
+        Err(self.refused(path, &refused))
+    }
+
+    /// Returns the waits of its connection.
+    pub(super) fn waits(&self) -> &super::Waits {
+        match &self.way {
+            Way::Proxy { connection, .. } | Way::Url { connection, .. } => connection.waits(),
+        }
     }
 
     /// Returns how it is reached, in words.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use hyper::body::Bytes;
+use hyper::upgrade::OnUpgrade;
 use jiff::{SignedDuration, Timestamp};
 use kube::client::Body;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
@@ -373,6 +374,57 @@ impl Connection {
             return self.pass_with(&session, asked, build(), limit).await;
         }
         Ok(answered)
+    }
+
+    /// Asks a system behind the API server to go on in another protocol, such as a WebSocket, over this connection.
+    ///
+    /// Returns the headers of its consent with the connection, or its refusal.
+    pub(super) async fn upgrade(
+        &self,
+        asked: &Asked,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Result<(HeaderMap, OnUpgrade), Answered>, SourceError> {
+        let session = self.session().await?;
+        match self.upgrade_with(&session, asked, path, headers).await? {
+            Err(refused)
+                if refused.code == http::StatusCode::UNAUTHORIZED && Status::read(&refused.body).is_some() =>
+            {
+                let session = self.renew(session.turn).await?;
+                self.upgrade_with(&session, asked, path, headers).await
+            }
+            answer => Ok(answer),
+        }
+    }
+
+    async fn upgrade_with(
+        &self,
+        session: &Session,
+        asked: &Asked,
+        path: &str,
+        headers: &HeaderMap,
+    ) -> Result<Result<(HeaderMap, OnUpgrade), Answered>, SourceError> {
+        let counters = &self.0.counters;
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        let request = Request::get(path).body(Vec::new()).map(|mut request| {
+            *request.headers_mut() = headers.clone();
+            request
+        });
+        let reader = match self.begin(session, asked, request).await {
+            Ok(reader) => reader,
+            Err(error) => {
+                counters.failed.fetch_add(1, Ordering::Relaxed);
+                self.stand(Standing::Lost(error.clone()));
+                return Err(error);
+            }
+        };
+        self.stand(Standing::Answered);
+        let (code, headers) = (reader.code(), reader.headers().clone());
+        if code == http::StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(Ok((headers, reader.upgraded())));
+        }
+        let body = reader.beginning().await.into();
+        Ok(Err(Answered { code, headers, body }))
     }
 
     async fn pass_with(

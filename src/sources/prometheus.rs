@@ -142,7 +142,8 @@ struct OneSeries {
     histograms: Option<serde::de::IgnoredAny>,
 }
 
-fn series(endpoint: &Endpoint, body: &[u8]) -> Result<Told, SourceError> {
+/// Reads values as Prometheus and Loki write them.
+pub(super) fn series(endpoint: &Endpoint, body: &[u8]) -> Result<Told, SourceError> {
     let opened: Opened<Data<'_>> = open(endpoint, body)?;
     let text = opened.data.result.get();
     let mut garbled = 0;

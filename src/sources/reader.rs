@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyDataStream, BodyExt as _};
 use hyper::body::Bytes;
+use hyper::upgrade::OnUpgrade;
 use kube::client::Body;
 
 use super::SourceError;
@@ -26,12 +27,20 @@ pub(super) struct Reader {
     code: StatusCode,
     headers: HeaderMap,
     body: BodyDataStream<Body>,
+    upgrade: OnUpgrade,
 }
 
 impl Reader {
-    pub(super) fn new(connection: Connection, asked: Asked, answer: Response<Body>) -> Self {
+    pub(super) fn new(connection: Connection, asked: Asked, mut answer: Response<Body>) -> Self {
+        let upgrade = hyper::upgrade::on(&mut answer);
         let (parts, body) = answer.into_parts();
-        Self { connection, asked, code: parts.status, headers: parts.headers, body: body.into_data_stream() }
+        let body = body.into_data_stream();
+        Self { connection, asked, code: parts.status, headers: parts.headers, body, upgrade }
+    }
+
+    /// Returns the connection behind an answer that switches to another protocol.
+    pub(super) fn upgraded(self) -> OnUpgrade {
+        self.upgrade
     }
 
     pub(super) fn code(&self) -> StatusCode {

@@ -412,6 +412,10 @@ fn client(system: System, directions: &Directions) -> Result<reqwest::Client, So
         .connect_timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::limited(3))
         .danger_accept_invalid_certs(directions.insecure);
+    if system == System::Loki {
+        // A tail is a WebSocket, which begins as HTTP/1.1.
+        builder = builder.http1_only();
+    }
     if let Some(file) = &directions.ca_file {
         let pem = std::fs::read(file).map_err(|error| wrong(format!("{}: {error}", file.display())))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem)

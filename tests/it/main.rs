@@ -23,6 +23,7 @@ mod kubectl_writing;
 mod kubernetes_faults;
 mod kubernetes_source;
 mod layers;
+mod log_source;
 mod loki;
 mod pictures;
 mod platform;
