@@ -24,6 +24,7 @@ use crate::signals::{Ask, Report};
 use crate::sources::SourceError;
 
 mod feed;
+pub mod lines;
 mod links;
 mod reading;
 mod shelf;
