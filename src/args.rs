@@ -119,8 +119,10 @@ pub enum Command {
     Demo(Demo),
     /// Print objects of a kind.
     Get(Get),
-    /// Print logs of a pod, or of all pods of a workload.
+    /// Print logs of a pod, or of all pods of a workload, or what Loki has.
     Logs(Logs),
+    /// Ask Prometheus for the values of an expression.
+    Query(Ask),
     /// Compare an Application with Git again.
     Refresh(Refresh),
     /// Sync an Application.
@@ -253,12 +255,43 @@ pub struct Get {
     pub output: Output,
 }
 
+/// How log lines are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people: cleaned, and with what tells lines apart before each.
+    #[default]
+    Text,
+    /// The lines as they were written, byte for byte. Not for a terminal: they may hold control sequences.
+    Raw,
+    /// One JSON object a line.
+    Json,
+}
+
 /// `opsdeck logs`.
 #[derive(Debug, Args)]
 pub struct Logs {
-    /// `POD`, or `KIND/NAME` of a workload.
-    #[arg(value_name = "TARGET")]
-    pub target: String,
+    /// `POD`, or `KIND/NAME` of a workload; its logs come from the Kubernetes API.
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present_any = ["query", "tenant", "app", "pod"],
+        conflicts_with_all = ["query", "app", "pod", "from", "to"],
+    )]
+    pub target: Option<String>,
+    /// A query in LogQL for Loki.
+    #[arg(short = 'q', long, value_name = "LOGQL", conflicts_with_all = ["app", "pod"], help_heading = "Loki")]
+    pub query: Option<String>,
+    /// The lines of an app in Loki, by its label `app`.
+    #[arg(long, value_name = "NAME", help_heading = "Loki")]
+    pub app: Option<String>,
+    /// The lines of a pod in Loki, also of one that is gone.
+    #[arg(long, value_name = "NAME", help_heading = "Loki")]
+    pub pod: Option<String>,
+    /// From when on, such as `2026-03-02T14:00:00Z`.
+    #[arg(long, value_name = "TIME", conflicts_with = "since", help_heading = "Loki")]
+    pub from: Option<String>,
+    /// Until when.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow", help_heading = "Loki")]
+    pub to: Option<String>,
     /// Where.
     #[command(flatten)]
     pub scope: Scope,
@@ -274,15 +307,45 @@ pub struct Logs {
     /// How far back, such as `5m` or `2h`.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// How many lines of each container.
+    /// How many lines of each container; from Loki, how many of the newest in all (1000).
     #[arg(long, value_name = "LINES")]
     pub tail: Option<i64>,
     /// The time before each line.
     #[arg(long)]
     pub timestamps: bool,
-    /// One JSON object a line.
+    /// How lines are printed.
     #[arg(short = 'o', long, value_enum, default_value_t)]
-    pub output: Format,
+    pub output: LogFormat,
+}
+
+/// How values are printed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Values {
+    /// Columns.
+    #[default]
+    Table,
+    /// JSON.
+    Json,
+}
+
+/// `opsdeck query`.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// An expression in PromQL.
+    #[arg(value_name = "EXPR")]
+    pub expression: String,
+    /// Where.
+    #[command(flatten)]
+    pub scope: Scope,
+    /// Values over the last so long, such as `1h`, instead of now.
+    #[arg(long, value_name = "TIME")]
+    pub range: Option<String>,
+    /// How far apart the values of a range are.
+    #[arg(long, value_name = "TIME", requires = "range")]
+    pub step: Option<String>,
+    /// How values are printed.
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: Values,
 }
 
 /// What every command that changes the platform takes.

@@ -12,7 +12,9 @@ mod doctor;
 mod gather;
 mod get;
 mod logs;
+mod loki;
 mod manual;
+mod query;
 mod report;
 mod settings;
 
@@ -221,7 +223,11 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         }
         Command::Doctor(args) => doctor::run(&mut desk, &args).await,
         Command::Demo(args) => demo::headless(&mut desk, &args).await,
-        Command::Logs(args) => logs::run(&mut desk, &args).await,
+        Command::Logs(args) => match &args.target {
+            Some(target) => logs::run(&mut desk, &args, target).await,
+            None => loki::run(&mut desk, &args).await,
+        },
+        Command::Query(args) => query::run(&mut desk, &args).await,
         command @ (Command::Refresh(_)
         | Command::Sync(_)
         | Command::Rollback(_)

@@ -137,7 +137,7 @@ fn both(flag: Option<&str>, filter: &str) -> Text {
 }
 
 /// Refuses a tenant that nobody has heard of, with the nearest names.
-fn known_tenant(tenants: &Tenants, name: &str) -> Result<()> {
+pub(super) fn known_tenant(tenants: &Tenants, name: &str) -> Result<()> {
     if tenants.get(name).is_some() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::gather::connect;
 use super::{Desk, Exit, Usage};
-use crate::args::{Format, Logs as Args};
+use crate::args::{LogFormat, Logs as Args};
 use crate::human::parse_span;
 use crate::identity::{ObjectRef, Resource, Text};
 use crate::kinds::Kinds;
@@ -28,12 +28,12 @@ enum Prefix {
 }
 
 /// Prints logs until they end, or for ever with `--follow`.
-pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
+pub async fn run(desk: &mut Desk<'_>, args: &Args, target: &str) -> Result<Exit> {
     let scope = args.scope.clone().or(&desk.scope);
     let connection = connect(desk, &scope).await?;
     let kinds = Arc::new(Kinds::new());
-    let resource = resource(&kinds, &args.target)?;
-    let name = args.target.rsplit_once('/').map_or(args.target.as_str(), |(_, name)| name);
+    let resource = resource(&kinds, target)?;
+    let name = target.rsplit_once('/').map_or(target, |(_, name)| name);
     let own = connection.entry().namespace.clone();
     let namespace = scope.namespace.or(own).unwrap_or_else(|| "default".to_owned());
     let object = ObjectRef {
@@ -137,7 +137,7 @@ fn print(desk: &mut Desk<'_>, args: &Args, prefix: Prefix, piece: LogNews) -> Re
 }
 
 fn print_line(desk: &mut Desk<'_>, args: &Args, prefix: Prefix, line: &Line) -> Result<()> {
-    if args.output == Format::Json {
+    if args.output == LogFormat::Json {
         serde_json::to_writer(
             &mut desk.out,
             &json!({ "at": line.at, "pod": line.pod, "container": line.container, "text": line.text }),
@@ -147,6 +147,7 @@ fn print_line(desk: &mut Desk<'_>, args: &Args, prefix: Prefix, line: &Line) -> 
     }
     match prefix {
         Prefix::None => {}
+        _ if args.output == LogFormat::Raw => {}
         Prefix::Container => write!(desk.out, "{} ", line.container)?,
         Prefix::PodAndContainer => write!(desk.out, "{}/{} ", line.pod, line.container)?,
     }

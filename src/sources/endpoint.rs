@@ -130,7 +130,8 @@ impl Endpoint {
                 match connection.upgrade(&self.asked(path), &uri, &headers).await? {
                     Ok((answered, upgrade)) if handshake.is_kept(&answered) => {
                         let waiting = tokio::time::timeout(connection.waits().answer, upgrade);
-                        let io = waiting.await.map_err(|_| self.garbled("the connection was not handed over"))?;
+                        let io =
+                            waiting.await.map_err(|_| self.garbled("the connection was not handed over"))?;
                         let io = io.map_err(|error| self.garbled(&causes(&error)))?;
                         return Ok(socket::open(hyper_util::rt::TokioIo::new(io)).await);
                     }

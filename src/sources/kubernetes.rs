@@ -388,7 +388,8 @@ impl Connection {
         let session = self.session().await?;
         match self.upgrade_with(&session, asked, path, headers).await? {
             Err(refused)
-                if refused.code == http::StatusCode::UNAUTHORIZED && Status::read(&refused.body).is_some() =>
+                if refused.code == http::StatusCode::UNAUTHORIZED
+                    && Status::read(&refused.body).is_some() =>
             {
                 let session = self.renew(session.turn).await?;
                 self.upgrade_with(&session, asked, path, headers).await

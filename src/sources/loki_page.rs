@@ -178,7 +178,9 @@ impl Pager {
                 Direction::Backward => {
                     Span { start: left.start.max(left.end.saturating_sub(self.piece)), ..left }
                 }
-                Direction::Forward => Span { end: left.end.min(left.start.saturating_add(self.piece)), ..left },
+                Direction::Forward => {
+                    Span { end: left.end.min(left.start.saturating_add(self.piece)), ..left }
+                }
             };
             let (lines, full) = self.ask(&ask, span).await?;
             page.garbled += lines.garbled;
@@ -252,7 +254,9 @@ impl Pager {
             let lines = match (ask(question).await, last.take()) {
                 (Ok(lines), _) => lines,
                 // This server gives less than most: what came before is all that it gives.
-                (Err(SourceError::Invalid { reason, .. }), Some(before)) if reason.contains("max entries limit") => {
+                (Err(SourceError::Invalid { reason, .. }), Some(before))
+                    if reason.contains("max entries limit") =>
+                {
                     self.most = before.entries.len().max(1);
                     return Ok((before, true));
                 }

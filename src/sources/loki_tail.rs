@@ -58,11 +58,7 @@ pub enum TailNews {
 }
 
 /// Follows a query until nobody takes the news any more, or it cannot be followed at all.
-pub async fn tail(
-    endpoint: &Endpoint,
-    tail: Tail,
-    mail: &mpsc::Sender<TailNews>,
-) -> Result<(), SourceError> {
+pub async fn tail(endpoint: &Endpoint, tail: Tail, mail: &mpsc::Sender<TailNews>) -> Result<(), SourceError> {
     let endpoint = categorised(endpoint);
     let waits = *endpoint.waits();
     let mut backoff = Backoff::new(waits.first, waits.longest);
@@ -170,7 +166,8 @@ async fn listen(
             }
             Ok(Some(Ok(Message::Close(frame)))) => {
                 let why = frame.map(|frame| crate::text::one_line(frame.reason.as_str()).into_owned());
-                let why = why.filter(|why| !why.is_empty()).unwrap_or_else(|| "the server hung up".to_owned());
+                let why =
+                    why.filter(|why| !why.is_empty()).unwrap_or_else(|| "the server hung up".to_owned());
                 if why.contains("only log selector") || why.contains("parse error") {
                     let what = format!("{} at {}", endpoint.system, endpoint.place);
                     return Err(SourceError::Invalid { what, reason: why });
@@ -191,10 +188,9 @@ async fn listen(
         let Frame { streams, dropped } = match frame(&text) {
             Ok(frame) => frame,
             // One frame that cannot be read is one entry that cannot be, as far as anybody can tell.
-            Err(_) => Frame {
-                streams: super::loki_wire::Streams { garbled: 1, ..Default::default() },
-                dropped: 0,
-            },
+            Err(_) => {
+                Frame { streams: super::loki_wire::Streams { garbled: 1, ..Default::default() }, dropped: 0 }
+            }
         };
         backoff.reset();
         let entries = again.take_seen(streams.entries);

@@ -148,7 +148,8 @@ impl Lines {
     /// Puts a seam at the new end, with words.
     pub fn seam(&mut self, at: i64, words: &str) {
         let none = Labels::default;
-        let entry = Entry { at, labels: none(), metadata: none(), parsed: none(), text: words.into(), whole: None };
+        let entry =
+            Entry { at, labels: none(), metadata: none(), parsed: none(), text: words.into(), whole: None };
         self.put(entry, Sort::Seam);
     }
 

@@ -10,9 +10,7 @@ use opsdeck::demo::Platform;
 use opsdeck::demo::platform::{Options, Running};
 use opsdeck::demo::world;
 use opsdeck::signals::{Answer, System};
-use opsdeck::sources::loki::{
-    self, Direction, Entry, Pager, Question, SECOND, Span, Tail, TailNews,
-};
+use opsdeck::sources::loki::{self, Direction, Entry, Pager, Question, SECOND, Span, Tail, TailNews};
 use opsdeck::sources::{Connection, Contexts, Directions, Endpoint, Places, Setup, SourceError, Systems};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;

@@ -9,7 +9,14 @@ struct Small {
 
 fn entry(at: i64, app: &str, text: &str) -> Entry {
     let labels = [("app".into(), app.into())].into_iter().collect();
-    Entry { at, labels, metadata: Labels::default(), parsed: Labels::default(), text: text.into(), whole: None }
+    Entry {
+        at,
+        labels,
+        metadata: Labels::default(),
+        parsed: Labels::default(),
+        text: text.into(),
+        whole: None,
+    }
 }
 
 impl Small {
