@@ -109,6 +109,17 @@ impl State {
         let known = |command: Command| {
             matches!(command.place(), Place::Always)
                 || command.tenant().is_some()
+                || matches!(
+                    command,
+                    Command::Window15m
+                        | Command::Window1h
+                        | Command::Window3h
+                        | Command::Window12h
+                        | Command::Window24h
+                        | Command::Window7d
+                        | Command::TimeEarlier
+                        | Command::TimeLater
+                )
                 || (command.place() == Place::List && command != Command::Open)
                 || (command.place() == Place::Input
                     && !matches!(command, Command::Submit | Command::Cancel | Command::Complete))

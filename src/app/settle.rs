@@ -10,11 +10,11 @@ use crate::app::history::View;
 use crate::app::logs::Logs;
 use crate::app::overview::{Overview, Panel};
 use crate::app::state::{Overlay, State};
-use crate::app::table::Within;
+use crate::app::table::{Table, Within};
 use crate::app::{moving, standing};
 use crate::filter::Scratch;
 use crate::kinds::applications::Application as Slim;
-use crate::kinds::{Health, Lens};
+use crate::kinds::{Health, Kind, Lens, measured};
 use crate::model::application::tree;
 use crate::model::tenants::Tenants;
 use crate::model::timeline::Timeline;
@@ -48,7 +48,10 @@ impl State {
             Some(View::Boards(view)) => view.settle(self.boards.len(), page),
             Some(View::Table(table)) => {
                 if let Some(kind) = self.kinds.get(&table.resource) {
-                    let within = Within { scope: &self.scope, belonging: self.belonging, page };
+                    // New numbers order the rows anew where they are ordered or filtered by them.
+                    let used = used(table, kind, &lens);
+                    let belonging = self.belonging.wrapping_add(used << 32);
+                    let within = Within { scope: &self.scope, belonging, page };
                     table.settle(store, kind, &lens, within);
                 }
             }
@@ -75,6 +78,16 @@ impl State {
             question.top = question.top.min(lines.saturating_sub(1));
         }
     }
+}
+
+/// Returns the revision of what is known of the use, where the rows of a table hang on it; else nought.
+fn used(table: &Table, kind: &Kind, lens: &Lens<'_>) -> u64 {
+    let sorted = table.sort.and_then(|sort| kind.columns.get(sort.column));
+    let by_use = sorted.is_some_and(|column| measured::is_about_use(&column.id))
+        || table.filter.text.contains("-use")
+        || table.filter.text.contains("-share");
+    let ask = measured::asks(lens.context, &table.resource).filter(|_| by_use);
+    ask.and_then(|ask| lens.store.reading(&ask)).map_or(0, |reading| reading.revision)
 }
 
 fn settle_overview(

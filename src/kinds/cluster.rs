@@ -83,6 +83,17 @@ fn namespaces() -> Kind {
                 None => Cell::Unknown,
             }
         })
+        .column(
+            Column::new(Shape::Quantity, "cpu-use", "CPU in use").titled("CPU USE").priority(3).joined(),
+            |row| measured::amount(namespace_use(&row).and_then(|used| used.cpu), Unit::Cores),
+        )
+        .column(
+            Column::new(Shape::Quantity, "memory-use", "memory in use")
+                .titled("MEM USE")
+                .priority(3)
+                .joined(),
+            |row| measured::amount(namespace_use(&row).and_then(|used| used.memory), Unit::Bytes),
+        )
         .column(Column::new(Shape::Text, "labels", "its labels").wide(), |row| {
             let labels: Vec<String> =
                 row.meta().labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -310,6 +321,11 @@ impl Row<'_, Node> {
     fn load(&self) -> Option<crate::store::Load> {
         Some(self.lens.whole(&Resource::new("", "pods"))?.load_of(&self.meta().name))
     }
+}
+
+/// What the pods of a namespace use, where somebody says so.
+fn namespace_use(row: &Row<'_, Namespace>) -> Option<Used> {
+    row.lens.used(Using::Namespaces, &row.meta().name, &Text::from(""))
 }
 
 /// What a node uses, where somebody says so.

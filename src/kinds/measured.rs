@@ -2,7 +2,9 @@
 //!
 //! What nobody has said, or said too long ago, is unknown, and not nought.
 
-use super::{Cell, Lens, Unit};
+use super::decode::Slim;
+use super::kind::Describe;
+use super::{Cell, Column, Lens, Meta, Shape, Unit};
 use crate::identity::{Context, Resource, Text};
 use crate::signals::{Answer, Ask, Usage, Used, Using, Wanted};
 
@@ -12,7 +14,7 @@ const OLD: i64 = 300;
 /// Returns what has to be asked so that the use in a table of this type is known.
 pub fn asks(context: &Context, resource: &Resource) -> Option<Ask> {
     let using = match (&*resource.group, &*resource.plural) {
-        ("", "pods") => Using::Pods,
+        ("", "pods") | ("apps", "deployments" | "statefulsets" | "daemonsets") => Using::Pods,
         ("", "nodes") => Using::Nodes,
         ("", "namespaces") => Using::Namespaces,
         _ => return None,
@@ -59,4 +61,43 @@ pub(super) fn part(value: Option<f64>, of: f64) -> Cell {
         Some(_) => Cell::Empty,
         None => Cell::Unknown,
     }
+}
+
+impl<T: Slim> Describe<T> {
+    /// Adds what the pods of a workload use together; `kind` is that of the workload.
+    pub(super) fn use_of_pods(self, kind: &'static str) -> Self {
+        let cpu = Column::new(Shape::Quantity, "cpu-use", "CPU that its pods use");
+        let memory = Column::new(Shape::Quantity, "memory-use", "memory that its pods use");
+        self.column(cpu.titled("CPU USE").priority(4).joined(), move |row| {
+            amount(of_workload(row.lens, row.meta(), kind).and_then(|used| used.cpu), Unit::Cores)
+        })
+        .column(memory.titled("MEM USE").priority(4).joined(), move |row| {
+            amount(of_workload(row.lens, row.meta(), kind).and_then(|used| used.memory), Unit::Bytes)
+        })
+    }
+}
+
+/// Adds up what the pods of a workload use; those of which nothing is known yet are left out.
+fn of_workload(lens: &Lens<'_>, meta: &Meta, kind: &str) -> Option<Used> {
+    let usage = lens.usage(Using::Pods)?;
+    let pods = lens.shelf(&Resource::new("", "pods"))?;
+    let namespace = meta.namespace.as_ref()?;
+    let owned = pods.in_namespace(Some(namespace)).filter(|pod| {
+        pod.meta.owners.iter().filter(|owner| owner.controller).any(|owner| match (&*owner.kind, kind) {
+            // A ReplicaSet is named after its Deployment with a hash, which has no dash in it.
+            ("ReplicaSet", "Deployment") => {
+                let hash = owner.name.strip_prefix(&*meta.name).and_then(|rest| rest.strip_prefix('-'));
+                hash.is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+            }
+            (owner_kind, kind) => owner_kind == kind && owner.uid == meta.uid,
+        })
+    });
+    let add = |sum: Option<f64>, part: Option<f64>| match (sum, part) {
+        (Some(sum), Some(part)) => Some(sum + part),
+        (sum, part) => sum.or(part),
+    };
+    owned.filter_map(|pod| usage.get(namespace, &pod.meta.name)).fold(None, |sum: Option<Used>, part| {
+        let sum = sum.unwrap_or_default();
+        Some(Used { cpu: add(sum.cpu, part.cpu), memory: add(sum.memory, part.memory), ..sum })
+    })
 }

@@ -278,6 +278,7 @@ fn deployments() -> Kind {
             row.body.strategy.clone().map_or(Cell::Empty, Cell::Text)
         })
         .verbs(&["restart"])
+        .use_of_pods("Deployment")
         .health(|row| row.body.verdict())
         .links(|row| {
             let mut links = pods_of(&row, &row.body.selector);
@@ -416,6 +417,7 @@ fn stateful_sets() -> Kind {
             if row.body.partition == 0 { Cell::Empty } else { Cell::Count(row.body.partition) }
         })
         .verbs(&["restart"])
+        .use_of_pods("StatefulSet")
         .health(|row| row.body.verdict())
         .links(|row| pods_of(&row, &row.body.selector))
         .done()
@@ -524,6 +526,7 @@ fn daemon_sets() -> Kind {
             |row| Cell::Count(row.body.misscheduled),
         )
         .verbs(&["restart"])
+        .use_of_pods("DaemonSet")
         .health(|row| row.body.verdict())
         .links(|row| pods_of(&row, &row.body.selector))
         .done()

@@ -15,7 +15,8 @@ use opsdeck::identity::Text;
 use opsdeck::keymap::Chord;
 use opsdeck::rows::Scope;
 use opsdeck::signals::{
-    Alert, AlertState, Answer, Ask, Labels, Origin, Report, Sample, Series, Severity, Told, Wanted, Window,
+    Alert, AlertState, Answer, Ask, Labels, Origin, Report, Sample, Series, Severity, System, Told, Usage,
+    Used, Using, Wanted, Window,
 };
 use opsdeck::sources::SourceError;
 
@@ -521,4 +522,56 @@ fn the_kpi_board_holds_what_happened_against_the_targets() {
     assert!(drawn.contains("at most 5m") && drawn.contains("at most 2m"), "{drawn}");
     assert!(drawn.contains("74s") || drawn.contains("1m14s"), "{drawn}");
     assert!(drawn.contains("at least 99.9%"), "{drawn}");
+}
+
+#[test]
+fn tables_show_what_is_used_and_do_not_take_unknown_for_nought() {
+    let mut stage = stage();
+    let query = opsdeck::store::Query::all(&context(), &opsdeck::identity::Resource::new("", "pods"));
+    stage.show(&query);
+    let before = text(&stage.draw(200, 60).0);
+    assert!(before.contains("CPU USE") && before.contains(" ? "), "{before}");
+    answer(&mut stage, |wanted| match wanted {
+        Wanted::Use(Using::Pods) => {
+            let mut usage = Usage::new(System::Prometheus);
+            let used = usage.entry("tenant-2", "checkout-5d8f7c9b4-2xk4l");
+            (used.cpu, used.memory) = (Some(0.125), Some(268_435_456.0));
+            Ok(Answer::Usage(usage))
+        }
+        other => whole(other),
+    });
+    let drawn = text(&stage.draw(200, 60).0);
+    let row = drawn.lines().find(|line| line.contains("checkout-5d8f7c9b4-2xk4l")).unwrap();
+    assert!(row.contains("125m") && row.contains("256Mi"), "{row}");
+    let other = drawn.lines().find(|line| line.contains("checkout-5d8f7c9b4-9mzqv")).unwrap();
+    assert!(other.contains(" ? "), "{other}");
+    // Numbers of long ago are not numbers of now.
+    stage.state.now = now() + SignedDuration::from_mins(10);
+    stage.state.settle(&stage.store);
+    let late = text(&stage.draw(200, 60).0);
+    assert!(!late.contains("125m"), "{late}");
+}
+
+#[test]
+fn the_overview_shows_errors_latency_and_use_of_each_tenant() {
+    let mut stage = stage();
+    answer(&mut stage, |wanted| match wanted {
+        Wanted::Use(Using::Namespaces) => {
+            let mut usage = Usage::new(System::Prometheus);
+            *usage.entry("tenant-2", "") = Used {
+                cpu: Some(1.5),
+                memory: Some(1_073_741_824.0),
+                requests: Some(20.0),
+                errors: Some(1.62),
+                p95: Some(0.91),
+            };
+            Ok(Answer::Usage(usage))
+        }
+        other => whole(other),
+    });
+    let drawn = text(&stage.draw(200, 60).0);
+    let row = drawn.lines().find(|line| line.contains("tenant-2 ")).unwrap();
+    for word in ["8.1", "910ms", "1.5", "1Gi"] {
+        assert!(row.contains(word), "{word}: {drawn}");
+    }
 }

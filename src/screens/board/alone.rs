@@ -42,7 +42,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Bo
     };
     let (plot, below) = panel::split_bottom(body, list);
     let (plot, event) = panel::split_bottom(plot, u16::from(view.cursor.is_some() && plot.height > 6));
-    let mut order = ordered(shown, view.order);
+    let order = ordered(shown, view.order);
     // The curve that is chosen lies above the others.
     let chosen = order.get(view.series.cursor).copied();
     let mut above = order.clone();
@@ -55,7 +55,7 @@ pub(super) fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Bo
         happened(buffer, event, scene, view, &placed);
     }
     if list > 0 {
-        series(buffer, below, scene, view, (one, shown), &mut order, spots);
+        series(buffer, below, scene, view, (one, shown), &order, spots);
     }
     completions(buffer, area, scene, view);
 }
@@ -129,7 +129,7 @@ fn series(
     scene: &Scene<'_>,
     view: &BoardView,
     (one, shown): (&Panel, &PanelState),
-    order: &mut [usize],
+    order: &[usize],
     spots: &mut Spots,
 ) {
     let (theme, state) = (scene.theme, scene.state);
