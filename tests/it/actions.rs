@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A platform, a console's desk on it, and the hands of their clock.
 struct Bench {
-    desk: Desk<Connection>,
+    desk: Desk<Systems>,
     gate: Gate,
     clock: Clock,
     platform: Running,
