@@ -20,6 +20,7 @@ pub mod argo_seed;
 pub mod argo_sets;
 pub mod argo_sync;
 pub mod argo_window;
+pub mod argocd_server;
 pub mod autoscalers;
 pub mod backends;
 pub mod budgets;

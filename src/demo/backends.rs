@@ -8,6 +8,8 @@ use fastrand::Rng;
 
 use super::alertmanager::wire::{Front as AlertmanagerFront, Peer, Peers};
 use super::alertmanager::{self, Alertmanager};
+use super::argo_render::Renderer;
+use super::argocd_server;
 use super::cloudwatch;
 use super::cloudwatch::catalog::Account;
 use super::loki;
@@ -29,8 +31,9 @@ pub struct Servers {
     pub alertmanager: Owner<Alertmanager>,
 }
 
-/// Starts the servers of a platform; the generator draws what they need to tell things apart.
-pub fn start(handle: &Handle, clock: &Clock, mut rng: Rng) -> Result<Servers, String> {
+/// Starts the servers of a platform; the renderer reads its repositories, and the generator draws what they need to tell
+/// things apart.
+pub fn start(handle: &Handle, clock: &Clock, renderer: Renderer, mut rng: Rng) -> Result<Servers, String> {
     let mut backends = loki::backends(handle, clock);
     let alertmanager = Alertmanager::new(alertmanager::CONFIG, rng.fork(), clock.now());
     let alertmanager = Owner::start(alertmanager.map_err(|error| error.to_string())?);
@@ -43,6 +46,9 @@ pub fn start(handle: &Handle, clock: &Clock, mut rng: Rng) -> Result<Servers, St
     let front = Arc::new(prometheus::backend::Front::new(handle.clone(), monitor));
     backends.add("monitoring", "kube-prometheus-stack-prometheus", 9090, front.clone());
     backends.add("monitoring", "prometheus-operated", 9090, front);
+    let front = Arc::new(argocd_server::Front::new(handle.clone(), renderer));
+    backends.add("argocd", "argocd-server", 80, front.clone());
+    backends.add("argocd", "argocd-server", 443, front);
     Ok(Servers { backends, alertmanager })
 }
 

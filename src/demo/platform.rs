@@ -19,12 +19,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::access::Access;
 use super::alertmanager::Alertmanager;
+use super::argo_render::Renderer;
 use super::backends;
 use super::cloudwatch;
 use super::crds;
 use super::credentials::{self, Credentials};
 use super::director::{self, BeginError};
 use super::exposition;
+use super::gitops::Gitops;
 use super::numbers::Numbers;
 use super::owner::Owner;
 use super::plain::{self, Plain};
@@ -263,6 +265,7 @@ impl Platform {
             tracing::warn!(%status, "a custom resource of the embedded platform has no definition");
         }
         let access = Access::new(&world.objects);
+        let estate = world.estate.clone();
 
         let url = format!("https://127.0.0.1:{}", bound.port());
         let kubeconfig = options.kubeconfig.clone().unwrap_or_else(|| {
@@ -275,7 +278,10 @@ impl Platform {
         let (announce, revision) = watch::channel(world.objects.revision());
         let stop = CancellationToken::new();
         let handle = Handle { commands, revision };
-        let servers = backends::start(&handle, &options.clock, world::rng(options.world.seed, "servers"));
+        let repositories = Gitops::open(&state.path).map_err(|error| StartError::World(error.to_string()))?;
+        let renderer = Renderer::new(repositories, &estate);
+        let servers =
+            backends::start(&handle, &options.clock, renderer, world::rng(options.world.seed, "servers"));
         let servers = servers.map_err(StartError::World)?;
         let mut backends = servers.backends;
         backends.extend(options.backends);

@@ -214,3 +214,51 @@ async fn kubectl_finds_the_proxy_and_the_monitoring_services() {
     let said = cluster.fails(&["get", "--raw", "/api/v1/namespaces/kube-system/services/x:80/proxy/"]).await;
     assert_eq!(said.trim(), "Error from server (NotFound): services \"x\" not found");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kubectl_reads_trees_and_differences_from_argocd_server() {
+    if missing("kubectl") {
+        return;
+    }
+    let cluster = Cluster::with(world::Options {
+        tenants: 2,
+        pods_per_tenant: 8,
+        nodes: 4,
+        story: "bad-deploy".to_owned(),
+        ..world::Options::default()
+    })
+    .await;
+    let root = "/api/v1/namespaces/argocd/services/https:argocd-server:https/proxy";
+    let get = async |path: &str| -> Value {
+        serde_json::from_str(&cluster.ok(&["get", "--raw", &format!("{root}{path}")]).await).unwrap()
+    };
+    assert_eq!(get("/api/version").await["Version"], "v3.5.1+demo");
+    let listed = get("/api/v1/applications?projects=tenant-2").await;
+    let items = listed["items"].as_array().unwrap();
+    assert!(!items.is_empty() && items.iter().all(|app| app["spec"]["project"] == "tenant-2"));
+    let app = "/api/v1/applications/tenant-2-checkout";
+    let tree = get(&format!("{app}/resource-tree")).await;
+    let nodes = tree["nodes"].as_array().unwrap();
+    let of = |kind: &str| nodes.iter().filter(|node| node["kind"] == kind).collect::<Vec<_>>();
+    let (deployments, sets, pods) = (of("Deployment"), of("ReplicaSet"), of("Pod"));
+    assert_eq!(deployments.len(), 1);
+    assert!(sets.iter().all(|set| set["parentRefs"][0]["uid"] == deployments[0]["uid"]), "{sets:?}");
+    let crashing = pods.iter().filter(|pod| pod["health"]["status"] == "Degraded").count();
+    assert!(crashing > 0 && crashing < pods.len(), "{pods:#?}");
+    let managed = get(&format!("{app}/managed-resources?kind=Deployment")).await;
+    let item = &managed["items"][0];
+    let state = |name: &str| -> Value { serde_json::from_str(item[name].as_str().unwrap()).unwrap() };
+    assert_eq!(state("liveState")["metadata"]["uid"], deployments[0]["uid"]);
+    let image = "/spec/template/spec/containers/0/image";
+    assert_eq!(state("targetState").pointer(image), state("predictedLiveState").pointer(image));
+    let manifests = get(&format!("{app}/manifests")).await;
+    assert!(manifests["manifests"].as_array().unwrap().len() > 2);
+    let revision = manifests["revision"].as_str().unwrap();
+    let commit = get(&format!("{app}/revisions/{revision}/metadata")).await;
+    assert!(commit["message"].as_str().unwrap().contains("1.8.0"), "{commit}");
+    // Nobody learns whether it exists without naming its project.
+    let hidden = cluster.fails(&["get", "--raw", &format!("{root}/api/v1/applications/nobody")]).await;
+    assert!(hidden.contains("Forbidden"), "{hidden}");
+    let path = format!("{root}/api/v1/applications/nobody?project=tenant-2");
+    assert!(cluster.fails(&["get", "--raw", &path]).await.contains("NotFound"));
+}
