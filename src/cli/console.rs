@@ -22,7 +22,7 @@ use crate::args::{Cli, Look as Flags, Scope};
 use crate::audit::Audit;
 use crate::boards::Boards;
 use crate::clock::Clock;
-use crate::config::{Borders, Config, Paths};
+use crate::config::{Borders, Config, ContextRule, Paths};
 use crate::console::{Alarm, Console, Ended, Look, Mailbox, Outside, screens};
 use crate::identity::Text;
 use crate::kinds::{Health, Kinds};
@@ -51,12 +51,21 @@ pub struct Opening {
     pub kind: Option<String>,
     /// The kubeconfig to use whatever the environment says: that of the embedded platform.
     pub kubeconfig: Option<PathBuf>,
+    /// What holds for contexts before any configuration: where the embedded platform's systems are that no cluster
+    /// tells about.
+    pub contexts: Vec<ContextRule>,
 }
 
 impl Opening {
     /// Takes what the command line says.
     pub fn of(cli: &Cli) -> Self {
-        Self { scope: cli.scope.clone(), look: cli.look.clone(), kind: cli.kind.clone(), kubeconfig: None }
+        Self {
+            scope: cli.scope.clone(),
+            look: cli.look.clone(),
+            kind: cli.kind.clone(),
+            kubeconfig: None,
+            contexts: Vec::new(),
+        }
     }
 }
 
@@ -72,7 +81,9 @@ pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<E
         // The console works without a log; where it cannot be written is said where there is room for it.
         tracing::debug!(%error, "no log file");
     }
-    let config = Arc::new(configure(&opening.look, paths)?);
+    let mut config = configure(&opening.look, paths)?;
+    config.contexts.splice(0..0, opening.contexts.iter().cloned());
+    let config = Arc::new(config);
     let clock = Clock::system();
     let look = look(&config, paths, variable)?;
     let (state, first, places) = state(&opening, &config, paths, &look, &clock)?;

@@ -10,10 +10,12 @@ use super::console::{self, Opening};
 use super::{Desk, Exit, Usage};
 use crate::args::{Cli, Demo as Args, Scope};
 use crate::clock::Clock;
-use crate::config::Paths;
+use crate::config::{ContextRule, Paths};
 use crate::console::Ended;
 use crate::demo::platform::{Options, Running, StartError};
-use crate::demo::{Platform, stories, world};
+use crate::demo::{Platform, cloudwatch, credentials, stories, world};
+use crate::signals::System;
+use crate::sources::Directions;
 use crate::term::Reports;
 
 /// Starts the platform that the arguments describe.
@@ -56,8 +58,26 @@ pub async fn open(cli: &Cli, args: &Args, paths: &Paths, reports: &Reports) -> R
         look: args.look.clone().or(&cli.look),
         kind: None,
         kubeconfig: Some(running.kubeconfig.clone()),
+        contexts: vec![account(&running)],
     };
     console::run(opening, paths, reports).await
+}
+
+/// Says where CloudWatch of the platform's account is, so that the person's own AWS profile is not asked.
+fn account(running: &Running) -> ContextRule {
+    let directions = Directions {
+        url: Some(running.cloudwatch.url.clone()),
+        region: Some(cloudwatch::REGION.to_owned()),
+        ..Directions::default()
+    };
+    ContextRule {
+        pattern: format!("{}*", credentials::ADMIN_CONTEXT),
+        environment: None,
+        readonly: None,
+        namespaces: None,
+        systems: [(System::CloudWatch, directions)].into(),
+        place: None,
+    }
 }
 
 /// Serves until SIGINT or SIGTERM; the first line of the output says where.
