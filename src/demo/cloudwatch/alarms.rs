@@ -19,6 +19,8 @@ use crate::demo::promql::Samples;
 
 /// How far back the states of alarms are worked out.
 const REACH: SignedDuration = SignedDuration::from_hours(3);
+/// Namespace of the load balancer's metrics.
+const ELB: &str = "AWS/ApplicationELB";
 
 /// How an alarm stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,7 +183,6 @@ pub fn of(account: &Account) -> (Vec<MetricAlarm>, Vec<CompositeAlarm>) {
         above,
         missing: "notBreaching",
     };
-    const ELB: &str = "AWS/ApplicationELB";
     let ratio = Watched::Math(
         ELB,
         balancer(),
@@ -191,7 +192,7 @@ pub fn of(account: &Account) -> (Vec<MetricAlarm>, Vec<CompositeAlarm>) {
     );
     let latency = Watched::Stat(ELB, "TargetResponseTime", balancer(), "p95");
     let cluster = vec![dimension("ClusterName", super::catalog::CLUSTER.to_owned())];
-    let blocked = vec![
+    let edge = vec![
         dimension("Region", REGION.to_owned()),
         dimension("Rule", "ALL".to_owned()),
         dimension("WebACL", WEB_ACL.to_owned()),
@@ -222,10 +223,16 @@ pub fn of(account: &Account) -> (Vec<MetricAlarm>, Vec<CompositeAlarm>) {
         alarm(
             "platform-waf-blocked",
             "The firewall blocks unusually many requests.",
-            Watched::Stat("AWS/WAFV2", "BlockedRequests", blocked, "Sum"),
+            Watched::Math(
+                "AWS/WAFV2",
+                edge,
+                vec![("blocked", "BlockedRequests", "Sum"), ("allowed", "AllowedRequests", "Sum")],
+                "100 * blocked / allowed",
+                "Share of blocked requests in percent",
+            ),
             300,
             (1, 1),
-            5_000.0,
+            5.0,
             true,
         ),
     ];

@@ -1,6 +1,6 @@
 //! What the account has: load balancers, gateways, databases, nodes and pods, and the metrics of each.
 //!
-//! A metric is a question in PromQL to the same numbers that the platform's Prometheus answers from, so that both tell one
+//! A metric is a question to the same numbers that the platform's Prometheus answers from, so that both tell one
 //! story. Names and dimension sets are those that AWS publishes; a set that is not listed here has no data.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -119,16 +119,14 @@ fn expression(metric: &Metric, stat: &str, period: i64) -> Option<String> {
             }
         }
         Measure::Level(expression) => {
-            let over = format!("(({expression})[{period}s:60s])");
+            let over = format!("({expression})[{period}s:60s]");
             match (stat, quantile) {
-                (_, Some(part)) => {
-                    format!("quantile_over_time({part}, {expression_over})", expression_over = strip(&over))
-                }
-                ("Sum", _) => format!("sum_over_time{over}"),
-                ("SampleCount", _) => format!("count_over_time{over}"),
-                ("Minimum", _) => format!("min_over_time{over}"),
-                ("Maximum", _) => format!("max_over_time{over}"),
-                _ => format!("avg_over_time{over}"),
+                (_, Some(part)) => format!("quantile_over_time({part}, {over})"),
+                ("Sum", _) => format!("sum_over_time({over})"),
+                ("SampleCount", _) => format!("count_over_time({over})"),
+                ("Minimum", _) => format!("min_over_time({over})"),
+                ("Maximum", _) => format!("max_over_time({over})"),
+                _ => format!("avg_over_time({over})"),
             }
         }
         Measure::Durations(name, labels) => {
@@ -149,11 +147,6 @@ fn expression(metric: &Metric, stat: &str, period: i64) -> Option<String> {
             }
         }
     })
-}
-
-/// Takes the outer brackets off.
-fn strip(text: &str) -> &str {
-    text.strip_prefix('(').and_then(|text| text.strip_suffix(')')).unwrap_or(text)
 }
 
 /// What an answer says about one query.

@@ -259,9 +259,9 @@ mod tests {
         let filled: Points = [(0, 11.0), (60, 20.0), (120, 4.0)].into();
         assert_eq!(evaluate("FILL(e, 0) + r", &known()).unwrap(), filled);
         assert_eq!(evaluate("SUM([e, r])", &known()).unwrap(), filled);
-        assert_eq!(evaluate("MAX(METRICS())", &known()).unwrap()[&120], 4.0);
-        assert_eq!(evaluate("r / MAX(r)", &known()).unwrap()[&60], 1.0);
-        assert_eq!(evaluate("RATE(r)", &known()).unwrap()[&60], 10.0 / 60.0);
+        assert_eq!(evaluate("MAX(METRICS())", &known()).unwrap().get(&120), Some(&4.0));
+        assert_eq!(evaluate("r / MAX(r)", &known()).unwrap().get(&60), Some(&1.0));
+        assert_eq!(evaluate("RATE(r)", &known()).unwrap().get(&60), Some(&(10.0 / 60.0)));
     }
 
     #[test]

@@ -383,7 +383,8 @@ async fn set_state(desk: &Arc<Desk>, input: &Cbor) -> Result<Cbor, Fault> {
             "StateReasonData is not a JSON object",
         ));
     }
-    known(&*desk.alarms().await?, &name)?;
+    let alarms = desk.alarms().await?;
+    known(&alarms, &name)?;
     let turn = Turn { at: desk.snapshot.now, state, reason, data };
     desk.keep(move |kept| kept.set(Set { alarm: name, turn })).await?;
     Ok(Cbor::Map(Vec::new()))
@@ -556,7 +557,7 @@ async fn metric_statistics(desk: Arc<Desk>, input: Cbor) -> Result<Cbor, Fault> 
     let span: SignedDuration = end.duration_since(start);
     if period <= 0 || span.as_secs() / period.max(1) > DATAPOINTS {
         let message = format!(
-            "You have requested up to {} datapoints, which exceeds the limit of {DATAPOINTS:}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
+            "You have requested up to {} datapoints, which exceeds the limit of {DATAPOINTS}. You may reduce the datapoints requested by increasing Period, or decreasing the time range.",
             span.as_secs() / period.max(1)
         );
         return Err(Fault::new(
