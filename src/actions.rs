@@ -19,6 +19,7 @@ use crate::text::one_line;
 pub mod application;
 mod autosync;
 mod desk;
+mod difference;
 mod draft;
 mod images;
 mod node;
@@ -217,6 +218,8 @@ pub enum Mark {
     Stop,
     /// How it is followed to a verified end.
     After,
+    /// A line of the whole difference, which is shown on demand: a resource, or indented below it what changes.
+    Detail,
     /// Still being checked.
     Pending,
 }
@@ -234,6 +237,7 @@ impl Mark {
             Self::Warn => "warn",
             Self::Stop => "stop",
             Self::After => "after",
+            Self::Detail => "diff",
             Self::Pending => "pending",
         }
     }
@@ -282,6 +286,16 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Returns the lines of the plan itself, without the whole difference.
+    pub fn summary(&self) -> Vec<Line> {
+        self.lines.iter().filter(|line| line.mark != Mark::Detail).cloned().collect()
+    }
+
+    /// Returns the lines of the whole difference; empty where there is none to show.
+    pub fn difference(&self) -> Vec<Line> {
+        self.lines.iter().filter(|line| line.mark == Mark::Detail).cloned().collect()
+    }
+
     /// Returns the lines that forbid the plan.
     pub fn stops(&self) -> impl Iterator<Item = &Line> {
         self.lines.iter().filter(|line| line.mark == Mark::Stop)

@@ -25,6 +25,7 @@ pub mod history;
 pub mod input;
 pub mod line;
 pub mod logs;
+pub mod memory;
 pub mod message;
 pub mod moving;
 pub mod needs;

@@ -232,7 +232,7 @@ pub enum Format {
 /// `opsdeck get`.
 #[derive(Debug, Args)]
 pub struct Get {
-    /// The kind.
+    /// The kind, or `tenants`.
     #[arg(value_name = "KIND")]
     pub kind: String,
     /// The names; all if there is none.

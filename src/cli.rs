@@ -17,6 +17,7 @@ mod manual;
 mod query;
 mod report;
 mod settings;
+mod tenants;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -144,6 +145,13 @@ pub fn configure(look: &Look, paths: &Paths) -> Result<Config> {
     Config::load(source, variable, &look.overrides()).map_err(|error| Usage::report(error.to_string()))
 }
 
+/// Names the variables of the environment that look like settings and are none.
+pub fn unknown_variables() -> Vec<String> {
+    // A name that is no text is not one of ours.
+    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    Config::unknown_variables(names.iter().map(String::as_str))
+}
+
 /// Runs what the command line asks for, to its end, and prints what panicked on the way.
 pub fn main(cli: Cli) -> ExitCode {
     let (reports, runtime) = match (Reports::install(), tokio::runtime::Runtime::new()) {
@@ -200,6 +208,7 @@ pub async fn run(cli: Cli, command: Command, paths: Paths) -> Exit {
 
 async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
     let config = configure(&cli.look, &paths)?;
+    let unknown = unknown_variables();
     let mut desk = Desk {
         config,
         paths,
@@ -209,6 +218,9 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         err: Handle::new(io::stderr()),
         attended: io::stdin().is_terminal() && io::stderr().is_terminal(),
     };
+    for sentence in unknown {
+        desk.err.line(&format!("warning: {sentence}"))?;
+    }
     match command {
         Command::Audit(args) => audit::run(&mut desk, &args),
         Command::Config(args) => settings::config(&mut desk, args.output),

@@ -18,6 +18,7 @@ pub use paths::Paths;
 
 use crate::boards::{Edge, Target};
 use crate::model::tenants::Rules;
+use crate::nearest::did_you_mean;
 use crate::settings::{Entry, Place, Section, SettingsError, Source, not_one_of};
 
 /// Where a value came from.
@@ -108,6 +109,9 @@ impl Targets {
         }
     }
 }
+
+/// Variables of the environment that are read and are no settings of the file.
+const VARIABLES: [&str; 3] = ["OPSDECK_CONFIG_DIR", "OPSDECK_STATE_DIR", "OPSDECK_LOG"];
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -213,6 +217,23 @@ impl Config {
             }
         }
         Ok(config)
+    }
+
+    /// Says which of the given names of variables begin like settings and are none, with the nearest that is one.
+    pub fn unknown_variables<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+        let mut known: Vec<String> = KEYS.iter().map(Key::variable).collect();
+        known.extend(VARIABLES.map(str::to_owned));
+        let mut unknown: Vec<&str> = names
+            .filter(|name| name.starts_with("OPSDECK_") && !known.iter().any(|known| known == name))
+            // What tests and their surroundings set is not meant for the program.
+            .filter(|name| !name.starts_with("OPSDECK_TEST_") && !name.starts_with("OPSDECK_REQUIRE_"))
+            .collect();
+        unknown.sort_unstable();
+        let hint = |name: &str| did_you_mean(name, known.iter().map(String::as_str));
+        unknown
+            .into_iter()
+            .map(|name| format!("{name} is not a setting and does nothing{}", hint(name)))
+            .collect()
     }
 
     fn set(&mut self, key: &'static Key, value: Value, origin: Origin) {

@@ -101,6 +101,12 @@ pub trait Outside {
     /// Takes the mouse or leaves it to the terminal.
     fn mouse(&mut self, taken: bool) -> io::Result<()>;
 
+    /// Writes down what is to be remembered from one run to the next.
+    fn remember(&mut self, text: &str) -> io::Result<()>;
+
+    /// Writes text to a new file; one that is there is never written over.
+    fn save(&mut self, path: &str, text: &str) -> io::Result<()>;
+
     /// Puts text on the clipboard of the person's terminal.
     fn copy(&mut self, text: &str) -> io::Result<()>;
 }
@@ -356,6 +362,16 @@ where
                     let done = self.outside.copy(&text);
                     self.trouble("the clipboard", done);
                 }
+                Effect::Remember(memory) => {
+                    if let Err(error) = self.outside.remember(&memory.text()) {
+                        // The console works without it; it would say so at every key.
+                        tracing::warn!(%error, "what is to be remembered cannot be written");
+                    }
+                }
+                Effect::Save { path, text, what } => match self.outside.save(&path, &text) {
+                    Ok(()) => self.state.say(Health::Healthy, format!("{what} written to {path}")),
+                    Err(error) => self.state.say(Health::Degraded, format!("{path} is not written: {error}")),
+                },
                 Effect::Theme(name) => match self.look.themes.theme(&name, self.look.depth) {
                     Ok(mut theme) => {
                         theme.ascii = self.look.theme.ascii;

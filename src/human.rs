@@ -11,6 +11,8 @@ pub use measure::Measure;
 
 use crate::kinds::Unit;
 
+pub mod lines;
+
 /// Writes a length of time as kubectl does: `45s`, `4m30s`, `37m`, `5h20m`, `3d4h`, `120d`, `2y34d`.
 ///
 /// The steps are those of `HumanDuration` in k8s.io/apimachinery, so that an age here is the age there.

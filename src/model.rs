@@ -4,6 +4,7 @@
 
 pub mod application;
 pub mod deployments;
+pub mod holds;
 pub mod suspects;
 pub mod tenants;
 pub mod timeline;

@@ -24,6 +24,7 @@ use crate::actions::{self, Answer, Desk, Follow, Outcome, Pace, Plan, Request};
 use crate::app::effect::{Effect, LogsOf, Need};
 use crate::app::logs::{LogLine, Since};
 use crate::app::message::Message;
+use crate::app::running::Cut;
 use crate::app::session::Link;
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -152,6 +153,7 @@ impl Runner {
     pub fn carry(&mut self, effect: Effect, store: &mut Store) {
         match effect {
             Effect::Connect(context) => self.connect(context, store),
+            Effect::LookBack => self.look_back(),
             Effect::Fetch(object) => self.fetch(object, store),
             Effect::Learn(resource) => self.learn(resource),
             Effect::Plan { number, request } => self.plan(number, request),
@@ -162,6 +164,8 @@ impl Runner {
             | Effect::Redraw
             | Effect::Mouse(_)
             | Effect::Theme(_)
+            | Effect::Remember(_)
+            | Effect::Save { .. }
             | Effect::Copy(_) => {}
         }
     }
@@ -435,6 +439,20 @@ impl Runner {
         });
     }
 
+    /// Reads what the audit has no end of, away from the loop: the file may be large.
+    fn look_back(&self) {
+        let (audit, notes) = (self.equipment.audit.clone(), self.notes.clone());
+        tokio::spawn(async move {
+            let read = tokio::task::spawn_blocking(move || audit.unfinished()).await;
+            let message = match read {
+                Ok(Ok(records)) => Message::Cut(records.iter().filter_map(Cut::of).collect()),
+                Ok(Err(error)) => Message::Trouble(error.to_string()),
+                Err(error) => Message::Trouble(format!("the audit was not read: {error}")),
+            };
+            let _ = notes.send(Note::Said(message)).await;
+        });
+    }
+
     fn desk(&self) -> Option<Desk<Systems>> {
         let limit = Duration::from_secs(u64::from(self.equipment.config.watch_minutes) * 60);
         Some(Desk {
@@ -538,6 +556,7 @@ fn logged(of: &LogsOf, news: LogNews) -> Message {
                     container: line.container,
                     at: line.at,
                     text: line.text,
+                    seam: false,
                 })
                 .collect();
             Message::Logged { of, lines, dropped }

@@ -170,12 +170,11 @@ fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
 
 /// Draws the keys that apply.
 fn footer(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
-    let keymap = &scene.state.keymap;
     let mut hints: Vec<(Command, String)> = scene
         .state
         .hints(scene.store)
         .into_iter()
-        .filter_map(|command| Some((command, keymap.label(command)?)))
+        .filter_map(|command| Some((command, scene.state.key_label(scene.store, command)?)))
         .collect();
     // What leads on comes first, what arranges the rows last; the way to all keys always has its place.
     hints.sort_by_key(|(command, _)| weight(*command));
@@ -191,21 +190,25 @@ fn footer(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots)
 fn weight(command: Command) -> u8 {
     match (command, command.place()) {
         (Command::Confirm | Command::Submit, _) => 0,
-        (Command::Open, _) => 1,
-        (_, Place::Verb | Place::Plan) => 2,
-        (Command::Search | Command::Filter, _) => 4,
+        (Command::Open | Command::Sync | Command::Rollback | Command::Terminate, _) => 1,
+        (Command::HardRefresh, _) => 8,
+        (_, Place::Verb) => 2,
+        (Command::ToggleDifference, _) => 1,
+        (Command::PlanDown, _) => 6,
+        (_, Place::Plan) => 2,
+        (Command::Fold | Command::Unfold, _) => 9,
+        (Command::Search | Command::Filter | Command::NextMatch, _) => 4,
         (Command::Follow | Command::Timestamps | Command::TogglePrevious | Command::NextContainer, _)
         | (_, Place::Application | Place::Columns) => 3,
         (_, Place::Logs) => 9,
         (Command::EditQuery | Command::SortSeries | Command::ZoomIn | Command::ZoomOut, _) => 3,
         (Command::PanEarlier | Command::PanLater | Command::WindowOther | Command::WindowNow, _) => 4,
         (_, Place::Board) => 12,
-        (Command::NextMatch, _) => 4,
         (Command::Describe | Command::Yaml | Command::Logs, _) => 5,
+        (Command::Palette, _) => 6,
         (Command::Back | Command::Overview | Command::NextPanel | Command::Cancel, _) => 7,
         (Command::Mark | Command::Wide | Command::Wrap | Command::Node | Command::Owner, _) => 8,
         (_, Place::Table | Place::Text) => 9,
-        (Command::Palette, _) => 6,
         (Command::Help, _) => 11,
         _ => 10,
     }

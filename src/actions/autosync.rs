@@ -256,12 +256,27 @@ fn given_back(app: App<'_>, remembered: &Remembered) -> Vec<Line> {
     let text = format!("auto-sync is switched on ({}), {}", policy(was), remembered.from);
     let mut lines = vec![Line::new(Mark::Change, text)];
     if let Some(now) = app.automated()
-        && policy(now) != policy(was)
+        && without_switch(now) != without_switch(was)
     {
-        let text = format!("the policy was changed meanwhile to ({}): that change is undone", policy(now));
-        lines.push(Line::new(Mark::Warn, text));
+        lines = vec![Line::new(Mark::Stop, changed(was, now))];
     }
     lines
+}
+
+/// Returns a policy without the switch, which is all that a hold changes of it.
+fn without_switch(policy: &Map<String, Value>) -> Map<String, Value> {
+    let mut policy = policy.clone();
+    policy.remove("enabled");
+    policy
+}
+
+/// Says why a policy is not given back: somebody decided otherwise while it was held.
+fn changed(was: &Map<String, Value>, now: &Map<String, Value>) -> String {
+    format!(
+        "somebody changed the policy while it was held, from ({}) to ({}): it is not given back over that. Switch auto-sync on in Git or at the owner, or make the policy what it was",
+        policy(was),
+        policy(now)
+    )
 }
 
 /// Names a few things and counts the rest.
@@ -295,6 +310,11 @@ pub(super) async fn give_back<R: Remote>(work: &mut Work<'_, R>, was: &Value) ->
     work.write(
         |object| {
             let app = App(object);
+            if let (Some(now), Some(was)) = (app.automated(), was.as_object())
+                && without_switch(now) != without_switch(was)
+            {
+                return Err(changed(was, now));
+            }
             Ok(release_patch(app.version(), was, app.automated()))
         },
         on_again,
@@ -380,15 +400,21 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_was_changed_meanwhile_is_said_and_undone() {
+    fn a_policy_that_somebody_changed_meanwhile_is_not_overwritten() {
         let app = json!({ "spec": { "syncPolicy": { "automated": { "enabled": false, "prune": false } } } });
         let remembered = Remembered {
             automated: json!({ "prune": true, "selfHeal": true }),
             from: "as it was".to_owned(),
         };
         let lines = given_back(App(&app), &remembered);
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].mark, Mark::Stop);
+        assert!(lines[0].text.contains("somebody changed the policy"), "{}", lines[0].text);
+        // The switch itself is what a hold changes.
+        let app = json!({ "spec": { "syncPolicy": { "automated": { "enabled": false, "prune": true, "selfHeal": true } } } });
+        let lines = given_back(App(&app), &remembered);
         assert_eq!(lines[0].text, "auto-sync is switched on (prune, self-heal), as it was");
-        assert_eq!(lines[1].mark, Mark::Warn);
+        assert_eq!(lines[0].mark, Mark::Change);
     }
 
     #[test]

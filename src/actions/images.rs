@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::application::{App, Entry, kind_name, list};
 use super::autosync::listed;
 use super::desk::{Desk, Remote};
+use super::difference::{self, FILLED_IN, Fields};
 use super::draft::text;
 use super::rollback::summary;
 use super::{Line, Mark};
@@ -17,22 +18,10 @@ use crate::identity::{ObjectRef, Resource};
 
 /// How long after the end of an operation its ReplicaSet may still be created.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
+/// How many ConfigMaps of one workload are compared.
+const SETTINGS: usize = 20;
 /// Annotations of a pod template that say when, and not what.
 const MARKS: [&str; 1] = ["kubectl.kubernetes.io/restartedAt"];
-/// What the API server fills in: where only one side has it, it says nothing about the deployment.
-const FILLED_IN: [&str; 10] = [
-    "dnsPolicy",
-    "imagePullPolicy",
-    "protocol",
-    "restartPolicy",
-    "schedulerName",
-    "securityContext",
-    "serviceAccount",
-    "terminationGracePeriodSeconds",
-    "terminationMessagePath",
-    "terminationMessagePolicy",
-];
-
 /// Says to and from, with images, and what changes.
 pub(super) async fn lines<R: Remote>(
     desk: &Desk<R>,
@@ -46,23 +35,24 @@ pub(super) async fn lines<R: Remote>(
     let mut now_images = Vec::new();
     let mut changes = Vec::new();
     let mut unknown = Vec::new();
+    let mut details = Vec::new();
     let workloads = if app.in_cluster() { app.workloads(object) } else { Vec::new() };
     for workload in &workloads {
-        if &*workload.resource.plural != "deployments" {
-            unknown.push(format!("{} {}", workload.resource.plural, workload.name));
-            continue;
-        }
+        let name = format!("{}/{}", singular(workload), workload.name);
         match templates(desk, workload, deployed(app, entry)).await {
-            Ok((then, now)) => {
-                add_tags(&mut then_images, &then, &now);
-                add_tags(&mut now_images, &now, &then);
-                let differing = difference(&workload.name, &then, &now);
+            Ok(sides) => {
+                add_tags(&mut then_images, &sides.then, &sides.now);
+                add_tags(&mut now_images, &sides.now, &sides.then);
+                let differing = difference(&workload.name, &sides.then, &sides.now);
                 if !differing.is_empty() {
-                    let text = format!("Deployment/{} {}", workload.name, differing.join(", "));
-                    changes.push(Line::new(Mark::Change, text));
+                    changes.push(Line::new(Mark::Change, format!("{name} {}", differing.join(", "))));
                 }
+                details.extend(whole(&name, &sides));
+                let read = settings_read(desk, workload, &sides).await;
+                changes.extend(read.changes);
+                details.extend(read.details);
             }
-            Err(why) => unknown.push(format!("Deployment/{} ({why})", workload.name)),
+            Err(why) => unknown.push(format!("{name} ({why})")),
         }
     }
     let mut lines = vec![Line::new(Mark::To, summary(entry, now, &then_images.join(" ")))];
@@ -86,7 +76,112 @@ pub(super) async fn lines<R: Remote>(
         );
         lines.push(Line::new(Mark::Note, text));
     }
+    details.extend(unknown_rest(app));
+    lines.extend(details);
     lines
+}
+
+/// Names a kind of workload in the singular.
+fn singular(workload: &ObjectRef) -> &'static str {
+    match &*workload.resource.plural {
+        "statefulsets" => "StatefulSet",
+        "daemonsets" => "DaemonSet",
+        _ => "Deployment",
+    }
+}
+
+/// Says everything that differs in a workload, below its name.
+fn whole(name: &str, sides: &Sides) -> Vec<Line> {
+    let spec = |template: &Value| template.get("spec").cloned().unwrap_or_default();
+    let mut said = difference::paths(&spec(&sides.now), &spec(&sides.then), Fields::Both);
+    let notes = |template: &Value| {
+        let pointer = "/metadata/annotations";
+        let mut notes = template.pointer(pointer).and_then(Value::as_object).cloned().unwrap_or_default();
+        notes.retain(|key, _| !MARKS.contains(&key.as_str()));
+        notes
+    };
+    said.extend(keys(&notes(&sides.then), &notes(&sides.now)).iter().map(|key| format!("annotation {key}")));
+    if let (Some(now), Some(then)) = sides.replicas
+        && now != then
+    {
+        said.push(format!("replicas {now} -> {then}, as was wanted then"));
+    }
+    if said.is_empty() {
+        return vec![Line::new(Mark::Detail, format!("{name}: its pods were the same"))];
+    }
+    let heading = Line::new(Mark::Detail, name);
+    // Blanks at the start of a line are kept: they say what belongs to what.
+    std::iter::once(heading).chain(said.iter().map(|text| below(text))).collect()
+}
+
+/// A line of the difference that belongs to the resource above it.
+fn below(text: &str) -> Line {
+    Line { mark: Mark::Detail, text: format!("  {}", Line::new(Mark::Detail, text).text) }
+}
+
+/// What a plan says of the settings that pods read.
+#[derive(Default)]
+struct Read {
+    changes: Vec<Line>,
+    details: Vec<Line>,
+}
+
+/// Compares the ConfigMaps that the pods of then read and those of now do not: names that carry a digest of their
+/// content. Secrets are named only.
+async fn settings_read<R: Remote>(desk: &Desk<R>, workload: &ObjectRef, sides: &Sides) -> Read {
+    let mut read = Read::default();
+    for kind in ["ConfigMap", "Secret"] {
+        let (now, then) = (difference::read_by(&sides.now, kind), difference::read_by(&sides.then, kind));
+        for name in then.difference(&now).take(SETTINGS) {
+            let base = |name: &str| name.rsplit_once('-').map(|(base, _)| base.to_owned());
+            let Some(other) = now.difference(&then).find(|other| base(other) == base(name)) else {
+                read.details.push(Line::new(Mark::Detail, format!("{kind}/{name} is read again")));
+                continue;
+            };
+            if kind == "Secret" {
+                let text = format!("{kind}/{name} is read in place of {other}; neither is looked into");
+                read.details.push(Line::new(Mark::Detail, text));
+                continue;
+            }
+            let at = |name: &str| ObjectRef {
+                resource: Resource::new("", "configmaps"),
+                name: name.into(),
+                ..workload.clone()
+            };
+            let (was, is) = (desk.remote.look(&at(name)).await, desk.remote.look(&at(other)).await);
+            let heading = format!("{kind}/{name} in place of {other}");
+            let (Ok(Some(was)), Ok(Some(is))) = (was, is) else {
+                let text = format!("{heading}: one of them is gone or may not be read");
+                read.details.push(Line::new(Mark::Detail, text));
+                continue;
+            };
+            let (lines, said) = difference::config_maps(&is, &was);
+            let text = format!("{kind}/{name} {lines} {}", if lines == 1 { "line" } else { "lines" });
+            read.changes.push(Line::new(Mark::Change, text));
+            read.details.push(Line::new(Mark::Detail, heading));
+            read.details.extend(said.iter().map(|text| below(text)));
+        }
+    }
+    read
+}
+
+/// Names what is part of the Application and not a workload: what it was is not known.
+fn unknown_rest(app: App<'_>) -> Vec<Line> {
+    let rest: Vec<String> = app
+        .resources()
+        .iter()
+        .filter(|resource| {
+            let workload = matches!(text(resource, "/kind"), "Deployment" | "StatefulSet" | "DaemonSet");
+            !(workload && text(resource, "/group") == "apps")
+        })
+        .map(kind_name)
+        .collect();
+    if rest.is_empty() {
+        return Vec::new();
+    }
+    let why = "not known what they were: the history keeps revisions and no manifests";
+    let heading = Line::new(Mark::Detail, format!("{} others, {why}", rest.len()));
+    std::iter::once(heading).chain(rest.iter().map(|name| below(name))).collect()
 }
 
 /// When what an entry deployed came to be: a rollback reuses the ReplicaSet of the first time.
@@ -99,33 +194,56 @@ fn deployed(app: App<'_>, entry: Entry<'_>) -> Option<Timestamp> {
         .deployed_at()
 }
 
-/// Reads the pod templates of then and of now of a Deployment.
+/// A workload as it is and as it was.
+struct Sides {
+    /// The pod template of then.
+    then: Value,
+    /// The pod template of now.
+    now: Value,
+    /// How many replicas are wanted now and were wanted then, where that is remembered.
+    replicas: (Option<i64>, Option<i64>),
+}
+
+/// Reads the pod templates of then and of now of a workload: a Deployment keeps the old ones in its ReplicaSets, a
+/// StatefulSet and a DaemonSet in ControllerRevisions.
 async fn templates<R: Remote>(
     desk: &Desk<R>,
     workload: &ObjectRef,
     at: Option<Timestamp>,
-) -> Result<(Value, Value), String> {
+) -> Result<Sides, String> {
     let at = at.ok_or("the entry has no time")?;
-    let deployment = desk.remote.look(workload).await?.ok_or("it does not exist")?;
-    let uid = text(&deployment, "/metadata/uid");
-    let resource = Resource::new("apps", "replicasets");
-    let sets = desk
+    let live = desk.remote.look(workload).await?.ok_or("it does not exist")?;
+    let uid = text(&live, "/metadata/uid");
+    let (plural, pointer, gone) = match &*workload.resource.plural {
+        "deployments" => ("replicasets", "/spec/template", "its ReplicaSet of then is gone"),
+        _ => ("controllerrevisions", "/data/spec/template", "its ControllerRevision of then is gone"),
+    };
+    let kept = desk
         .remote
-        .list(&resource, workload.namespace.as_deref(), "", "")
+        .list(&Resource::new("apps", plural), workload.namespace.as_deref(), "", "")
         .await
         .map_err(|error| error.to_string())?;
     let latest = at.saturating_add(GRACE).unwrap_or(at);
-    let then = sets
+    let (_, then) = kept
         .iter()
-        .filter(|set| list(set, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/uid") == uid))
-        .filter_map(|set| {
-            let created: Timestamp = text(set, "/metadata/creationTimestamp").parse().ok()?;
-            (created <= latest).then_some((created, set))
+        .filter(|kept| list(kept, "/metadata/ownerReferences").iter().any(|owner| text(owner, "/uid") == uid))
+        .filter_map(|kept| {
+            let created: Timestamp = text(kept, "/metadata/creationTimestamp").parse().ok()?;
+            (created <= latest).then_some((created, kept))
         })
         .max_by_key(|(created, _)| *created)
-        .ok_or("its ReplicaSet of then is gone")?;
-    let template = |document: &Value| document.pointer("/spec/template").cloned().unwrap_or_default();
-    Ok((template(then.1), template(&deployment)))
+        .ok_or(gone)?;
+    let mut template = then.pointer(pointer).cloned().unwrap_or_default();
+    if let Some(fields) = template.as_object_mut() {
+        // ControllerRevisions are patches, and say so in the template.
+        fields.remove("$patch");
+    }
+    let wanted = text(then, "/metadata/annotations/deployment.kubernetes.io~1desired-replicas");
+    Ok(Sides {
+        then: template,
+        now: live.pointer("/spec/template").cloned().unwrap_or_default(),
+        replicas: (live.pointer("/spec/replicas").and_then(Value::as_i64), wanted.parse().ok()),
+    })
 }
 
 /// Says what differs between two pod templates: images with their tags, the rest by name.

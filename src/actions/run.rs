@@ -126,7 +126,7 @@ fn intent<R: Remote>(
             Answer::Typed(name) => format!("typed {name}"),
         },
         checks: plan
-            .lines
+            .summary()
             .iter()
             .map(|line| Check { mark: line.mark.word().to_owned(), text: line.text.clone() })
             .collect(),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::application::{App, kind_name, list, short};
 use super::autosync::listed;
 use super::desk::{Desk, Remote};
+use super::difference::since_applied;
 use super::draft::{Check, Draft, text};
 use super::operation::{self, Origin, begin_patch};
 use super::refresh::word;
@@ -12,7 +13,7 @@ use super::run::{Trouble, Work};
 use super::{Line, Mark, Options, Outcome, Request, windows};
 use crate::gate::Access;
 use crate::human;
-use crate::identity::ObjectRef;
+use crate::identity::{ObjectRef, Resource};
 use crate::sources::objects::Written;
 
 pub(super) const STEPS: [&str; 4] =
@@ -61,6 +62,8 @@ pub(super) fn draft<'a, R: Remote>(
         );
         parts.push(Line::new(Mark::Stop, text).into());
     }
+    let whole = Check::new("what differs?", async move { differences(desk, object, app).await });
+    parts.push(whole.into());
     let windows = Check::new("is a sync window closed?", windows::lines(desk, object, document));
     parts.push(windows.into());
     let minutes = desk.pace.limit.as_secs() / 60;
@@ -139,6 +142,83 @@ fn changes(app: App<'_>, options: &Options) -> Vec<Line> {
         lines.push(Line::new(Mark::Note, format!("apply only: hooks do not run ({which})")));
     }
     lines
+}
+
+/// How many resources are read to compare them.
+const COMPARED: usize = 40;
+
+/// Says where each resource that is out of sync differs from what was applied to it last. What a newer revision
+/// brings is not known without Argo CD's own server, and said to be so.
+async fn differences<R: Remote>(desk: &Desk<R>, object: &ObjectRef, app: App<'_>) -> Vec<Line> {
+    let differing: Vec<&Value> =
+        app.resources().iter().filter(|resource| text(resource, "/status") == "OutOfSync").collect();
+    if differing.is_empty() || !app.in_cluster() {
+        return Vec::new();
+    }
+    let looks = differing.iter().take(COMPARED).map(|resource| async move {
+        let name = kind_name(resource);
+        if text(resource, "/kind") == "Secret" {
+            return vec![detail(&format!("{name}: not looked into"))];
+        }
+        let Some(kind) = plural(text(resource, "/kind")) else {
+            return vec![detail(&format!("{name}: not compared here"))];
+        };
+        let namespace = text(resource, "/namespace");
+        let at = ObjectRef {
+            context: object.context.clone(),
+            resource: Resource::new(text(resource, "/group"), kind),
+            namespace: (!namespace.is_empty()).then(|| namespace.into()),
+            name: text(resource, "/name").into(),
+        };
+        match desk.remote.look(&at).await {
+            Ok(None) => vec![detail(&format!("{name} is created"))],
+            Err(error) => vec![detail(&format!("{name}: {error}"))],
+            Ok(Some(live)) => match since_applied(&live) {
+                None => vec![detail(&format!("{name}: nothing remembers what was applied last"))],
+                Some(said) if said.is_empty() => {
+                    vec![detail(&format!("{name}: as it was applied last; the revision brings what differs"))]
+                }
+                Some(said) => {
+                    let heading = detail(&format!("{name}, against what was applied last"));
+                    let below = said
+                        .iter()
+                        .map(|text| Line { text: format!("  {}", detail(text).text), mark: Mark::Detail });
+                    std::iter::once(heading).chain(below).collect()
+                }
+            },
+        }
+    });
+    let mut lines = futures::future::join_all(looks).await.concat();
+    if differing.len() > COMPARED {
+        lines.push(detail(&format!("and {} more", differing.len() - COMPARED)));
+    }
+    lines
+        .push(detail("what a newer revision changes besides is not known here: Argo CD's server renders it"));
+    lines
+}
+
+fn detail(text: &str) -> Line {
+    Line::new(Mark::Detail, text)
+}
+
+/// Returns the plural of a kind that Applications often hold.
+fn plural(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "ConfigMap" => "configmaps",
+        "CronJob" => "cronjobs",
+        "DaemonSet" => "daemonsets",
+        "Deployment" => "deployments",
+        "HorizontalPodAutoscaler" => "horizontalpodautoscalers",
+        "Ingress" => "ingresses",
+        "Job" => "jobs",
+        "NetworkPolicy" => "networkpolicies",
+        "PodDisruptionBudget" => "poddisruptionbudgets",
+        "ResourceQuota" => "resourcequotas",
+        "Service" => "services",
+        "ServiceAccount" => "serviceaccounts",
+        "StatefulSet" => "statefulsets",
+        _ => return None,
+    })
 }
 
 /// Says what stands in the way of any operation on an Application.

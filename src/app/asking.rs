@@ -96,6 +96,24 @@ pub fn silence(state: &mut State, store: &Store, words: &[String]) -> Result<Vec
     Ok(begin(state, request))
 }
 
+/// Opens the question that gives auto-sync back where the time of a hold is over, the longest overdue first.
+pub fn give_back(state: &mut State, store: &Store) -> Vec<Effect> {
+    let due = state.holds.over(state.now).next();
+    let Some((object, tenant)) = due.map(|hold| (hold.object.clone(), hold.tenant.clone())) else {
+        state.say(Health::Idle, "no hold of auto-sync is over");
+        return Vec::new();
+    };
+    let Some(target) = super::focus::target(store, object) else { return Vec::new() };
+    let request = Request {
+        verb: Verb::ReleaseAutosync,
+        targets: vec![target],
+        options: crate::actions::Options::default(),
+        tenant: tenant.map(|tenant| tenant.to_string()),
+        reason: String::new(),
+    };
+    begin(state, request)
+}
+
 /// Returns the entry of the history before the present one: what is meant where none was chosen.
 fn before_the_present(store: &Store, object: &ObjectRef) -> Option<i64> {
     let object = store.object(object)?;
@@ -124,6 +142,10 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
                 Field::Reason => Field::Answer,
             };
         }
+        Command::ToggleDifference => {
+            question.whole = !question.whole;
+            question.top = 0;
+        }
         Command::PlanUp => question.top = question.top.saturating_sub(1),
         Command::PlanDown => question.top += 1,
         _ => return toggle(state, command),
@@ -148,6 +170,7 @@ fn toggle(state: &mut State, command: Command) -> Vec<Effect> {
     question.plan = None;
     question.failed = None;
     question.note = None;
+    question.whole = false;
     vec![Effect::Plan { number: question.number, request: question.request.clone() }]
 }
 

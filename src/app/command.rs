@@ -327,10 +327,12 @@ commands! {
         ToggleForce = "toggle-force", "force";
         /// Applies only, without hooks, or runs them.
         ToggleApplyOnly = "toggle-apply-only", "apply only";
+        /// Shows the whole difference, resource by resource, or the plan again.
+        ToggleDifference = "toggle-difference", "full diff";
         /// Moves the plan's lines up.
-        PlanUp = "plan-up", "up";
+        PlanUp = "plan-up", "scroll back";
         /// Moves the plan's lines down.
-        PlanDown = "plan-down", "down";
+        PlanDown = "plan-down", "scroll";
         /// Puts the question away; nothing was written.
         PlanCancel = "plan-cancel", "cancel";
     }
@@ -399,6 +401,8 @@ commands! {
         Boards = "boards", "boards";
         /// Asks Prometheus for an expression that is typed.
         Query = "query", "query";
+        /// Gives auto-sync back where the time of a hold is over, exactly as it was.
+        GiveBack = "give-back", "give auto-sync back";
         /// Shows sources, requests, versions and files.
         Info = "info", "info";
         /// Switches the mouse on or off, so that the terminal's own selection works.

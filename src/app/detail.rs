@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::app::line::Line;
 use crate::app::viewport::Viewport;
+use crate::human;
 use crate::identity::ObjectRef;
 use crate::kinds::{Cell, Leads};
 use crate::sources::SourceError;
@@ -58,15 +59,39 @@ pub enum Entry {
     },
     /// Words, such as a message that belongs to the line above.
     Words(String),
+    /// A line of words that are too long for the place beside the names; it begins at the left.
+    Long(String),
     /// An empty line.
     Gap,
 }
 
 impl Entry {
+    /// Returns the cells that the names of fields have on a screen of a width.
+    pub fn names(width: u16) -> u16 {
+        (width / 3).clamp(8, 30)
+    }
+
+    /// Breaks words that do not fit beside the names on a screen of a width into several lines.
+    pub fn wrapped(entries: Vec<Self>, width: u16) -> Vec<Self> {
+        let beside = usize::from(width.saturating_sub(Self::names(width) + 3));
+        let whole = usize::from(width.saturating_sub(5)).max(20);
+        let mut lines = Vec::with_capacity(entries.len());
+        for entry in entries {
+            match entry {
+                Self::Words(words) if human::lines::width(&words) > beside => {
+                    let parts = human::lines::wrapped(&words, whole);
+                    lines.extend(parts.into_iter().map(|part| Self::Long(part.to_owned())));
+                }
+                entry => lines.push(entry),
+            }
+        }
+        lines
+    }
+
     /// Returns the line as text, for search and copy.
     pub fn text(&self, now: Timestamp) -> String {
         match self {
-            Self::Heading(text) | Self::Words(text) => text.clone(),
+            Self::Heading(text) | Self::Words(text) | Self::Long(text) => text.clone(),
             Self::Field { name, value } => format!("{name}: {}", value.text(now)),
             Self::Related { how, to, value } => {
                 let to = match to {
@@ -119,8 +144,8 @@ pub struct Detail {
     pub entries: Vec<Entry>,
     /// The window of the describe tab.
     pub describe: Page,
-    /// The revision and document that the entries reflect.
-    pub(super) described: Option<(u64, u64)>,
+    /// The revision, document and width that the entries reflect.
+    pub(super) described: Option<(u64, u64, u16)>,
     /// Counts the documents.
     pub(super) turn: u64,
     /// The lines of the YAML, made once when the document comes.

@@ -5,6 +5,7 @@
 
 use crate::actions::{Answer, Plan, Request};
 use crate::app::logs::Since;
+use crate::app::memory::Memory;
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::signals::Ask;
 use crate::store::Query;
@@ -26,6 +27,19 @@ pub enum Effect {
     Copy(String),
     /// Connect to a context; the one that is open is closed.
     Connect(Context),
+    /// Write down what is to be remembered from one run to the next.
+    Remember(Box<Memory>),
+    /// Write text to a new file of the person's.
+    Save {
+        /// The file, as the person named it.
+        path: String,
+        /// The text.
+        text: String,
+        /// What it is, such as `90 lines`.
+        what: String,
+    },
+    /// Look in the audit for actions that have no end.
+    LookBack,
     /// Fetch a whole object.
     Fetch(ObjectRef),
     /// Learn how the server lists a type that the console has no description of.

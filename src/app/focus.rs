@@ -12,9 +12,11 @@ use crate::app::line::Line;
 use crate::app::overview::{Overview, Panel};
 use crate::app::question::Field;
 use crate::app::state::{Overlay, State};
+use crate::human;
 use crate::identity::{ObjectRef, Resource, Target, Text};
 use crate::keymap::Chord;
 use crate::kinds::alerts;
+use crate::kinds::applications::{Application, Operation};
 use crate::signals::Raised;
 use crate::store::Store;
 
@@ -26,21 +28,27 @@ impl State {
 
     /// Returns where keys are looked up, the nearest place first.
     pub fn places(&self) -> &'static [Place] {
+        self.places_below(self.overlay.as_ref())
+    }
+
+    /// Returns the same as it is below an overlay, or without one.
+    fn places_below(&self, overlay: Option<&Overlay>) -> &'static [Place] {
         use Place::{
             Always, Application, Board, Columns, Global, Input, List, Logs, Object, Plan, Table, Text, Verb,
         };
-        match &self.overlay {
+        match overlay {
             Some(Overlay::Palette(_)) => return &[Input, Always],
             Some(Overlay::Question(_)) if self.is_typing() => return &[Plan, Input, Always],
             Some(Overlay::Question(_)) => return &[Plan, Always],
             Some(Overlay::Help(_)) if !self.is_typing() => return &[Text, List, Global, Always],
             Some(Overlay::Help(_)) | None => {}
         }
-        if self.is_typing() {
+        // What is typed in an overlay is not typed in the view beneath it.
+        if overlay.is_some() == self.overlay.is_some() && self.is_typing() {
             return &[Input, Always];
         }
         match self.view() {
-            Some(View::Overview(_)) => &[Table, Object, List, Global, Always],
+            Some(View::Overview(_)) => &[Verb, Table, Object, List, Global, Always],
             Some(View::Table(table)) if table.chooser.is_some() => &[Columns, List, Global, Always],
             Some(View::Table(_)) => &[Verb, Object, Table, List, Global, Always],
             Some(View::Detail(_)) => &[Verb, Text, Object, List, Global, Always],
@@ -100,7 +108,23 @@ impl State {
 
     /// Returns what a key means here and now.
     pub fn meaning(&self, store: &Store, chord: Chord) -> Option<Command> {
-        self.keymap.command(chord, self.places(), |command| self.applies(store, command))
+        self.meaning_below(self.overlay.as_ref(), store, chord)
+    }
+
+    fn meaning_below(&self, overlay: Option<&Overlay>, store: &Store, chord: Chord) -> Option<Command> {
+        // While a name or a reason is typed, its letters are not keys of the question.
+        let typed = chord.types().is_some() && self.is_typing();
+        let applies = |command: Command| {
+            !(typed && command.place() == Place::Plan) && self.applies_below(overlay, store, command)
+        };
+        self.keymap.command(chord, self.places_below(overlay), applies)
+    }
+
+    /// Returns the key to show for a command: the first of its keys that means it here and now.
+    pub fn key_label(&self, store: &Store, command: Command) -> Option<String> {
+        let keys = self.keymap.keys(command);
+        let live = keys.iter().find(|key| self.meaning(store, **key) == Some(command));
+        live.or(keys.first()).map(ToString::to_string)
     }
 
     /// Returns the commands that apply here and now and have a key, the most particular first.
@@ -125,23 +149,49 @@ impl State {
                     && !matches!(command, Command::Submit | Command::Cancel | Command::Complete))
                 || matches!(
                     command,
-                    Command::HistoryBack
+                    Command::PlanUp
+                        | Command::HistoryBack
                         | Command::HistoryForward
                         | Command::PreviousPanel
                         | Command::LastView
                 )
         };
-        self.available(store).into_iter().filter(|command| !known(*command)).collect()
+        let offered = |command: &Command| !known(*command) && self.offers(store, *command);
+        self.available(store).into_iter().filter(offered).collect()
+    }
+
+    /// Tells whether the footer should name a command that applies. One that will be refused is not named; its
+    /// key still works, so that the plan can say why.
+    fn offers(&self, store: &Store, command: Command) -> bool {
+        if command == Command::Open {
+            // In the history enter does what `rollback` does, which is named already.
+            return !matches!(self.view(), Some(View::Application(app)) if app.pane == Pane::History);
+        }
+        let Some(verb) = command.verb() else { return true };
+        if self.session.readonly.is_some() {
+            return false;
+        }
+        let busy = |target: &Target| {
+            let application = store.object(&target.object).and_then(|object| object.body::<Application>());
+            application
+                .and_then(|application| application.operation.as_ref())
+                .is_some_and(Operation::is_running)
+        };
+        !matches!(verb, Verb::Sync | Verb::Rollback) || !self.targets(store, command).iter().any(busy)
     }
 
     /// Returns every command that applies here and now and has a key that means it, in the order of the places.
     pub fn available(&self, store: &Store) -> Vec<Command> {
+        self.available_below(self.overlay.as_ref(), store)
+    }
+
+    fn available_below(&self, overlay: Option<&Overlay>, store: &Store) -> Vec<Command> {
         let mut found = Vec::new();
-        for place in self.places() {
+        for place in self.places_below(overlay) {
             for command in Command::ALL.iter().filter(|command| command.place() == *place) {
                 // A key may be taken by something nearer; then the footer must not promise it.
-                let reached =
-                    self.keymap.keys(*command).iter().any(|key| self.meaning(store, *key) == Some(*command));
+                let means = |key: &Chord| self.meaning_below(overlay, store, *key) == Some(*command);
+                let reached = self.keymap.keys(*command).iter().any(means);
                 if reached {
                     found.push(*command);
                 }
@@ -150,18 +200,25 @@ impl State {
         found
     }
 
-    /// Returns the lines of help: what can be done here and with which keys; a heading has no keys.
+    /// Returns the lines of help: what can be done in the view beneath, and with which keys. A heading has no
+    /// keys; a sentence that is too long goes on in a line whose keys are a blank.
     pub fn help(&self, store: &Store) -> Vec<(String, String)> {
         let mut lines = Vec::new();
-        let available = self.available(store);
-        for place in self.places() {
+        let available = self.available_below(None, store);
+        let (keys_width, room) = help_columns(self.size.0);
+        for place in self.places_below(None) {
             let mut here = available.iter().filter(|command| command.place() == *place).peekable();
             if here.peek().is_some() {
                 lines.push((String::new(), place.title().to_owned()));
             }
             for command in here {
                 let keys = self.keymap.keys(*command).iter().map(ToString::to_string);
-                lines.push((keys.collect::<Vec<_>>().join(" "), command.doc().to_owned()));
+                let mut keys = keys.collect::<Vec<_>>().join(" ");
+                for (at, text) in human::lines::wrapped(command.doc(), room).into_iter().enumerate() {
+                    let keys = if at == 0 { std::mem::take(&mut keys) } else { " ".to_owned() };
+                    // Without a key nothing would be listed here, so a heading is never mistaken for a line.
+                    lines.push((fit_keys(keys, usize::from(keys_width)), text.to_owned()));
+                }
             }
         }
         lines
@@ -169,30 +226,45 @@ impl State {
 
     /// Tells whether a command would do anything here and now.
     pub fn applies(&self, store: &Store, command: Command) -> bool {
+        self.applies_below(self.overlay.as_ref(), store, command)
+    }
+
+    fn applies_below(&self, overlay: Option<&Overlay>, store: &Store, command: Command) -> bool {
         if command.verb().is_some() {
             return !self.targets(store, command).is_empty();
         }
         match command.place() {
-            Place::Always | Place::Input => return true,
+            Place::Always => return true,
+            Place::Input => return self.applies_to_line(command),
             Place::Plan => return self.applies_to_question(command),
-            Place::Global => return self.applies_anywhere(command),
+            Place::Global => return self.applies_anywhere(overlay, command),
             Place::Object => return self.applies_to_object(store, command),
             _ => {}
         }
         let Some(view) = self.view() else { return false };
-        let helping = matches!(self.overlay, Some(Overlay::Help(_)));
+        let helping = matches!(overlay, Some(Overlay::Help(_)));
         match command {
             Command::Open => !helping && self.opens(store),
             Command::Left | Command::Right => {
                 matches!(view, View::Table(_) | View::Detail(_) | View::Logs(_)) && !helping
             }
-            Command::Fold | Command::Unfold => {
-                matches!(view, View::Application(app) if app.pane == Pane::Resources)
+            Command::Fold | Command::Unfold => self.folds(command),
+            Command::Resources | Command::History | Command::Operation | Command::Conditions => {
+                matches!(view, View::Application(app) if app.pane != pane(command))
             }
-            Command::Filter => matches!(view, View::Table(_) | View::Overview(_)),
+            Command::Filter => match view {
+                View::Table(_) => true,
+                View::Overview(_) => !self.tenants.names().is_empty(),
+                _ => false,
+            },
             Command::NextMatch | Command::PreviousMatch => {
                 self.search().is_some_and(|search| !search.matches.is_empty())
             }
+            Command::Mark | Command::CopyCell | Command::CopyTable => {
+                matches!(view, View::Table(table) if table.selected.is_some())
+            }
+            Command::ClearLog => matches!(view, View::Logs(logs) if !logs.lines.is_empty()),
+            Command::CopyText if !helping => !matches!(view, View::Logs(logs) if logs.lines.is_empty()),
             Command::ClearMarks => matches!(view, View::Table(table) if !table.marks.is_empty()),
             Command::MarkRange => matches!(view, View::Table(table) if table.anchor.is_some()),
             Command::SortNamespace => {
@@ -223,28 +295,78 @@ impl State {
                     && question.must_type().is_none()
                     && question.plan.as_ref().is_some_and(crate::actions::Plan::can_run)
             }
+            Command::ToggleDifference => {
+                question.plan.as_ref().is_some_and(|plan| !plan.difference().is_empty())
+            }
             Command::TogglePrune => matches!(verb, Verb::Sync | Verb::Rollback),
             Command::ToggleDryRun | Command::ToggleForce | Command::ToggleApplyOnly => verb == Verb::Sync,
             _ => true,
         }
     }
 
-    fn applies_anywhere(&self, command: Command) -> bool {
-        match command {
-            Command::NextPanel | Command::PreviousPanel => {
-                self.overlay.is_none()
-                    && matches!(
-                        self.view(),
-                        Some(View::Overview(_) | View::Application(_) | View::Detail(_) | View::Board(_))
-                    )
+    /// Tells whether there is something to fold or unfold; what has nothing to fold leads to the one above it.
+    fn folds(&self, command: Command) -> bool {
+        let Some(View::Application(app)) = self.view() else { return false };
+        if app.pane != Pane::Resources {
+            return false;
+        }
+        app.tree.get(app.view().cursor).is_some_and(|node| match command {
+            Command::Unfold => node.has_children && node.folded,
+            _ => node.depth > 0 || (node.has_children && !node.folded),
+        })
+    }
+
+    fn applies_to_line(&self, command: Command) -> bool {
+        match (command, &self.overlay) {
+            // Enter takes a reason always, and an answer only where one can be given.
+            (Command::Submit, Some(Overlay::Question(question))) => {
+                question.field == Field::Reason
+                    || question.plan.as_ref().is_some_and(crate::actions::Plan::can_run)
             }
-            Command::Help => self.overlay.is_none(),
+            (Command::Complete, overlay) => matches!(overlay, Some(Overlay::Palette(_))),
+            _ => true,
+        }
+    }
+
+    fn applies_anywhere(&self, overlay: Option<&Overlay>, command: Command) -> bool {
+        let (from, before, after) = self.views.ways();
+        let bare = overlay.is_none();
+        match command {
+            Command::Back => !bare || from || self.holds_something(),
+            Command::HistoryBack => !bare || before,
+            Command::HistoryForward => !bare || after,
+            Command::LastView => !bare || self.views.previous().is_some(),
+            Command::Overview => !bare || !matches!(self.view(), Some(View::Overview(_))),
+            Command::Actions => !bare || !matches!(self.view(), Some(View::Actions(_))),
+            Command::Info => !bare || !matches!(self.view(), Some(View::Info(_))),
+            Command::GiveBack => self.holds.over(self.now).next().is_some(),
+            Command::Reconnect => self.session.context.is_some(),
+            Command::NextPanel | Command::PreviousPanel => {
+                bare && matches!(
+                    self.view(),
+                    Some(View::Overview(_) | View::Application(_) | View::Detail(_) | View::Board(_))
+                )
+            }
+            Command::Help => bare,
             _ => match command.tenant() {
                 Some(0) => self.scope != crate::rows::Scope::default(),
                 Some(number) => self.tenant_of_key(number).is_some(),
                 None => true,
             },
         }
+    }
+
+    /// Tells whether `back` would take something away before it leaves the view: a search, a filter, marks.
+    fn holds_something(&self) -> bool {
+        let searched = self.view().and_then(search_of).is_some_and(|search| !search.text.is_empty());
+        searched
+            || match self.view() {
+                Some(View::Table(table)) => {
+                    table.chooser.is_some() || !table.marks.is_empty() || !table.filter.text.is_empty()
+                }
+                Some(View::Overview(overview)) => !overview.filter.text.is_empty(),
+                _ => false,
+            }
     }
 
     fn applies_to_object(&self, store: &Store, command: Command) -> bool {
@@ -303,6 +425,8 @@ impl State {
             View::Logs(logs) => Some(logs.object.clone()),
             View::Overview(overview) if overview.panel == Panel::Changes => self.change_object(overview),
             View::Overview(_) | View::Board(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
+            View::Overview(overview) if overview.panel == Panel::Held => overview.hold.clone(),
+            View::Overview(_) | View::Actions(_) | View::Info(_) => None,
         }
     }
 
@@ -327,6 +451,7 @@ impl State {
             Some(View::Overview(overview)) => match overview.panel {
                 Panel::Tenants => overview.selected.is_some(),
                 Panel::Changes => self.change_object(overview).is_some(),
+                Panel::Held => overview.hold.is_some(),
             },
             Some(View::Table(table)) => table.selected.is_some(),
             Some(View::Board(board)) => !board.large && !board.board.panels.is_empty(),
@@ -351,6 +476,9 @@ impl State {
                 vec![own.unwrap_or_else(|| app.object.clone())]
             }
             Some(View::Table(_) | View::Detail(_)) => self.selected().into_iter().collect(),
+            Some(View::Overview(overview)) if overview.panel == Panel::Held => {
+                overview.hold.clone().into_iter().collect()
+            }
             _ => Vec::new(),
         };
         if !objects.iter().all(|object| self.verb_fits(store, command, object)) {
@@ -389,7 +517,34 @@ impl State {
     }
 }
 
-fn target(store: &Store, object: ObjectRef) -> Option<Target> {
+/// Returns the cells that help has for keys and for sentences, on a screen of a width.
+pub fn help_columns(width: u16) -> (u16, usize) {
+    let inner = width.saturating_sub(4).min(110).saturating_sub(4);
+    let keys = (inner / 4).clamp(8, 18);
+    (keys, usize::from(inner.saturating_sub(keys + 3)).max(16))
+}
+
+/// Leaves out the last keys of a command where not all fit: the first is the one to know.
+fn fit_keys(mut keys: String, room: usize) -> String {
+    while human::lines::width(&keys) > room
+        && let Some(at) = keys.trim_end().rfind(' ')
+    {
+        keys.truncate(at);
+    }
+    keys
+}
+
+fn pane(command: Command) -> Pane {
+    match command {
+        Command::History => Pane::History,
+        Command::Operation => Pane::Operation,
+        Command::Conditions => Pane::Conditions,
+        _ => Pane::Resources,
+    }
+}
+
+/// Captures an object as it is known now, to be changed.
+pub fn target(store: &Store, object: ObjectRef) -> Option<Target> {
     let meta = &store.object(&object)?.meta;
     Some(Target { uid: meta.uid.clone(), resource_version: meta.resource_version.clone(), object })
 }

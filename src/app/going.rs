@@ -18,9 +18,6 @@ use crate::nearest::did_you_mean;
 use crate::rows::Scope;
 use crate::store::Store;
 
-/// How many lines of the palette are remembered.
-const SAID: usize = 100;
-
 /// Opens an object: an Application in its own view, a tenant's namespace as its pods, all else in detail.
 pub fn open(state: &mut State, object: ObjectRef) -> Vec<Effect> {
     state.overlay = None;
@@ -142,7 +139,7 @@ pub fn take_line(state: &mut State, store: &Store) -> Vec<Effect> {
         Ok(effects) => {
             state.said.retain(|said| *said != line);
             state.said.push(line);
-            if state.said.len() > SAID {
+            if state.said.len() > super::memory::SAID {
                 state.said.remove(0);
             }
             if matches!(state.overlay, Some(Overlay::Palette(_))) {
@@ -173,6 +170,10 @@ pub fn go(state: &mut State, store: &Store, line: &str) -> Result<Vec<Effect>, S
         super::board::commands::query(state, expr);
         return Ok(Vec::new());
     }
+    // A path is not read like the rest of a line: it may begin with the sign of a filter and hold blanks.
+    if let Some(path) = line.strip_prefix("save").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        return save(state, path.trim());
+    }
     let jump = Jump::parse(line)?;
     let mut effects = Vec::new();
     if let Some(name) = &jump.context
@@ -186,6 +187,26 @@ pub fn go(state: &mut State, store: &Store, line: &str) -> Result<Vec<Effect>, S
     }
     effects.extend(head(state, store, &jump)?);
     Ok(effects)
+}
+
+/// Writes the lines of the log that is shown to a file.
+fn save(state: &mut State, path: &str) -> Result<Vec<Effect>, String> {
+    let Some(View::Logs(logs)) = state.view() else {
+        return Err("save is for logs: open some first".to_owned());
+    };
+    if path.is_empty() {
+        return Err("save needs a file after it; one that is there is not written over".to_owned());
+    }
+    if logs.lines.is_empty() {
+        return Err("there are no lines to save".to_owned());
+    }
+    let mut what = format!("{} lines", logs.lines.len());
+    if logs.dropped > 0 {
+        what = format!("{what} ({} older ones were dropped)", logs.dropped);
+    }
+    let (path, text) = (path.to_owned(), logs.text());
+    state.overlay = None;
+    Ok(vec![Effect::Save { path, text, what }])
 }
 
 fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, String> {

@@ -95,18 +95,30 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
             }
         }
         Message::LogFailed { of, stream, error } => {
+            let bound = state.config.log_lines;
             if let Some(logs) = logs_of(state, &of) {
+                // A stream that is tried again and fails again has one seam, where it broke off.
+                let known = logs.failures.iter().any(|(other, _)| *other == stream);
                 logs.failures.retain(|(other, _)| *other != stream);
+                if !known && !logs.lines.is_empty() {
+                    logs.seam(&stream, format!("interrupted: {error}"), bound);
+                }
                 logs.failures.push((stream, error));
             }
         }
         Message::LogStarted { of, stream } => {
+            let bound = state.config.log_lines;
             if let Some(logs) = logs_of(state, &of) {
+                let before = logs.failures.len();
                 logs.failures.retain(|(other, _)| *other != stream);
+                if logs.failures.len() < before && !logs.lines.is_empty() {
+                    logs.seam(&stream, "goes on; lines of the time between may be missing".to_owned(), bound);
+                }
             }
         }
         Message::Rollbacks(rollbacks) => state.rollbacks = rollbacks,
         Message::Requests { total, minute } => state.session.requests = (total, minute),
+        Message::Cut(cut) => state.cut = cut,
         Message::Trouble(text) => state.say(Health::Warning, text),
     }
     Vec::new()

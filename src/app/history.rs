@@ -145,6 +145,12 @@ impl Views {
         true
     }
 
+    /// Tells whether there is a view to leave to, one back in the history, and one forward.
+    pub fn ways(&self) -> (bool, bool, bool) {
+        let from = self.visits.get(self.at).is_some_and(|visit| visit.from.is_some());
+        (from, self.at > 0, self.at + 1 < self.visits.len())
+    }
+
     /// Returns to where the present view was opened from; tells whether there is such a place.
     pub fn leave(&mut self) -> bool {
         match self.visits.get(self.at).and_then(|visit| visit.from) {

@@ -3,6 +3,7 @@
 //! Lines beyond the bound are dropped from the old end and counted; the count is on screen.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
@@ -32,6 +33,8 @@ pub struct LogLine {
     pub at: Option<Timestamp>,
     /// The text, cleaned.
     pub text: Box<str>,
+    /// Whether it is the console's own line about the stream: that it broke off here, or went on.
+    pub seam: bool,
 }
 
 /// The state of the logs view.
@@ -89,6 +92,31 @@ impl Logs {
         }
     }
 
+    /// Draws a seam: lines of a stream may be missing here, or come from here on.
+    pub fn seam(&mut self, stream: &Text, text: String, bound: usize) {
+        let (pod, container) = stream.split_once('/').unwrap_or((stream, ""));
+        let line = LogLine {
+            pod: Text::from(pod),
+            container: Text::from(container),
+            at: None,
+            text: text.into(),
+            seam: true,
+        };
+        self.take(vec![line], 0, bound);
+    }
+
+    /// Returns all lines as text: when, which pod and container, what.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for line in &self.lines {
+            let at = line.at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+            let mark = if line.seam { "-- " } else { "" };
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{at} {}/{} {mark}{}", line.pod, line.container, line.text);
+        }
+        text
+    }
+
     /// Takes lines, and drops the oldest where there are more than `bound`.
     ///
     /// A search goes on over the new lines alone: the log may be long and the lines many.
@@ -99,7 +127,7 @@ impl Logs {
             self.page.search.matches.extend(new.into_iter().map(|line| before + line));
         }
         for line in lines {
-            if !self.containers.contains(&line.container) {
+            if !line.seam && !self.containers.contains(&line.container) {
                 self.containers.push(line.container.clone());
             }
             self.lines.push_back(line);

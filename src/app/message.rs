@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::actions::{Outcome, Plan, Progress};
 use crate::app::effect::LogsOf;
 use crate::app::logs::LogLine;
+use crate::app::running::Cut;
 use crate::app::session::{Link, Reachable};
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::Kinds;
@@ -94,6 +95,8 @@ pub enum Message {
         /// In the last minute.
         minute: u64,
     },
+    /// Actions that have no end in the audit, as it stood at the start.
+    Cut(Vec<Cut>),
     /// A sentence about something that went wrong without a place of its own.
     Trouble(String),
 }

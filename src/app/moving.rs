@@ -70,6 +70,11 @@ fn step(state: &mut State, store: &Store, by: isize) {
                 overview.selected = overview.ranking.get(overview.tenants.cursor).cloned();
             }
             Panel::Changes => overview.changes.step(by, overview.changed.len()),
+            Panel::Held => {
+                overview.holds.step(by, overview.held.len());
+                // The next settling names what the cursor is on now.
+                overview.hold = None;
+            }
         },
         Some(View::Detail(detail)) => {
             let len = detail.len();
@@ -109,10 +114,11 @@ fn aside(state: &mut State, right: bool) {
 pub fn panel(state: &mut State, by: isize) {
     match state.views.last_mut() {
         Some(View::Overview(overview)) => {
-            overview.panel = match overview.panel {
-                Panel::Tenants => Panel::Changes,
-                Panel::Changes => Panel::Tenants,
-            };
+            let all = [Panel::Tenants, Panel::Changes, Panel::Held];
+            // A panel that is not drawn is passed over.
+            let panels = if overview.held.is_empty() { &all[..2] } else { &all[..] };
+            let at = panels.iter().position(|panel| *panel == overview.panel).unwrap_or(0);
+            overview.panel = panels[(at + panels.len()).saturating_add_signed(by) % panels.len()];
         }
         Some(View::Application(app)) => {
             let count = Pane::ALL.len();
@@ -141,6 +147,10 @@ pub fn select(state: &mut State, store: &Store, panel: usize, index: usize) {
             if panel == Panel::Changes as usize {
                 overview.panel = Panel::Changes;
                 overview.changes.select(index, overview.changed.len());
+            } else if panel == Panel::Held as usize {
+                overview.panel = Panel::Held;
+                overview.holds.select(index, overview.held.len());
+                overview.hold = None;
             } else {
                 overview.panel = Panel::Tenants;
                 overview.tenants.select(index, overview.ranking.len());
@@ -187,11 +197,14 @@ pub fn scroll(state: &mut State, store: &Store, spot: Option<Spot>, lines: isize
     let running = state.running.len();
     match state.views.last_mut() {
         Some(View::Overview(overview)) => {
-            let over_changes = match spot {
-                Some(Spot::Panel(panel) | Spot::Row { panel, .. }) => panel == Panel::Changes as usize,
-                _ => overview.panel == Panel::Changes,
+            let over = match spot {
+                Some(Spot::Panel(panel) | Spot::Row { panel, .. }) => panel,
+                _ => overview.panel as usize,
             };
-            if over_changes {
+            if over == Panel::Held as usize {
+                overview.holds.scroll(lines, overview.held.len(), page);
+                overview.hold = None;
+            } else if over == Panel::Changes as usize {
                 overview.changes.scroll(lines, overview.changed.len(), page);
             } else {
                 overview.tenants.scroll(lines, overview.ranking.len(), page);
@@ -233,6 +246,10 @@ fn open(state: &mut State, store: &Store) -> Vec<Effect> {
                 going::into_tenant(state, tenant)
             }
             Panel::Changes => match state.change_object(overview) {
+                Some(object) => going::open(state, object),
+                None => Vec::new(),
+            },
+            Panel::Held => match overview.hold.clone() {
                 Some(object) => going::open(state, object),
                 None => Vec::new(),
             },

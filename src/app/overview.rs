@@ -5,7 +5,7 @@
 
 use crate::app::table::Filter;
 use crate::app::viewport::Viewport;
-use crate::identity::Text;
+use crate::identity::{ObjectRef, Text};
 
 /// A panel of the overview; its number is its place in [`crate::app::spot::Spot::Panel`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Panel {
     Tenants,
     /// What changed, newest first.
     Changes,
+    /// The Applications on which auto-sync is held, the one that ends first before the others.
+    Held,
 }
 
 /// The state of the overview.
@@ -34,4 +36,10 @@ pub struct Overview {
     pub ranking: Vec<Text>,
     /// The changes that are shown, newest first, by their place in the timeline.
     pub changed: Vec<usize>,
+    /// The window over the holds.
+    pub holds: Viewport,
+    /// The Application of the hold that is selected: it stays selected when the others move.
+    pub hold: Option<ObjectRef>,
+    /// The holds that are shown, by their place among all.
+    pub held: Vec<usize>,
 }

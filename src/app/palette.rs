@@ -8,6 +8,7 @@ use nucleo_matcher::pattern::{AtomKind, CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use crate::app::command::{Command, Place};
+use crate::app::history::View;
 use crate::app::line::Line;
 use crate::app::state::{Overlay, State};
 use crate::identity::{ObjectRef, Resource, Text};
@@ -224,6 +225,9 @@ pub fn heads(state: &State) -> Vec<Suggestion> {
         let key = state.keymap.label(*command).unwrap_or_default();
         Suggestion::new(Sort::Command, command.name(), command.name(), key)
     }));
+    if matches!(state.view(), Some(View::Logs(_))) {
+        all.push(Suggestion::new(Sort::Command, "save", "save", "save FILE: the lines of this log"));
+    }
     for (word, hint) in [
         ("ctx", "context"),
         ("theme", "theme"),

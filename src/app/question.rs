@@ -35,6 +35,8 @@ pub struct Question {
     pub typed: Line,
     /// The first visible line of the plan.
     pub top: usize,
+    /// Whether the whole difference is shown in place of the plan's lines.
+    pub whole: bool,
     /// What was wrong with the last answer.
     pub note: Option<String>,
 }
@@ -51,6 +53,7 @@ impl Question {
             field: Field::Answer,
             typed: Line::default(),
             top: 0,
+            whole: false,
             note: None,
         }
     }

@@ -5,17 +5,18 @@
 
 use crate::app::application::{Application, Node, Pane};
 use crate::app::describe;
-use crate::app::detail::{Detail, Tab};
+use crate::app::detail::{Detail, Entry, Tab};
 use crate::app::history::View;
 use crate::app::logs::Logs;
 use crate::app::overview::{Overview, Panel};
 use crate::app::state::{Overlay, State};
 use crate::app::table::{Table, Within};
-use crate::app::{moving, standing};
+use crate::app::{memory, moving, standing};
 use crate::filter::Scratch;
 use crate::kinds::applications::Application as Slim;
 use crate::kinds::{Health, Kind, Lens, measured};
 use crate::model::application::tree;
+use crate::model::holds::Holds;
 use crate::model::tenants::Tenants;
 use crate::model::timeline::Timeline;
 use crate::rows::Scope;
@@ -24,16 +25,18 @@ use crate::store::Store;
 impl State {
     /// Brings what is shown up to date with the store.
     pub fn settle(&mut self, store: &Store) {
+        memory::arrange(self);
         let page = moving::page(self);
         let Some(context) = self.session.context.clone() else { return };
         if self.tenants.refresh(store, &context, self.now) && *self.tenants.tenancy() != self.tenancy {
             self.tenancy = self.tenants.tenancy().clone();
             self.belonging += 1;
         }
+        self.holds.refresh(store, &context, &self.tenancy);
         let lens =
             Lens { now: self.now, context: &context, store, kinds: &self.kinds, tenants: &self.tenancy };
-        let pages =
-            [Panel::Tenants, Panel::Changes].map(|panel| self.spots.page(panel as usize).unwrap_or(page));
+        let pages = [Panel::Tenants, Panel::Changes, Panel::Held]
+            .map(|panel| self.spots.page(panel as usize).unwrap_or(page));
         match self.views.last_mut() {
             Some(View::Board(board)) => {
                 let within = super::board::panels::Within {
@@ -58,8 +61,9 @@ impl State {
             Some(View::Overview(overview)) => {
                 self.timeline.refresh(store, &self.kinds, &self.tenancy, &context, self.now);
                 settle_overview(overview, &self.tenants, &self.timeline, &self.scope, pages);
+                settle_holds(overview, &self.holds, &self.scope, pages[2]);
             }
-            Some(View::Detail(detail)) => settle_detail(detail, &lens, page),
+            Some(View::Detail(detail)) => settle_detail(detail, &lens, page, self.size.0),
             Some(View::Application(app)) => settle_application(app, &lens, page),
             Some(View::Logs(logs)) => settle_logs(logs, page),
             Some(View::Actions(view)) => view.settle(self.running.len(), page),
@@ -95,7 +99,7 @@ fn settle_overview(
     tenants: &Tenants,
     timeline: &Timeline,
     scope: &Scope,
-    pages: [usize; 2],
+    pages: [usize; 3],
 ) {
     let mut scratch = Scratch::default();
     let filter = &overview.filter;
@@ -123,11 +127,29 @@ fn settle_overview(
     overview.changes.settle(overview.changed.len(), pages[1]);
 }
 
-fn settle_detail(detail: &mut Detail, lens: &Lens<'_>, page: usize) {
-    let stamp = Some((lens.store.revision(), detail.turn));
+fn settle_holds(overview: &mut Overview, holds: &Holds, scope: &Scope, page: usize) {
+    let entries = holds.entries();
+    overview.held = (0..entries.len())
+        .filter(|at| scope.tenant.is_none() || entries[*at].tenant == scope.tenant)
+        .collect();
+    let selected = overview.hold.as_ref();
+    let row = overview.held.iter().position(|at| Some(&entries[*at].object) == selected);
+    if let Some(row) = row {
+        overview.holds.cursor = row;
+    }
+    overview.holds.settle(overview.held.len(), page);
+    overview.hold = overview.held.get(overview.holds.cursor).map(|at| entries[*at].object.clone());
+    // A panel that is not drawn must not have the keys.
+    if overview.held.is_empty() && overview.panel == Panel::Held {
+        overview.panel = Panel::Tenants;
+    }
+}
+
+fn settle_detail(detail: &mut Detail, lens: &Lens<'_>, page: usize, width: u16) {
+    let stamp = Some((lens.store.revision(), detail.turn, width));
     if detail.described != stamp {
         detail.described = stamp;
-        detail.entries = describe::entries(detail, lens);
+        detail.entries = Entry::wrapped(describe::entries(detail, lens), width);
     }
     let len = detail.len();
     match detail.tab {

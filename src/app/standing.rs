@@ -50,11 +50,12 @@ fn moment(text: &str) -> Option<Timestamp> {
 /// Returns the lines of the pane that is shown, where it is one of text.
 pub fn lines(state: &State, store: &Store, view: &View) -> Vec<Entry> {
     let Document::Ready(document) = &view.document else { return Vec::new() };
-    match view.pane {
+    let lines = match view.pane {
         Pane::Operation => operation(document, state.now),
         Pane::Conditions => conditions(state, store, &view.object, document),
         Pane::Resources | Pane::History => Vec::new(),
-    }
+    };
+    Entry::wrapped(lines, state.size.0)
 }
 
 /// Returns the lines of the operation that runs or ran last.

@@ -7,9 +7,10 @@ use jiff::tz::TimeZone;
 
 use crate::app::detail::Page;
 use crate::app::history::Views;
+use crate::app::memory::Memory;
 use crate::app::palette::Palette;
 use crate::app::question::Question;
-use crate::app::running::Running;
+use crate::app::running::{Cut, Running};
 use crate::app::session::{Environment, Link, Session};
 use crate::app::spot::{Spot, Spots};
 use crate::boards::Boards;
@@ -17,6 +18,7 @@ use crate::config::Config;
 use crate::identity::{Context, Resource};
 use crate::keymap::Keymap;
 use crate::kinds::{Health, Kinds, Lens, Tenancy};
+use crate::model::holds::Holds;
 use crate::model::tenants::{Rules, Tenants};
 use crate::model::timeline::Timeline;
 use crate::rows::Scope;
@@ -70,6 +72,12 @@ pub struct State {
     pub tenants: Tenants,
     /// What changed.
     pub timeline: Timeline,
+    /// The Applications on which auto-sync is held.
+    pub holds: Holds,
+    /// Actions of earlier sessions that have no end in the audit.
+    pub cut: Vec<Cut>,
+    /// Whether they were looked at, so that the notice need not stand there any more.
+    pub cut_seen: bool,
     /// Every type that the server has, by `plural.group` or plural: what the palette can list beside the kinds.
     pub served: Vec<Resource>,
     /// Where the console is connected.
@@ -106,6 +114,8 @@ pub struct State {
     pub queries: Vec<String>,
     /// When rollbacks ended and how many seconds they took, as the audit had them when the console was opened.
     pub rollbacks: Vec<(Timestamp, f64)>,
+    /// What is remembered from one run to the next.
+    pub memory: Memory,
 }
 
 impl State {
@@ -134,6 +144,9 @@ impl State {
                 ignore: config.tenants.ignore.clone(),
             }),
             timeline: Timeline::default(),
+            holds: Holds::default(),
+            cut: Vec::new(),
+            cut_seen: false,
             served: Vec::new(),
             scope: Scope::default(),
             views: Views::default(),
@@ -151,9 +164,16 @@ impl State {
             boards: Arc::new(Boards::default()),
             queries: Vec::new(),
             rollbacks: Vec::new(),
+            memory: Memory::default(),
             config,
             kinds,
         }
+    }
+
+    /// Takes up what an earlier run remembered.
+    pub fn remember(&mut self, memory: Memory) {
+        self.said.clone_from(&memory.said);
+        self.memory = memory;
     }
 
     /// Says what just happened.

@@ -107,6 +107,8 @@ pub struct Table {
     pub marks: BTreeSet<ObjectRef>,
     /// Where a range of marks begins.
     pub anchor: Option<ObjectRef>,
+    /// Whether it was arranged as it was arranged last.
+    pub arranged: bool,
     /// The table model.
     rows: Rows,
     /// The list that the rows are of, since they were settled.
@@ -134,6 +136,7 @@ impl Table {
             selected: None,
             marks: BTreeSet::new(),
             anchor: None,
+            arranged: false,
             rows: Rows::new(),
             list: None,
             filtered: 0,

@@ -7,7 +7,7 @@
 use crate::app::action::Action;
 use crate::app::application::{Application, Pane};
 use crate::app::command::{Command, Place};
-use crate::app::detail::{Document, Page, Tab};
+use crate::app::detail::{Page, Tab};
 use crate::app::effect::Effect;
 use crate::app::history::View;
 use crate::app::line::Line;
@@ -17,7 +17,7 @@ use crate::app::spot::Spot;
 use crate::app::state::{Overlay, State};
 use crate::app::table::{Chooser, Sort, status_column};
 use crate::app::viewport::Viewport;
-use crate::app::{asking, going, hearing, moving, typing};
+use crate::app::{asking, going, hearing, memory, moving, typing};
 use crate::kinds::Health;
 use crate::store::Store;
 
@@ -26,6 +26,14 @@ const DOUBLE_CLICK: f64 = 0.5;
 
 /// Applies an action and returns what is to be done.
 pub fn update(state: &mut State, store: &Store, action: Action) -> Vec<Effect> {
+    let mut effects = meant(state, store, action);
+    if memory::keep(state) {
+        effects.push(Effect::Remember(Box::new(state.memory.clone())));
+    }
+    effects
+}
+
+fn meant(state: &mut State, store: &Store, action: Action) -> Vec<Effect> {
     match action {
         Action::Run(command) => run(state, store, command),
         Action::Type(letter) => {
@@ -123,12 +131,14 @@ fn global(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         Command::Boards => super::board::commands::list(state),
         Command::Query => super::board::commands::query(state, ""),
         Command::Actions => {
+            state.cut_seen = true;
             let last = state.running.len().saturating_sub(1);
             state.overlay = None;
             if !matches!(state.view(), Some(View::Actions(_))) {
                 state.views.open(View::Actions(Viewport { cursor: last, top: 0 }));
             }
         }
+        Command::GiveBack => return asking::give_back(state, store),
         Command::Info => {
             state.overlay = None;
             if !matches!(state.view(), Some(View::Info(_))) {
@@ -531,14 +541,5 @@ fn click(state: &mut State, store: &Store, spot: Spot) -> Vec<Effect> {
             }
             Vec::new()
         }
-    }
-}
-
-/// Returns the document of the view that is shown, for tests and for what waits for it.
-pub fn document(state: &State) -> Option<&Document> {
-    match state.view()? {
-        View::Detail(detail) => Some(&detail.document),
-        View::Application(app) => Some(&app.document),
-        _ => None,
     }
 }

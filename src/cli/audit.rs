@@ -50,6 +50,23 @@ fn print(desk: &mut Desk<'_>, audit: &Audit, args: &Args) -> Result<Exit> {
         if reading.records.is_empty() {
             writeln!(desk.out, "nothing is recorded in {}", audit.path().display())?;
         }
+        // What began before the time that is asked about matters all the same while it has no end.
+        let shown: Vec<&str> = reading.records.iter().map(|record| record.id.as_str()).collect();
+        let open = audit.unfinished()?;
+        let older = open.iter().filter(|record| !shown.contains(&record.id.as_str()));
+        for record in older {
+            if let Event::Before(intent) = &record.event {
+                entry(desk, record.at, intent, None)?;
+            }
+        }
+        if !open.is_empty() {
+            let (actions, have) = if open.len() == 1 { ("action", "has") } else { ("actions", "have") };
+            let count = open.len();
+            writeln!(
+                desk.out,
+                "{count} {actions} {have} no end: a console still follows it, or was cut off; look at what it was to do"
+            )?;
+        }
         desk.out.flush()?;
     }
     if reading.garbled > 0 {

@@ -1,6 +1,7 @@
 //! `opsdeck`: the console on this terminal.
 
-use std::io::{self, BufWriter, IsTerminal as _, Stdout};
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use super::{Usage, configure, settings};
 use crate::actions::{Verb, local_user};
 use crate::app::effect::{Effect, Need};
 use crate::app::going;
+use crate::app::memory::Memory;
 use crate::app::message::Message;
 use crate::app::session::Reachable;
 use crate::app::state::State;
@@ -102,7 +104,12 @@ pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<E
     let runner = Runner::new(equipment, envelopes, notes);
     let alarms = alarms(reports)?;
     let taken = Taken::take(reports, state.mouse).wrap_err("the terminal cannot be taken")?;
-    let here = Here { runner, taken, tmux: variable("TMUX").is_some_and(|value| !value.is_empty()) };
+    let here = Here {
+        runner,
+        taken,
+        tmux: variable("TMUX").is_some_and(|value| !value.is_empty()),
+        memory: paths.memory_file(),
+    };
     let terminal = Terminal::new(Framed::new(BufWriter::with_capacity(64 * 1024, io::stdout())))?;
     let mut console = Console::new(terminal, here, screens(), look, clock, state);
     let mailbox = Mailbox { envelopes: mail, notes: noted, alarms };
@@ -169,6 +176,12 @@ fn state(
         .map_err(|error| Usage::report(error.to_string()))?;
     let keymap = settings::keymap(config, paths)?;
     let mut state = State::new(clock.now(), Arc::clone(config), keymap, Arc::new(Kinds::new()));
+    // Without the file nothing is remembered, which is how it is at first.
+    state.remember(Memory::read(&fs::read_to_string(paths.memory_file()).unwrap_or_default()));
+    let unknown = super::unknown_variables();
+    if !unknown.is_empty() {
+        state.say(Health::Warning, unknown.join("; "));
+    }
     state.zone = jiff::tz::TimeZone::system();
     state.boards = Arc::new(Boards::with_directory(&paths.boards()));
     if let Some(wrong) = state.boards.wrong().first().map(ToString::to_string) {
@@ -191,7 +204,7 @@ fn state(
     // Names from the command line are taken as they are: nothing is known yet that they could be compared with.
     state.scope.tenant = opening.scope.tenant.as_deref().map(Text::from);
     state.scope.namespace = opening.scope.namespace.as_deref().map(Text::from);
-    Ok((state, vec![Effect::Connect(entry.context)], places))
+    Ok((state, vec![Effect::Connect(entry.context), Effect::LookBack], places))
 }
 
 fn open_kind(state: &mut State, kind: &str) -> Result<()> {
@@ -238,6 +251,17 @@ struct Here {
     runner: Runner,
     taken: Taken,
     tmux: bool,
+    /// Where it is remembered how tables are arranged.
+    memory: PathBuf,
+}
+
+/// How a file is opened that only its owner may read: logs and names of tenants are nobody else's business.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 impl Outside for Here {
@@ -269,6 +293,20 @@ impl Outside for Here {
 
     fn mouse(&mut self, taken: bool) -> io::Result<()> {
         self.taken.set_mouse(taken)
+    }
+
+    fn remember(&mut self, text: &str) -> io::Result<()> {
+        if let Some(directory) = self.memory.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        // Another console reads the old file or the new one, and never half of it.
+        let draft = self.memory.with_extension("new");
+        private().truncate(true).create(true).open(&draft)?.write_all(text.as_bytes())?;
+        fs::rename(&draft, &self.memory)
+    }
+
+    fn save(&mut self, path: &str, text: &str) -> io::Result<()> {
+        private().create_new(true).open(path)?.write_all(text.as_bytes())
     }
 
     fn copy(&mut self, text: &str) -> io::Result<()> {

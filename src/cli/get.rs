@@ -1,4 +1,4 @@
-//! `opsdeck get`: the rows of a table without the console.
+//! `opsdeck get`: the rows of a table without the console. Tenants, which no server lists, are in `tenants.rs`.
 //!
 //! `-o json` prints the rows as the console types them (the documented, stable form); `-o yaml` prints the
 //! objects as the server keeps them. Values of Secrets are fetched by neither.
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::gather::{connect, failure, gather};
 use super::report::{Head, table};
-use super::{Desk, Exit, Usage};
+use super::{Desk, Exit, Usage, tenants};
 use crate::args::{Get as Args, Output, Scope};
 use crate::filter::Filter;
 use crate::identity::{ObjectRef, Resource, Text};
@@ -26,6 +26,9 @@ use crate::store::{Feed, Query, Store};
 
 /// Prints objects of a kind.
 pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
+    if tenants::means(&args.kind) {
+        return tenants::run(desk, args).await;
+    }
     let scope = args.scope.clone().or(&desk.scope);
     let connection = connect(desk, &scope).await?;
     let (kinds, resource) = find(&connection, &args.kind).await?;
@@ -89,7 +92,7 @@ async fn find(connection: &Connection, name: &str) -> Result<(Arc<Kinds>, Resour
 /// Says that a kind is not known, with the nearest names.
 fn unknown(kinds: &Kinds, served: &Served, name: &str) -> color_eyre::Report {
     let listed = served.types().iter().filter(|one| one.can("list")).map(|one| &*one.resource.plural);
-    let known = kinds.iter().map(|kind| &*kind.resource.plural);
+    let known = kinds.iter().map(|kind| &*kind.resource.plural).chain(["tenants"]);
     let nearest = did_you_mean(name, known.chain(listed));
     let hint =
         if nearest.is_empty() { "; `kubectl api-resources` lists what the server has" } else { &nearest };

@@ -262,7 +262,8 @@ pub const KEYS: &[Key] = &[
         "tenants.namespace-labels",
         Takes::Texts,
         "opsdeck.dev/tenant,platform/tenant,tenant,capsule.clastix.io/tenant,\
-         toolkit.fluxcd.io/tenant,field.cattle.io/projectId",
+         toolkit.fluxcd.io/tenant,field.cattle.io/projectId,team,owner,app.kubernetes.io/team,\
+         app.kubernetes.io/part-of",
         field!(Texts tenants.namespace_labels),
         "Labels of namespaces whose value names the tenant, tried in order.",
     ),

@@ -54,6 +54,11 @@ impl Paths {
         self.state.join("opsdeck.log")
     }
 
+    /// Returns the file in which the console remembers how tables are arranged and what was typed.
+    pub fn memory_file(&self) -> PathBuf {
+        self.state.join("console.json")
+    }
+
     /// Returns the audit file.
     pub fn audit_file(&self) -> PathBuf {
         self.state.join("audit.jsonl")

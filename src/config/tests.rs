@@ -157,3 +157,14 @@ fn directories_can_be_moved_by_the_environment() {
     assert_eq!(paths.log_file(), std::path::Path::new("/tmp/here/opsdeck.log"));
     assert!(paths.config_file().ends_with("config.toml"));
 }
+
+#[test]
+fn a_variable_that_is_no_setting_is_named_with_the_nearest_that_is_one() {
+    let names = ["PATH", "OPSDECK_THEM", "OPSDECK_LOGS_LINES", "OPSDECK_STATE_DIR", "OPSDECK_LOG"];
+    let said = Config::unknown_variables(names.into_iter());
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("OPSDECK_THEM is not a setting") && said[0].contains("OPSDECK_THEME"),
+        "{said:?}"
+    );
+}

@@ -3,11 +3,12 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::applications::{Application, AutoSync, Condition, Deploy, Managed, Operation, Source};
+use super::applications::{Application, AutoSync, Condition, Deploy, Held, Managed, Operation, Source};
 use super::decode::Slim;
 use super::wire::{Opt, Str, WireMeta, as_str, own, share, time};
 use super::{Meta, Pool};
 use crate::identity::Text;
+use crate::text::one_line;
 
 /// The annotation in which the console remembers that it holds auto-sync.
 const HELD: &str = "opsdeck.dev/autosync-held";
@@ -25,6 +26,23 @@ fn tracked_by(mark: &str) -> Option<(Option<Text>, Text)> {
         None if app.is_empty() => None,
         None => Some((None, Text::from(app))),
     }
+}
+
+/// Reads the note of a hold; one that cannot be read is still a hold.
+fn held(note: &str) -> Held {
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default)]
+    struct Note {
+        by: String,
+        at: Option<String>,
+        until: Option<String>,
+        reason: String,
+    }
+    let note: Note = serde_json::from_str(note).unwrap_or_default();
+    let moment = |text: Option<String>| text.and_then(|text| text.parse().ok());
+    // Escapes inside the note were not seen when the object was cleaned.
+    let clean = |text: &str| Text::from(&*one_line(text));
+    Held { by: clean(&note.by), at: moment(note.at), until: moment(note.until), reason: clean(&note.reason) }
 }
 
 #[derive(Debug, Deserialize)]
@@ -356,7 +374,7 @@ impl Slim for Application {
                 .sync_policy
                 .and_then(|policy| policy.automated)
                 .map_or(AutoSync::Off, |automated| automated.keep()),
-            held: annotations.get(HELD).is_some(),
+            held: annotations.get(HELD).map(|note| Box::new(held(note))),
             operation: status.operation_state.as_ref().map(|operation| operation.keep(pool)),
             requested: wire.operation.is_some(),
             refreshing: annotations.get("argocd.argoproj.io/refresh").map(|kind| pool.share(kind)),

@@ -36,8 +36,8 @@ pub struct Application {
     pub health_since: Option<Timestamp>,
     /// Whether it is synced without being asked.
     pub auto_sync: AutoSync,
-    /// Whether the console holds auto-sync.
-    pub held: bool,
+    /// What is remembered of a hold of auto-sync.
+    pub held: Option<Box<Held>>,
     /// The operation that runs or ran last.
     pub operation: Option<Operation>,
     /// Whether an operation is asked for that the controller has not picked up.
@@ -60,6 +60,20 @@ pub struct Application {
     pub parent: Option<(Option<Text>, Text)>,
     /// Where its control plane is, where that is another namespace than its own.
     pub controller: Option<Text>,
+}
+
+/// What an Application remembers of a hold of its auto-sync, as far as it is shown. What it was is only read
+/// where it is given back, from the whole object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Who held it; empty where the note cannot be read.
+    pub by: Text,
+    /// Since when.
+    pub at: Option<Timestamp>,
+    /// Until when.
+    pub until: Option<Timestamp>,
+    /// Why.
+    pub reason: Text,
 }
 
 /// A source of manifests.
@@ -371,7 +385,7 @@ pub(super) fn kind() -> Kind {
                     AutoSync::On { prune: true, self_heal: false } => ("on prune", Health::Healthy),
                     AutoSync::On { prune: false, self_heal: true } => ("on heal", Health::Healthy),
                     AutoSync::On { prune: false, self_heal: false } => ("on", Health::Healthy),
-                    _ if row.body.held => ("held", Health::Warning),
+                    _ if row.body.held.is_some() => ("held", Health::Warning),
                     AutoSync::Disabled => ("disabled", Health::Idle),
                     AutoSync::Off => ("off", Health::Idle),
                 };

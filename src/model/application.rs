@@ -26,7 +26,7 @@ pub struct Leaf {
     pub namespace: Option<Text>,
     /// `Synced`, `OutOfSync`; `None` for what is not in Git itself, such as pods.
     pub sync: Option<Text>,
-    /// How it is; `None` where nobody can tell.
+    /// How it is; unknown where nobody can tell, and `None` for what is neither well nor ill.
     pub health: Option<Health>,
     /// Why, in words.
     pub why: Text,
@@ -55,6 +55,8 @@ pub fn tree(application: &Application, lens: &Lens<'_>) -> Vec<Leaf> {
                 (Health::Idle, why) if why.is_empty() => (None, why, false),
                 (health, why) => (Some(health), why, true),
             },
+            // Not asked for, not permitted, or of a type that the console does not judge: unknown is not well.
+            _ if has_health(managed) => (Some(Health::Unknown), Text::from(""), false),
             _ => (None, Text::from(""), false),
         };
         let at = leaves.len();
@@ -80,6 +82,27 @@ pub fn tree(application: &Application, lens: &Lens<'_>) -> Vec<Leaf> {
         }
     }
     leaves
+}
+
+/// The kinds of Kubernetes itself that Argo CD judges always; of a Service it only judges a load balancer.
+const JUDGED: [&str; 11] = [
+    "APIService",
+    "CronJob",
+    "DaemonSet",
+    "Deployment",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "Job",
+    "PersistentVolumeClaim",
+    "Pod",
+    "ReplicaSet",
+    "StatefulSet",
+];
+
+/// Tells whether a thing can be well or ill: a ConfigMap or a Role is neither, a custom resource may be.
+fn has_health(managed: &Managed) -> bool {
+    let of_kubernetes = !managed.group.contains('.') || managed.group.ends_with(".k8s.io");
+    !of_kubernetes || JUDGED.contains(&&*managed.kind)
 }
 
 /// Workloads first: they are what hurts.

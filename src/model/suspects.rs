@@ -48,11 +48,10 @@ pub fn of(tenant: &Summary, timeline: &[Change], now: Timestamp) -> Vec<Suspect>
             let what = if deploy.detail.is_empty() { &deploy.headline } else { &deploy.detail };
             let evidence =
                 sign.map_or_else(|| tenant.reason.to_string(), |sign| format!("then {}", sign.headline));
-            let text = format!(
-                "{}: {what}, {} before the trouble, same tenant; {evidence}",
-                deploy.object.as_ref().map_or("?", |object| &*object.name),
-                human::span(before)
-            );
+            let name = deploy.object.as_ref().map_or("?", |object| &*object.name);
+            // Headlines of deploys begin with the name already.
+            let what = if what.starts_with(name) { what.clone() } else { format!("{name}: {what}") };
+            let text = format!("{what}, {} before the trouble, same tenant; {evidence}", human::span(before));
             Some(Suspect { tenant: tenant.name.clone(), object: deploy.object.clone(), before, text })
         })
         .collect();

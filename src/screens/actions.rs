@@ -21,6 +21,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport,
     let count = state.running.len();
     let title = format!("Actions of this session  {count}");
     // One line for the title, and one of air below the list.
+    let (area, below) = panel::split_bottom(area, cut_height(scene, area));
+    cut(buffer, below, scene);
     let (list, rest) = panel::split_top(area, (count as u16).saturating_add(2).min(area.height / 3).max(3));
     let body = panel::titled(buffer, list, theme, &title, &[], true);
     spots.put(body, Spot::Panel(0));
@@ -61,6 +63,49 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport,
             now: state.now,
         };
         plan::progress(buffer, rest, theme, &shown);
+    }
+}
+
+/// The most actions without an end that are listed.
+const CUT: usize = 6;
+
+fn cut_height(scene: &Scene<'_>, area: Rect) -> u16 {
+    match scene.state.cut.len().min(CUT) as u16 {
+        0 => 0,
+        // Title, two lines each, and a line of advice.
+        actions => (actions * 2 + 2).min(area.height / 2),
+    }
+}
+
+/// Draws the actions of earlier sessions that have no end in the audit, newest first.
+fn cut(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
+    let (state, theme) = (scene.state, scene.theme);
+    if area.is_empty() {
+        return;
+    }
+    let count = state.cut.len();
+    let title = format!("Begun earlier, without an end in the audit  {count}");
+    let body = panel::titled(buffer, area, theme, &title, &[], false);
+    let glyphs = Glyphs::of(theme);
+    let mut lines: Vec<(bool, String)> = Vec::new();
+    for cut in state.cut.iter().rev().take(CUT) {
+        let at = human::moment(cut.at, state.now, &state.zone);
+        lines.push((true, format!("{at} {}", cut.title)));
+        let held = match cut.holds.as_slice() {
+            [] => String::new(),
+            names => format!("auto-sync of {} may still be held; ", names.join(", ")),
+        };
+        lines.push((false, format!("{held}begun by {}, and cut off or followed elsewhere", cut.who)));
+    }
+    lines.push((false, "Look at the object before you go on; opsdeck audit tells the rest.".to_owned()));
+    for (y, (first, text)) in (body.y..body.bottom()).zip(&lines) {
+        let mut pen = Pen::new(buffer, Rect { y, height: 1, ..body }, glyphs.ellipsis);
+        pen.gap(2);
+        if *first {
+            pen.put(glyphs.warning, theme.style(Role::Warning)).gap(1).put(text, theme.style(Role::Text));
+        } else {
+            pen.gap(2).put(text, theme.style(Role::Dim));
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub fn draw(
     let theme = scene.theme;
     let glyphs = Glyphs::of(theme);
     let height = (chooser.columns.len() as u16).saturating_add(2).min(area.height.saturating_sub(2).max(3));
-    let outer = dialog::centred(area, 40, height);
+    let outer = dialog::centred(area, area.width.saturating_sub(8).clamp(area.width.min(24), 64), height);
     let inner = dialog::framed(buffer, outer, theme, "columns", Role::Focus);
     spots.put(outer, Spot::Overlay);
     spots.fits(0, inner.height);

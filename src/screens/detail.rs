@@ -125,11 +125,6 @@ fn yaml(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail) {
     }
 }
 
-/// The cells of the names of fields.
-fn name_width(area: Rect) -> u16 {
-    (area.width / 3).clamp(8, 30)
-}
-
 fn describe(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail, spots: &mut Spots) {
     if detail.entries.is_empty() {
         notice::draw(buffer, area, scene.theme, Role::Progressing, "Waiting for the object", &[]);
@@ -160,7 +155,7 @@ pub fn entry(
         buffer.set_style(area, base);
         buffer.set_stringn(area.x, area.y, glyphs.cursor, 1, over(base, theme.style(Role::Key)));
     }
-    let names = area.x + 2 + name_width(area) + 1;
+    let names = area.x + 2 + Entry::names(area.width) + 1;
     let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
     pen.gap(2);
     let style = |role: Role| over(base, theme.style(role));
@@ -169,7 +164,7 @@ pub fn entry(
             pen.put(title, style(Role::Title));
         }
         Entry::Field { name, value } => {
-            let name = fit::fit(name, usize::from(name_width(area)), glyphs.ellipsis);
+            let name = fit::fit(name, usize::from(Entry::names(area.width)), glyphs.ellipsis);
             searched(&mut pen, &name, style(Role::Dim), theme, find);
             pen.to(names);
             let painted = cells::painted(value, scene.state.now);
@@ -187,8 +182,12 @@ pub fn entry(
                 Leads::Many { resource, filter, .. } => (scene.plural(resource), filter.clone()),
             };
             pen.put(&kind, style(Role::Dim)).gap(1);
-            searched(&mut pen, &where_to, style(Role::Key), theme, find);
             let painted = cells::painted(value, scene.state.now);
+            // How it is matters more than the middle of a long name.
+            let standing = fit::width(&painted.text) + if painted.text.is_empty() { 0 } else { 4 };
+            let room = pen.room().saturating_sub(standing).max(pen.room() / 2);
+            let where_to = fit::fit_middle(&where_to, room, glyphs.ellipsis);
+            searched(&mut pen, &where_to, style(Role::Key), theme, find);
             pen.gap(2);
             if painted.mark {
                 pen.put(glyphs.mark(painted.role), style(painted.role)).gap(1);
@@ -196,12 +195,16 @@ pub fn entry(
             pen.put(&painted.text, style(painted.role));
         }
         Entry::Words(words) => {
-            // A sentence that would be cut begins further to the left.
+            // Words that would be cut all the same begin further to the left.
             if fit::width(words) <= usize::from(area.right().saturating_sub(names)) {
                 pen.to(names);
             } else {
                 pen.gap(2);
             }
+            searched(&mut pen, words, style(Role::Text), theme, find);
+        }
+        Entry::Long(words) => {
+            pen.gap(2);
             searched(&mut pen, words, style(Role::Text), theme, find);
         }
         Entry::Gap => {}

@@ -61,8 +61,8 @@ fn looked(scene: &Scene<'_>) -> Option<Timestamp> {
     scene.store.reading(&Ask { context, wanted: Wanted::Systems })?.at
 }
 
-/// Tells whether something around the view counts seconds: a connection that is made or lost, an action, a list that
-/// is old.
+/// Tells whether something around the view counts seconds: a connection that is made or lost, an action, a hold,
+/// a list that is old.
 fn is_moving(scene: &Scene<'_>) -> bool {
     let state = scene.state;
     let linked = matches!(state.session.link, Link::None | Link::Live { .. });
@@ -76,7 +76,9 @@ fn is_moving(scene: &Scene<'_>) -> bool {
         Some(View::Overview(_)) => &OVERVIEW,
         _ => &[("argoproj.io", "applications")],
     };
-    !linked || acting || state.overlay.is_some() || feeds.iter().any(is_old)
+    // Holds count down, and one that is over is offered back.
+    let held = !state.holds.entries().is_empty();
+    !linked || acting || held || state.overlay.is_some() || feeds.iter().any(is_old)
 }
 
 /// Tells whether what is said of a list counts seconds; `whole` where that is said in full.

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::Scene;
 use super::feed;
+use crate::app::command::Command;
 use crate::app::history::View;
 use crate::app::session::{Environment, Link};
 use crate::human;
@@ -16,6 +17,10 @@ use crate::theme::Role;
 use crate::widgets::fit;
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::pen::Pen;
+
+/// The cells of the program's name and of the clock in the header, with the gaps behind them.
+const NAME: usize = 9;
+const CLOCK: usize = 7;
 
 /// Returns the badge of an environment.
 pub fn badge(environment: Environment) -> Role {
@@ -48,9 +53,11 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
     let styled = |role: Role| base.patch(theme.style(role));
     let glyphs = Glyphs::of(theme);
     let badge = badge(session.environment);
+    let (named, timed, sources) = fitting(area, scene);
     let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
-    if area.width >= 40 {
-        pen.gap(1).put("opsdeck", styled(Role::Title)).gap(2);
+    pen.gap(1);
+    if named {
+        pen.put("opsdeck", styled(Role::Title)).gap(2);
     }
     match &session.context {
         // Cloud providers make names of contexts that fill a line; the end tells them apart.
@@ -73,21 +80,12 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         }
     }
     pen.margin_right(1);
-    // To the minute: a console that nobody touches need not draw for a clock.
-    pen.put_right(&human::minute(state.now, &scene.state.zone), styled(Role::Dim));
-    pen.margin_right(2);
-    // Those named first are kept where there is no room for all.
-    let mut room = pen.room();
-    let fitting: Vec<_> = sources(scene)
-        .into_iter()
-        .take_while(|(name, text, _)| {
-            let wide = fit::width(text) + fit::width(name) + 3;
-            let fits = room > wide;
-            room = room.saturating_sub(wide);
-            fits
-        })
-        .collect();
-    for (name, text, role) in fitting.into_iter().rev() {
+    if timed {
+        // To the minute: a console that nobody touches need not draw for a clock.
+        pen.put_right(&human::minute(state.now, &scene.state.zone), styled(Role::Dim));
+        pen.margin_right(2);
+    }
+    for (name, text, role) in sources.into_iter().rev() {
         pen.put_right(&text, styled(role));
         pen.margin_right(1);
         pen.put_right(name, base);
@@ -103,6 +101,55 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         let words = if count == "1" { words.trim_end_matches('s') } else { words };
         pen.put(&count, styled(role)).gap(1).put(words, base).gap(2);
     }
+}
+
+/// Decides what of the header has a place: the program's name, the clock, and which sources.
+///
+/// A source that is not well comes before the clock, the clock before one that is, and all of them before the
+/// program's name: on a narrow screen nothing may hide that what is shown is old.
+fn fitting(area: Rect, scene: &Scene<'_>) -> (bool, bool, Vec<(&'static str, String, Role)>) {
+    let session = &scene.state.session;
+    let context = session.context.as_ref().map_or(10, |context| {
+        let badge = match session.environment {
+            Environment::Unknown => 12,
+            environment => environment.word().len(),
+        };
+        // Its badge and whether anything may be written, with the gaps.
+        fit::width(context.as_str()).min(usize::from(area.width / 3).max(12)) + badge + 16
+    });
+    let cells = |sources: &[(&str, String, Role)]| -> usize {
+        sources.iter().map(|(name, text, _)| fit::width(name) + fit::width(text) + 3).sum()
+    };
+    let width = usize::from(area.width);
+    let fits = |named: bool, timed: bool, sources: &[(&str, String, Role)]| {
+        let fixed = 2 + context + if named { NAME } else { 0 } + if timed { CLOCK } else { 0 };
+        fixed + cells(sources) <= width
+    };
+    let all = sources(scene);
+    let unwell = |role: Role| !matches!(role, Role::Healthy | Role::Dim);
+    for (named, timed) in [(true, true), (false, true), (false, false)] {
+        // Of those that are well, Kubernetes is the one that all the rest hangs on.
+        let mut kept: Vec<bool> =
+            all.iter().enumerate().map(|(at, (_, _, role))| at == 0 || unwell(*role)).collect();
+        let chosen = |kept: &[bool]| -> Vec<(&'static str, String, Role)> {
+            all.iter().zip(kept).filter(|(_, kept)| **kept).map(|(one, _)| one.clone()).collect()
+        };
+        if !fits(named, timed, &chosen(&kept)) {
+            continue;
+        }
+        // Those named first are kept where there is no room for all.
+        let others: Vec<usize> = (0..all.len()).filter(|at| !kept[*at]).collect();
+        for at in others {
+            kept[at] = true;
+            if !fits(named, timed, &chosen(&kept)) {
+                kept[at] = false;
+                break;
+            }
+        }
+        return (named, timed, chosen(&kept));
+    }
+    // Not even the ones in trouble fit: one of them says that not all is well.
+    (false, false, all.into_iter().filter(|(_, _, role)| unwell(*role)).take(1).collect())
 }
 
 /// Returns the sources with how they stand, in a word or two.
@@ -276,5 +323,39 @@ pub fn status(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         let again = if again > 0 { format!(" Again in {}.", human::span(again)) } else { String::new() };
         let text = format!("{}{again}", feed::sentence(error));
         pen.put(glyphs.degraded, theme.style(Role::Degraded)).gap(1).put(&text, theme.style(Role::Text));
+    } else if let Some(text) = standing_notice(scene) {
+        pen.put(glyphs.warning, theme.style(Role::Warning)).gap(1).put(&text, theme.style(Role::Text));
     }
+}
+
+/// Says what waits for the person for as long as it does: holds that are over, actions that have no end.
+fn standing_notice(scene: &Scene<'_>) -> Option<String> {
+    let state = scene.state;
+    let key = |command: Command| match state.keymap.label(command) {
+        Some(key) => key,
+        None => format!(":{}", command.name()),
+    };
+    if !state.cut_seen && !state.cut.is_empty() {
+        let title = state.cut.last().map_or("", |cut| &cut.title);
+        let more = match state.cut.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        return Some(format!(
+            "{} shows what was begun earlier and has no end: {title}{more}",
+            key(Command::Actions)
+        ));
+    }
+    let mut over = state.holds.over(state.now);
+    let hold = over.next()?;
+    let more = match over.count() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    let since = hold.held.until.map_or_else(String::new, |until| human::age(state.now, until));
+    Some(format!(
+        "{} gives auto-sync of {} back: its hold is over since {since}{more}",
+        key(Command::GiveBack),
+        hold.object.name
+    ))
 }

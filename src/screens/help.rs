@@ -6,14 +6,12 @@ use ratatui::layout::Rect;
 use super::Scene;
 use super::detail::{found, hits};
 use crate::app::detail::Page;
+use crate::app::focus::help_columns;
 use crate::app::spot::{Spot, Spots};
 use crate::theme::Role;
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::pen::Pen;
 use crate::widgets::{dialog, fit};
-
-/// The cells of the keys of one line.
-const KEYS: u16 = 18;
 
 /// Draws help over the view.
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, page: &Page, spots: &mut Spots) {
@@ -31,6 +29,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, page: &Page, spo
     spots.fits(0, inner.height);
     let find = hits(&page.search);
     let lines = scene.state.help(scene.store);
+    let (room, _) = help_columns(scene.state.size.0);
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(page.view.top)) {
         let at = Rect { y, height: 1, ..inner };
         let mut pen = Pen::new(buffer, at, glyphs.ellipsis);
@@ -39,8 +38,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, page: &Page, spo
             pen.put(text, theme.style(Role::Title));
             continue;
         }
-        let keys = fit::fit(keys, usize::from(KEYS), glyphs.ellipsis);
-        pen.gap(2).put(&keys, theme.style(Role::Key)).to(inner.x + 2 + KEYS + 1);
+        let keys = fit::fit(keys, usize::from(room), glyphs.ellipsis);
+        pen.gap(2).put(&keys, theme.style(Role::Key)).to(inner.x + 2 + room + 1);
         let style = if find(text).is_empty() { theme.style(Role::Text) } else { theme.style(Role::Match) };
         pen.put(text, style);
     }

@@ -108,6 +108,10 @@ fn lines(scene: &Scene<'_>) -> Vec<Line> {
     }
     put("", String::new(), Role::Title);
     put("Console", String::new(), Role::Title);
+    if !state.cut.is_empty() {
+        let text = format!("{} without an end in the audit", human::count(state.cut.len()));
+        put("actions", text, Role::Warning);
+    }
     put("version", env!("CARGO_PKG_VERSION").to_owned(), Role::Text);
     put("theme", state.theme.clone(), Role::Text);
     put("keymap", state.keymap.preset_name().to_owned(), Role::Text);

@@ -40,9 +40,16 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, logs: &Logs, spo
         return;
     }
     let lead = Lead::of(logs);
+    let glyphs = crate::widgets::glyphs::Glyphs::of(theme);
     let line = |index: usize| {
         let Some(line) = logs.lines.get(index) else { return Line::plain("") };
-        Line { lead: lead.before(line, scene), ..Line::plain(&*line.text) }
+        let before = lead.before(line, scene);
+        if line.seam {
+            let mark = (Cow::Borrowed(glyphs.warning), Role::Stale);
+            let lead = before.into_iter().chain([mark]).collect();
+            return Line { lead, role: Role::Stale, ..Line::plain(&*line.text) };
+        }
+        Line { lead: before, ..Line::plain(&*line.text) }
     };
     let view = view(&logs.page, logs.lines.len(), logs.follow);
     viewer::draw(buffer, body, theme, view, line, hits(&logs.page.search));

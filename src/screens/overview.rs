@@ -1,7 +1,9 @@
 //! The first screen: tenants worst first, what changed, and what is suspected.
 
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::Scene;
 use super::cells::health_word;
@@ -13,6 +15,7 @@ use crate::human::{self, Measure};
 use crate::identity::{Resource, Text};
 use crate::kinds::Health;
 use crate::kinds::quota::NEARLY_FULL;
+use crate::model::holds::Hold;
 use crate::model::suspects;
 use crate::model::tenants::Summary;
 use crate::model::timeline::Change;
@@ -23,10 +26,12 @@ use crate::widgets::changes::{self, Entry};
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::pen::Pen;
 use crate::widgets::table::{self, Column, Painted, Width, Window};
-use crate::widgets::{fit, notice, panel};
+use crate::widgets::{fit, notice, over, panel};
 
 /// From this width on, what changed stands beside the tenants; below, it stands under them.
 const BESIDE: u16 = 100;
+/// The most holds that are seen at once.
+const HOLDS: usize = 4;
 /// The most suspects that are told.
 const SUSPECTS: usize = 4;
 
@@ -36,9 +41,16 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview,
     let suspected = selected
         .map(|tenant| suspects::of(tenant, scene.state.timeline.entries(), scene.state.now))
         .unwrap_or_default();
-    let lines = suspected.len().min(SUSPECTS) as u16;
+    let sentences = sentences(&suspected, area);
+    let lines = sentences.len() as u16;
     let below = if lines == 0 || area.height < 14 { 0 } else { lines + 1 };
     let (top, bottom) = panel::split_bottom(area, below);
+    let held =
+        (view.held.len().min(HOLDS) as u16 + 1) * u16::from(!view.held.is_empty() && area.height >= 14);
+    let (top, holds_at) = panel::split_bottom(top, held);
+    if held > 0 {
+        holds(buffer, holds_at, scene, view, spots);
+    }
     if area.width >= BESIDE {
         let (left, right) = panel::split_left(top, top.width * 3 / 5);
         tenants(buffer, left, scene, view, spots);
@@ -46,7 +58,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview,
         changed(buffer, right, scene, view, spots);
     } else {
         // Tenants come first; what changed has what they leave, and never less than two fifths.
-        let wanted = (view.ranking.len() as u16).saturating_add(3);
+        let wanted = match view.ranking.len() as u16 {
+            // What is said instead of them takes some lines.
+            0 => top.height / 2,
+            tenants => tenants.saturating_add(3),
+        };
         let (upper, lower) = panel::split_top(top, wanted.min(top.height * 3 / 5));
         tenants(buffer, upper, scene, view, spots);
         changed(buffer, lower, scene, view, spots);
@@ -54,13 +70,83 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview,
     if let Some(tenant) = selected.filter(|_| bottom.height > 1) {
         let title = format!("Suspects for the trouble of {}", tenant.name);
         let body = panel::titled(buffer, bottom, scene.theme, &title, &[], false);
-        for (y, (index, suspect)) in (body.y..body.bottom()).zip(suspected.iter().enumerate()) {
+        for (y, (number, text)) in (body.y..body.bottom()).zip(sentences) {
             let line = Rect { y, height: 1, ..body };
             let mut pen = Pen::new(buffer, line, Glyphs::of(scene.theme).ellipsis);
-            pen.gap(2).put(&(index + 1).to_string(), scene.theme.style(Role::Strong)).gap(2);
-            pen.put(&suspect.text, scene.theme.style(Role::Text));
+            let number = number.map_or_else(|| " ".to_owned(), |number| number.to_string());
+            pen.gap(2).put(&number, scene.theme.style(Role::Strong)).gap(2);
+            pen.put(&text, scene.theme.style(Role::Text));
         }
     }
+}
+
+/// Draws the holds of auto-sync: whose, how long they still last or that they are over, who set them and why.
+fn holds(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, spots: &mut Spots) {
+    let (state, theme) = (scene.state, scene.theme);
+    let number = Panel::Held as usize;
+    let focused = view.panel == Panel::Held;
+    let title = format!("Auto-sync held  {}", view.held.len());
+    let body = panel::titled(buffer, area, theme, &title, &[], focused);
+    spots.put(body, Spot::Panel(number));
+    spots.fits(number, body.height);
+    let glyphs = Glyphs::of(theme);
+    for (y, index) in (body.y..body.bottom()).zip(view.holds.top..view.held.len()) {
+        let Some(hold) = view.held.get(index).and_then(|at| state.holds.entries().get(*at)) else { continue };
+        let line = Rect { y, height: 1, ..body };
+        spots.put(line, Spot::Row { panel: number, index });
+        let here = focused && index == view.holds.cursor;
+        let base = if here { theme.style(Role::Selected) } else { Style::new() };
+        buffer.set_style(line, base);
+        let (role, lasts) = lasts(hold, state.now);
+        let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
+        pen.put(if here { glyphs.cursor } else { " " }, over(base, theme.style(Role::Key))).gap(1);
+        pen.put(glyphs.mark(role), over(base, theme.style(role))).gap(1);
+        let name = fit::fit_middle(&hold.object.name, pen.room() / 3, glyphs.ellipsis);
+        pen.put(&name, over(base, theme.style(Role::Strong))).gap(2);
+        pen.put(&lasts, over(base, theme.style(role))).gap(2);
+        let who = if hold.held.by.is_empty() { "?" } else { &hold.held.by };
+        let since = hold.held.at.map_or_else(|| "?".to_owned(), |at| human::age(state.now, at));
+        pen.put(&format!("by {who}, {since} ago"), over(base, theme.style(Role::Text)));
+        if !hold.held.reason.is_empty() {
+            pen.put(&format!(": {}", hold.held.reason), over(base, theme.style(Role::Dim)));
+        }
+    }
+}
+
+/// Says how long a hold still lasts.
+fn lasts(hold: &Hold, now: Timestamp) -> (Role, String) {
+    if hold.on {
+        return (Role::Warning, "switched on again past the console".to_owned());
+    }
+    match hold.held.until {
+        None => (Role::Progressing, "no end".to_owned()),
+        Some(until) if now >= until => (Role::Warning, format!("over since {}", human::age(now, until))),
+        Some(until) => {
+            (Role::Progressing, format!("{} left", human::span(until.as_second() - now.as_second())))
+        }
+    }
+}
+
+/// Returns the lines of the suspects: each with its number, and a second one where a sentence is long and there is
+/// room for it.
+fn sentences(suspects: &[suspects::Suspect], area: Rect) -> Vec<(Option<usize>, String)> {
+    let room = usize::from(area.width.saturating_sub(6)).max(1);
+    let most = if area.height >= 18 { SUSPECTS + 1 } else { 1 };
+    let mut lines = Vec::new();
+    for (index, suspect) in suspects.iter().take(SUSPECTS).enumerate() {
+        let parts = human::lines::wrap(&suspect.text, room);
+        // One line each where they are many: the second suspect matters more than the end of the first.
+        let goes_on = parts.get(1).filter(|_| suspects.len() <= 2 && most >= lines.len() + 2);
+        let cut = goes_on.map_or(suspect.text.len(), |(from, _)| *from);
+        let (first, rest) = suspect.text.split_at(cut);
+        lines.push((Some(index + 1), first.trim_end().to_owned()));
+        // The last line takes the rest; the pen marks what is cut.
+        lines.extend(goes_on.map(|_| (None, rest.to_owned())));
+        if lines.len() >= most {
+            break;
+        }
+    }
+    lines
 }
 
 /// Returns the tenant of a row.

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 
 use super::{Scene, head};
 use crate::actions::{Line, Mark, Outcome, Plan, Progress, Standing, Verb};
+use crate::app::command::Command;
 use crate::app::question::{Field, Question};
 use crate::app::spot::{Spot, Spots};
 use crate::gate::Confirmation;
@@ -38,9 +39,24 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, question: &Quest
         notice::draw(buffer, inner, theme, role, headline, &why);
         return;
     };
-    let rows = rows(&plan.lines, &plan.command, usize::from(width.saturating_sub(4)));
+    let columns = usize::from(width.saturating_sub(4));
+    let summary = plan.summary();
+    let mut rows = if question.whole {
+        difference(&plan.difference(), columns)
+    } else {
+        rows(&summary, &plan.command, columns)
+    };
     // Below the rows: a blank line, the reason, the answer.
     let below = 3;
+    if !question.whole && rows.len() + 2 + usize::from(below) > usize::from(area.height) {
+        // What forbids it, and what speaks against it, must not be what is out of sight.
+        let (grave, rest): (Vec<Line>, Vec<Line>) =
+            summary.into_iter().partition(|line| matches!(line.mark, Mark::Stop | Mark::Warn));
+        let (stops, warnings): (Vec<Line>, Vec<Line>) =
+            grave.into_iter().partition(|line| line.mark == Mark::Stop);
+        let lines = [stops, warnings, rest].concat();
+        rows = self::rows(&lines, &plan.command, columns);
+    }
     let height = (rows.len() as u16).saturating_add(2 + below);
     let outer = dialog::centred(area, width, height);
     let inner = dialog::framed(buffer, outer, theme, &plan.title, badge);
@@ -53,7 +69,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, question: &Quest
         draw_row(buffer, Rect { y, height: 1, ..body }, theme, row);
     }
     if hidden > 0 && outer.height > 2 {
-        let text = if top == hidden { " end ".to_owned() } else { format!(" {} more lines ", hidden - top) };
+        let key = scene.state.keymap.label(Command::PlanDown);
+        let key = key.map_or_else(String::new, |key| format!(", {key}"));
+        let text = match hidden - top {
+            0 => " end ".to_owned(),
+            1 => format!(" 1 more line{key} "),
+            more => format!(" {more} more lines{key} "),
+        };
         let line =
             Rect { x: outer.x + 2, y: outer.bottom() - 1, width: outer.width.saturating_sub(4), height: 1 };
         Pen::new(buffer, line, "").put_right(&text, theme.style(Role::Stale));
@@ -172,12 +194,27 @@ fn rows(lines: &[Line], command: &str, width: usize) -> Vec<Row> {
     rows
 }
 
+/// Lays the whole difference out: a resource, and indented below it what changes.
+fn difference(lines: &[Line], width: usize) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let inner = line.text.starts_with(' ');
+        let role = if inner { Role::Text } else { Role::Strong };
+        for (at, (from, to)) in fit::wrap(&line.text, width.saturating_sub(WORD)).into_iter().enumerate() {
+            let word = if number == 0 && at == 0 { Mark::Detail.word() } else { "" };
+            let text = line.text[from..to].to_owned();
+            rows.push(vec![(word, role, if at > 0 && inner { format!("    {text}") } else { text })]);
+        }
+    }
+    rows
+}
+
 fn piece(mark: Mark, text: String) -> (&'static str, Role, String) {
     let role = match mark {
         Mark::To | Mark::From | Mark::Change => Role::Strong,
         Mark::Ok => Role::Healthy,
         Mark::Hold | Mark::Pending => Role::Progressing,
-        Mark::Note | Mark::After => Role::Dim,
+        Mark::Note | Mark::After | Mark::Detail => Role::Dim,
         Mark::Warn => Role::Warning,
         Mark::Stop => Role::Degraded,
     };

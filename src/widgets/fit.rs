@@ -5,13 +5,8 @@
 use std::borrow::Cow;
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
 
-/// Returns how many cells a text takes.
-pub fn width(text: &str) -> usize {
-    // Most text is ASCII, where a byte is a cell; a control character is the exception and takes none.
-    if text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) { text.len() } else { text.width() }
-}
+pub use crate::human::lines::{width, wrap};
 
 /// Cuts a text to `columns` cells; what was cut is marked by `ellipsis`.
 pub fn fit<'a>(text: &'a str, columns: usize, ellipsis: &str) -> Cow<'a, str> {
@@ -83,39 +78,6 @@ pub fn skip(text: &str, columns: usize) -> (usize, usize) {
     (text.len(), used.saturating_sub(columns))
 }
 
-/// Breaks a text into byte ranges of at most `columns` cells, between words where that is possible.
-///
-/// Spaces at a break belong to the range before it and may hang over. An empty text is one empty range.
-pub fn wrap(text: &str, columns: usize) -> Vec<(usize, usize)> {
-    let columns = columns.max(1);
-    let mut ranges = Vec::new();
-    let mut start = 0;
-    let mut used = 0;
-    // The byte behind the last space of this range, where it can be broken.
-    let mut word = None;
-    for (at, grapheme) in text.grapheme_indices(true) {
-        let cells = width(grapheme);
-        let space = grapheme == " ";
-        if used + cells > columns && !space && at > start {
-            let end = match word {
-                // A break that would leave more than half a range empty is worse than a broken word.
-                Some(end) if end > start && width(&text[start..end]) * 2 > columns => end,
-                _ => at,
-            };
-            ranges.push((start, end));
-            start = end;
-            used = width(&text[start..at]);
-            word = None;
-        }
-        used += cells;
-        if space {
-            word = Some(at + 1);
-        }
-    }
-    ranges.push((start, text.len()));
-    ranges
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,15 +104,5 @@ mod tests {
         assert_eq!(skip("abc", 1), (1, 0));
         assert_eq!(skip("日本", 1), (3, 1));
         assert_eq!(skip("abc", 9), (3, 0));
-    }
-
-    #[test]
-    fn lines_break_at_words_and_long_words_are_broken() {
-        let text = "one two three";
-        let parts: Vec<&str> = wrap(text, 8).into_iter().map(|(from, to)| &text[from..to]).collect();
-        assert_eq!(parts, ["one two ", "three"]);
-        let parts: Vec<(usize, usize)> = wrap("abcdefgh", 3);
-        assert_eq!(parts, [(0, 3), (3, 6), (6, 8)]);
-        assert_eq!(wrap("", 3), [(0, 0)]);
     }
 }

@@ -27,7 +27,7 @@ use crate::stage::{self, Stage, context, now, object};
 
 /// Presses keys as a terminal sends them: `"j"`, `"ctrl-d"`, `"enter"`; returns what the last one leads to.
 #[track_caller]
-fn press(stage: &mut Stage, keys: &[&str]) -> Vec<Effect> {
+pub fn press(stage: &mut Stage, keys: &[&str]) -> Vec<Effect> {
     let mut effects = Vec::new();
     for key in keys {
         let chord: Chord = key.parse().unwrap();
@@ -428,6 +428,48 @@ fn number_keys_show_one_tenant_alone_and_0_all() {
     assert!(some > 0 && some < all);
     press(&mut stage, &["0"]);
     assert_eq!(table(&stage).len(), all);
+}
+
+#[test]
+fn the_whole_difference_is_one_key_away_and_letters_go_to_the_name() {
+    let shown = |stage: &Stage| match &stage.state.overlay {
+        Some(Overlay::Question(question)) => (question.whole, question.typed.text().to_owned()),
+        other => panic!("no question but {other:?}"),
+    };
+    let mut stage = pods();
+    press(&mut stage, &["ctrl-d"]);
+    planned(&mut stage, Confirmation::Yes, &[Mark::Ok]);
+    assert!(!stage.state.applies(&stage.store, Command::ToggleDifference), "there is none to show");
+    planned(&mut stage, Confirmation::Yes, &[Mark::Ok, Mark::Detail]);
+    press(&mut stage, &["d"]);
+    assert!(shown(&stage).0);
+    press(&mut stage, &["d"]);
+    assert!(!shown(&stage).0);
+    planned(&mut stage, Confirmation::Type("db".to_owned()), &[Mark::Ok, Mark::Detail]);
+    press(&mut stage, &["d"]);
+    assert_eq!(shown(&stage), (false, "d".to_owned()));
+    press(&mut stage, &["ctrl-d"]);
+    assert_eq!(shown(&stage), (true, "d".to_owned()));
+    let label = stage.state.key_label(&stage.store, Command::ToggleDifference);
+    assert_eq!(label.as_deref(), Some("ctrl-d"), "the key that works here is the one that is shown");
+}
+
+#[test]
+fn help_lists_the_keys_of_the_view_beneath_and_the_footer_nothing_that_is_refused() {
+    let mut stage = with_application();
+    go(&mut stage, "applications");
+    let hints = |stage: &Stage| stage.state.hints(&stage.store);
+    assert!(!hints(&stage).contains(&Command::Terminate), "no operation is running");
+    assert!(hints(&stage).contains(&Command::Sync));
+    let beneath = stage.state.help(&stage.store);
+    press(&mut stage, &["?"]);
+    assert_eq!(stage.state.help(&stage.store), beneath);
+    assert!(beneath.iter().any(|(keys, doc)| keys == "s" && doc.starts_with("Syncs")), "{beneath:?}");
+    press(&mut stage, &["esc"]);
+    stage.state.session.readonly = Some("--readonly".to_owned());
+    assert!(hints(&stage).iter().all(|command| command.verb().is_none()), "{:?}", hints(&stage));
+    press(&mut stage, &["O"]);
+    assert!(!hints(&stage).contains(&Command::Overview) && hints(&stage).contains(&Command::Palette));
 }
 
 #[test]

@@ -37,4 +37,5 @@ mod stage;
 mod story;
 mod svg;
 mod terminal;
+mod waiting;
 mod wire;

@@ -32,16 +32,17 @@ use crate::boards;
 use crate::stage::{self, Stage, context, now, object, text};
 
 /// The sizes of the snapshots.
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+const SIZES: [(u16, u16); 4] = [(60, 20), (80, 24), (120, 40), (200, 60)];
 
 #[track_caller]
-fn snapshots(name: &str, stage: &Stage) {
+fn snapshots(name: &str, stage: &mut Stage) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| {
         for (width, height) in SIZES {
+            stage.state.size = (width, height);
             let (buffer, _) = stage.draw(width, height);
             insta::assert_snapshot!(format!("{name}-{width}x{height}"), text(&buffer));
         }
@@ -238,8 +239,14 @@ fn logs() -> Stage {
         } else {
             format!("GET /cart/{index} 200 12ms").into()
         },
+        seam: false,
     };
     logs.lines = (0..90).map(line).collect::<VecDeque<_>>();
+    logs.seam(
+        &Text::from("checkout-7f9c6b5d8-hw7tn/app"),
+        "interrupted: connection refused".to_owned(),
+        1_000,
+    );
     logs.dropped = 1_204;
     logs.page.search = Search { text: "error".to_owned(), editing: None, matches: vec![0, 7, 14, 84], at: 3 };
     logs.failures = vec![(Text::from("checkout-7f9c6b5d8-hw7tn"), unreachable())];
@@ -250,6 +257,7 @@ fn logs() -> Stage {
 fn plan() -> Plan {
     let target = object("argoproj.io", "applications", "argocd", "tenant-2-checkout");
     let line = |mark, text: &str| PlanLine::new(mark, text);
+    let below = |text: &str| PlanLine { mark: Mark::Detail, text: format!("  {text}") };
     Plan {
         id: "01".to_owned(),
         request: Request {
@@ -272,6 +280,20 @@ fn plan() -> Plan {
             ),
             line(Mark::Note, "hooks do not run on a rollback: PreSync Job/migrate-db is skipped"),
             line(Mark::Warn, "3 pods of the new revision have never been ready"),
+            line(Mark::Detail, "Deployment/checkout"),
+            below(
+                "containers[app].image registry.example.com/shop/checkout:1.8.0 -> registry.example.com/shop/checkout:1.7.4",
+            ),
+            below("containers[app].env[PAYMENTS_URL] changes"),
+            line(Mark::Detail, "ConfigMap/checkout-env-0f3 in place of checkout-env-7c1"),
+            below("LOG_LEVEL: 1 of 1 lines"),
+            below("TIMEOUT goes away"),
+            line(
+                Mark::Detail,
+                "2 others, not known what they were: the history keeps revisions and no manifests",
+            ),
+            below("Service/checkout"),
+            below("Ingress/checkout"),
             line(Mark::After, "watched for 5 min: synced to 9ad01be, healthy, pods of the revision ready"),
         ],
         confirmation: Confirmation::Type("tenant-2".to_owned()),
@@ -291,6 +313,13 @@ fn question() -> Stage {
     question.reason = Line::new("checkout 1.8.0 crash-loops");
     question.typed = Line::new("tenan");
     stage.state.overlay = Some(Overlay::Question(Box::new(question)));
+    stage
+}
+
+fn whole_difference() -> Stage {
+    let mut stage = question();
+    let Some(Overlay::Question(question)) = &mut stage.state.overlay else { panic!("no question") };
+    question.whole = true;
     stage
 }
 
@@ -478,12 +507,16 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
         ("logs", logs()),
         ("question", question()),
         ("question-stopped", stopped()),
+        ("question-difference", whole_difference()),
         ("progress", progress(None)),
         ("verdict", verdict()),
         ("palette", palette()),
         ("help", help()),
         ("info", info()),
         ("overview", overview()),
+        ("overview-holds", crate::waiting::holds()),
+        ("overview-cut", crate::waiting::cut()),
+        ("actions-cut", crate::waiting::cut_seen()),
         ("overview-waiting", waiting()),
         ("overview-unconnected", unconnected()),
         ("application", application(Pane::Resources)),
@@ -504,8 +537,8 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
 
 #[test]
 fn every_screen_looks_as_it_did() {
-    for (name, stage) in all() {
-        snapshots(name, &stage);
+    for (name, mut stage) in all() {
+        snapshots(name, &mut stage);
     }
 }
 

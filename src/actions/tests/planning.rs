@@ -221,3 +221,83 @@ async fn text_from_the_platform_cannot_steer_the_terminal_through_a_plan() {
     let plan = bench.plan(Verb::Sync, &checkout(), Options::default()).await;
     assert_line(&plan, Mark::Warn, "SyncError: bad  thing next");
 }
+
+/// A pod template that reads settings from a ConfigMap with a digest in its name, and a token from a Secret.
+fn reading(tag: &str, settings: &str, memory: &str) -> Value {
+    json!({ "spec": { "containers": [{ "name": "app", "image": format!("registry.example/checkout:{tag}"),
+        "envFrom": [{ "configMapRef": { "name": settings } }],
+        "env": [{ "name": "TOKEN", "valueFrom": { "secretKeyRef": { "name": "token", "key": "canary" } } }],
+        "resources": { "limits": { "memory": memory } } }] } })
+}
+
+#[tokio::test]
+async fn the_whole_difference_of_a_rollback_names_each_resource_and_says_what_is_not_known() {
+    let bench = Bench::new();
+    let mut app = application();
+    app["status"]["resources"].as_array_mut().unwrap().extend([
+        json!({ "group": "apps", "kind": "StatefulSet", "namespace": "tenant-2", "name": "cart", "status": "Synced" }),
+        json!({ "kind": "Service", "namespace": "tenant-2", "name": "checkout", "status": "Synced" }),
+    ]);
+    tenant(&bench.cluster, app).await;
+    let now = reading("2.1", "cart-env-7c1", "256Mi");
+    let set = json!({ "metadata": { "uid": "s-1" }, "spec": { "replicas": 3, "template": now } });
+    bench.cluster.put(&object("apps", "statefulsets", "tenant-2", "cart"), set).await;
+    for (name, created, template) in [
+        ("cart-a", "2026-01-05T09:59:00Z", reading("2.0", "cart-env-0f3", "128Mi")),
+        ("cart-b", "2026-01-05T11:48:40Z", reading("2.1", "cart-env-7c1", "256Mi")),
+    ] {
+        let mut template = template;
+        template["$patch"] = json!("replace");
+        let revision = json!({ "metadata": { "creationTimestamp": created, "ownerReferences": [{ "uid": "s-1" }] },
+            "data": { "spec": { "template": template } } });
+        bench.cluster.put(&object("apps", "controllerrevisions", "tenant-2", name), revision).await;
+    }
+    for (name, level) in [("cart-env-0f3", "info"), ("cart-env-7c1", "debug")] {
+        let settings = json!({ "data": { "LOG_LEVEL": level, "SAME": "1" } });
+        bench.cluster.put(&object("", "configmaps", "tenant-2", name), settings).await;
+    }
+    let plan = bench.plan(Verb::Rollback, &checkout(), back_to_41()).await;
+    assert_line(&plan, Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4");
+    assert_line(&plan, Mark::Change, "ConfigMap/cart-env-0f3 1 line");
+    let whole: Vec<String> = plan.difference().into_iter().map(|line| line.text).collect();
+    for said in [
+        "Deployment/checkout",
+        "  containers[app].image registry.example/checkout:1.8.0 -> registry.example/checkout:1.7.4",
+        "StatefulSet/cart",
+        "  containers[app].resources.limits.memory 256Mi -> 128Mi",
+        "ConfigMap/cart-env-0f3 in place of cart-env-7c1",
+        "  LOG_LEVEL: 1 of 1 lines",
+        "  Service/checkout",
+    ] {
+        assert!(whole.iter().any(|line| line == said), "{said:?} in {whole:#?}");
+    }
+    assert!(whole.iter().any(|line| line.contains("not known what they were")), "{whole:#?}");
+    assert!(plan.summary().iter().all(|line| line.mark != Mark::Detail));
+}
+
+#[tokio::test]
+async fn the_whole_difference_of_a_sync_tells_drift_against_what_was_applied_last() {
+    let bench = Bench::new();
+    let mut app = application();
+    app["status"]["resources"] = json!([
+        { "group": "apps", "kind": "Deployment", "namespace": "tenant-2", "name": "checkout", "status": "OutOfSync" },
+        { "kind": "Secret", "namespace": "tenant-2", "name": "token", "status": "OutOfSync" },
+        { "kind": "ConfigMap", "namespace": "tenant-2", "name": "new", "status": "OutOfSync" },
+    ]);
+    tenant(&bench.cluster, app).await;
+    let applied = json!({ "spec": { "replicas": 3 } }).to_string();
+    let note = json!({ "metadata": { "annotations": { "kubectl.kubernetes.io/last-applied-configuration": applied } } });
+    bench.cluster.change(&deployment(), note).await;
+    let plan = bench.plan(Verb::Sync, &checkout(), Options::default()).await;
+    let whole: Vec<String> = plan.difference().into_iter().map(|line| line.text).collect();
+    assert_eq!(
+        whole[..4],
+        [
+            "Deployment/checkout, against what was applied last",
+            "  replicas 2 -> 3",
+            "Secret/token: not looked into",
+            "ConfigMap/new is created"
+        ]
+    );
+    assert!(whole[4].contains("not known here"), "{whole:#?}");
+}
