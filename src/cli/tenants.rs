@@ -49,7 +49,7 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     let kinds = std::sync::Arc::new(Kinds::new());
     let context = connection.context().clone();
     let queries = LISTS.map(|(group, plural)| Query::all(&context, &Resource::new(group, plural)));
-    let store = gather(&connection, &kinds, &queries).await?;
+    let store = gather(desk, &connection, &kinds, &queries).await?;
     let now = desk.clock.now();
     let mut tenants = Tenants::new(desk.config.tenants.clone());
     tenants.refresh(&store, &context, now);
