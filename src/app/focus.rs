@@ -424,9 +424,8 @@ impl State {
             View::Application(app) => Some(app.selected().unwrap_or_else(|| app.object.clone())),
             View::Logs(logs) => Some(logs.object.clone()),
             View::Overview(overview) if overview.panel == Panel::Changes => self.change_object(overview),
-            View::Overview(_) | View::Board(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
             View::Overview(overview) if overview.panel == Panel::Held => overview.hold.clone(),
-            View::Overview(_) | View::Actions(_) | View::Info(_) => None,
+            View::Overview(_) | View::Board(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
         }
     }
 
