@@ -14,7 +14,7 @@ use super::template::{self, Scope};
 use crate::demo::promql::{Engine, Labels, Memory, NAME, STALE, Samples, Series};
 
 /// How far back samples of alerts are kept, in milliseconds.
-const KEPT_MS: i64 = 24 * 3_600_000;
+const KEPT_MS: i64 = 6 * 3_600_000;
 /// How long an alert that has ended is still told to Alertmanager, in milliseconds.
 const RESOLVED_MS: i64 = 15 * 60_000;
 /// Evaluations that one call makes up for a rule; beyond that it takes larger steps.
