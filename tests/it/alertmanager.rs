@@ -203,6 +203,8 @@ fn level(value: &mut Value) {
                     "invalid silence: invalid label matcher 0 in set 0",
                     "silence invalid: invalid label matcher 0",
                 )
+                // In the order of a hash table.
+                .replace("[GET,POST]", "[POST,GET]")
                 .replace("; ", "\n");
         }
         _ => {}

@@ -13,6 +13,7 @@ mod actions;
 mod alertmanager;
 mod bare_console;
 mod boards;
+mod cloudwatch;
 mod cluster;
 mod console_loop;
 mod fault_server;
