@@ -75,9 +75,16 @@ pub fn compile(pattern: &str, written: &str) -> Result<Regex, String> {
     Regex::new(pattern).map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "error parsing regexp: expression too large".to_owned(),
         error => {
-            // The last line of the crate's message says what is wrong.
+            // The last line of the crate's message says what is wrong; the most frequent mistakes in Go's words.
             let text = error.to_string();
             let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let why = match why {
+                "unclosed group" => "missing closing )",
+                "unopened group" => "unexpected )",
+                "unclosed character class" => "missing closing ]",
+                "repetition operator missing expression" => "missing argument to repetition operator",
+                other => other,
+            };
             format!("error parsing regexp: {why}: `{written}`")
         }
     })

@@ -397,7 +397,11 @@ pub fn lex(query: &str) -> (Vec<Token>, Option<ParseError>) {
     }
     loop {
         match scanner.token() {
-            Ok(token) if token.kind == Kind::End => {
+            Ok(mut token) if token.kind == Kind::End => {
+                if query.is_empty() {
+                    // Nothing has no place.
+                    (token.line, token.column) = (0, 0);
+                }
                 tokens.push(token);
                 return (tokens, None);
             }

@@ -346,7 +346,8 @@ impl Parser {
             texts.push(self.text(&["STRING"])?);
         }
         self.expect(")")?;
-        let regex = compile(&format!("^(?:{})$", texts[3]), &texts[3])
+        let pattern = format!("^(?:{})$", texts[3]);
+        let regex = compile(&pattern, &pattern)
             .map_err(|error| ParseError::anywhere(format!("invalid regex in label_replace: {error}")))?;
         let mut texts = texts.into_iter();
         let mut next = || texts.next().unwrap_or_default();
@@ -362,10 +363,8 @@ impl Parser {
             self.expect(",")?;
             written = Some(number);
         }
-        let mut range = self.log_range(written.is_none())?;
-        if !self.take(")") {
-            return Err(self.unexpected(&[]));
-        }
+        let mut range = self.log_range(false, written.is_none())?;
+        self.expect(")")?;
         let grouping = self.grouping()?;
         let quantile = function == "quantile_over_time";
         range.parameter = match written {
@@ -395,14 +394,17 @@ impl Parser {
     }
 
     /// Reads a selector with its stages, unwrap, range and offset, in any of the orders that Loki takes.
-    fn log_range(&mut self, number: bool) -> Parsed<RangeAgg> {
+    fn log_range(&mut self, nested: bool, number: bool) -> Parsed<RangeAgg> {
         if self.is("(") {
             self.at += 1;
-            let mut inner = self.deeper(|parser| parser.log_range(false))?;
+            let mut inner = self.deeper(|parser| parser.log_range(true, false))?;
             if !self.take(")") {
                 return Err(self.unexpected(&[]));
             }
             self.range_and_offset(&mut inner)?;
+            if inner.range == UNSET && !nested {
+                return Err(self.unexpected(&["RANGE"]));
+            }
             return Ok(inner);
         }
         if !self.is("{") {
@@ -416,7 +418,7 @@ impl Parser {
             parameter: None,
             query,
             unwrap: None,
-            range: 0,
+            range: UNSET,
             offset: 0,
             grouping: None,
         };
@@ -428,15 +430,16 @@ impl Parser {
         }
         self.range_and_offset(&mut range)?;
         // Within parentheses the range may stand behind them.
-        if range.range == 0 && !self.is(")") {
-            return Err(self.unexpected(&[]));
+        if range.range == UNSET && !(nested && self.is(")")) {
+            let expected: &[&str] = if range.unwrap.is_some() { &["RANGE", "|"] } else { &[] };
+            return Err(self.unexpected(expected));
         }
         Ok(range)
     }
 
     fn range_and_offset(&mut self, range: &mut RangeAgg) -> Parsed<()> {
         if let Kind::Range(nanos) = *self.peek()
-            && range.range == 0
+            && range.range == UNSET
         {
             self.at += 1;
             range.range = nanos;
@@ -473,6 +476,8 @@ impl Parser {
     }
 }
 
+/// The range of a selector that none was read for yet; none that is read is negative.
+const UNSET: i64 = -1;
 /// Range functions whose name does not end in `_over_time`.
 const RATES: &[&str] = &["rate", "rate_counter", "bytes_rate"];
 /// Range functions that count lines or their bytes.

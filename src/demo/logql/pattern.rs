@@ -9,6 +9,15 @@ enum Part {
     Capture(Option<String>),
 }
 
+impl Part {
+    fn spell(&self) -> String {
+        match self {
+            Self::Literal(text) => text.clone(),
+            Self::Capture(name) => format!("<{}>", name.as_deref().unwrap_or("_")),
+        }
+    }
+}
+
 /// A pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Vec<Part>);
@@ -34,9 +43,8 @@ impl Pattern {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
             if matches!(parts.last(), Some(Part::Capture(_))) {
-                return Err(format!(
-                    "found consecutive capture '<{name}>': consecutive captures are not allowed"
-                ));
+                let before = parts.last().map(Part::spell).unwrap_or_default();
+                return Err(format!("found consecutive capture '{before}<{name}>': invalid expression"));
             }
             parts.push(Part::Capture((name != "_").then(|| name.to_owned())));
             rest = &rest[open + name.len() + 2..];

@@ -14,6 +14,11 @@ impl Parser {
         let matchers = self.selector()?;
         let mut stages = Vec::new();
         self.stages(&mut stages)?;
+        if self.is("|") {
+            // Only queries for numbers know `unwrap`.
+            self.at += 1;
+            return Err(self.unexpected(&[]));
+        }
         Ok(LogQuery { matchers, stages })
     }
 
@@ -133,17 +138,16 @@ impl Parser {
             "regexp" => {
                 self.at += 1;
                 let text = self.text(&["STRING"])?;
-                let regex = compile(&text, &text).map_err(|error| stage_error("regexp", &text, &error))?;
+                let regex = named_groups(&text).map_err(|error| invalid("regexp", &error))?;
                 if regex.capture_names().flatten().next().is_none() {
-                    return Err(stage_error("regexp", &text, "at least one named capture must be supplied"));
+                    return Err(invalid("regexp", "at least one named capture must be supplied"));
                 }
                 Ok(Stage::Regexp(regex))
             }
             "pattern" => {
                 self.at += 1;
                 let text = self.text(&["STRING"])?;
-                let pattern =
-                    Pattern::parser(&text).map_err(|error| stage_error("pattern", &text, &error))?;
+                let pattern = Pattern::parser(&text).map_err(|error| invalid("pattern", &error))?;
                 Ok(Stage::Pattern(pattern))
             }
             "unpack" => {
@@ -227,28 +231,28 @@ impl Parser {
     }
 
     pub(super) fn label_filter(&mut self) -> Parsed<LabelFilter> {
-        let mut left = self.label_conjunction()?;
+        let mut left = self.label_conjunction(&[])?;
         while self.take("or") {
-            let right = self.label_conjunction()?;
+            let right = self.label_conjunction(&["IDENTIFIER", "("])?;
             left = LabelFilter::Or(Box::new(left), Box::new(right));
         }
         Ok(left)
     }
 
-    fn label_conjunction(&mut self) -> Parsed<LabelFilter> {
-        let mut left = self.label_condition()?;
+    fn label_conjunction(&mut self, expected: &[&str]) -> Parsed<LabelFilter> {
+        let mut left = self.label_condition(expected)?;
         loop {
             let joined = self.take("and") || self.take(",");
             // Two filters side by side are both meant.
             if !joined && !matches!(self.peek(), Kind::Identifier(_)) {
                 return Ok(left);
             }
-            let right = self.label_condition()?;
+            let right = self.label_condition(&["IDENTIFIER", "("])?;
             left = LabelFilter::And(Box::new(left), Box::new(right));
         }
     }
 
-    fn label_condition(&mut self) -> Parsed<LabelFilter> {
+    fn label_condition(&mut self, expected: &[&str]) -> Parsed<LabelFilter> {
         if self.is("(") {
             self.at += 1;
             let inner = self.deeper(Self::label_filter)?;
@@ -257,7 +261,7 @@ impl Parser {
             }
             return Ok(inner);
         }
-        let name = self.identifier(&[])?;
+        let name = self.identifier(expected)?;
         let Kind::Symbol(op) = *self.peek() else { return Err(self.unexpected(&[])) };
         if self.text_operator().is_some() && matches!(self.second(), Kind::Text(_)) {
             self.at -= 1;
@@ -296,6 +300,23 @@ impl Parser {
             }
         }
     }
+}
+
+fn invalid(parser: &str, why: &str) -> ParseError {
+    ParseError::anywhere(format!("invalid {parser} parser: {why}"))
+}
+
+/// Compiles a regular expression whose groups become labels.
+fn named_groups(text: &str) -> Result<regex::Regex, String> {
+    compile(text, text).map_err(|error| {
+        let mut names: Vec<&str> =
+            text.split("(?P<").skip(1).filter_map(|rest| rest.split('>').next()).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|two| two[0] == two[1]) {
+            Some(two) => format!("duplicate extracted label name '{}'", two[0]),
+            None => error,
+        }
+    })
 }
 
 fn stage_error(stage: &str, text: &str, error: &str) -> ParseError {

@@ -181,10 +181,19 @@ async fn produce(loki: Loki, tail: Tail, sender: mpsc::Sender<Result<String, Str
             })
             .await;
         // A server that is busy is asked again; what was written meanwhile is not lost.
-        let Ok((found, end)) = more else { continue };
+        let Ok((mut found, end)) = more else { continue };
         seen = match found.last() {
-            // There may be more: the rest of the last moment and what comes after it is read next.
-            Some(last) if found.len() == AT_ONCE => last.at + 1,
+            // There is more. What has the time of the last one may be cut, so it is read again with the rest.
+            Some(last) if found.len() == AT_ONCE => {
+                let edge = last.at;
+                let whole = found.partition_point(|entry| entry.at < edge);
+                if whole > 0 {
+                    found.truncate(whole);
+                    edge
+                } else {
+                    edge + 1
+                }
+            }
             _ => end,
         };
         for piece in found.chunks(FRAME) {
