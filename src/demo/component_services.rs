@@ -104,6 +104,7 @@ pub static OFFERS: &[Offer] = &[
     offer("ingress-nginx-controller", "ingress-nginx-controller-metrics", &[tcp("metrics", 10254, 10254)]),
     offer("kyverno-admission-controller", "kyverno-svc", &[tcp("https", 443, 9443)]),
     offer("kyverno-admission-controller", "kyverno-svc-metrics", &[tcp("metrics-port", 8000, 8000)]),
+    headless("trivy-operator", "trivy-operator", &[tcp("metrics", 80, 8080)]),
     offer("reloader-reloader", "reloader", &[tcp("http", 9090, 9090)]),
     offer("prometheus-postgres-exporter", "prometheus-postgres-exporter", &[tcp("http", 9187, 9187)]),
     offer("keda-operator", "keda-operator", &[tcp("metricsservice", 9666, 9666), tcp("metrics", 8080, 8080)]),

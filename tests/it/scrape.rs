@@ -21,13 +21,17 @@ use tokio::net::TcpStream;
 use crate::cluster::missing;
 
 async fn platform() -> (tempfile::TempDir, Running) {
+    playing("quiet").await
+}
+
+async fn playing(story: &str) -> (tempfile::TempDir, Running) {
     opsdeck::install_crypto_provider();
     let home = tempfile::tempdir().unwrap();
     let world = world::Options {
         tenants: 3,
         pods_per_tenant: 12,
         nodes: 4,
-        story: "quiet".to_owned(),
+        story: story.to_owned(),
         alive: false,
         ..world::Options::default()
     };
@@ -228,4 +232,29 @@ async fn a_real_prometheus_finds_every_target_up_and_the_same_series() {
     }
     let answer = prometheus.ask("/api/v1/query?query=sum(up)").await.unwrap();
     assert_eq!(answer["data"]["result"][0]["value"][1], targets.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flooded_api_server_refuses_some_lists_and_says_when_to_come_back() {
+    let (_home, running) = playing("api-throttled").await;
+    let file = Kubeconfig::read_from(&running.kubeconfig).unwrap();
+    let mut config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+    config.default_retry = false;
+    let client = kube::Client::try_from(config).unwrap();
+    let mut refused = 0;
+    for _ in 0..20 {
+        let request = Request::builder().uri("/api/v1/namespaces/tenant-1/pods").body(Body::empty()).unwrap();
+        let response = client.send(request).await.unwrap();
+        if response.status() == 429 {
+            refused += 1;
+            assert_eq!(response.headers()["retry-after"], "1");
+        }
+    }
+    assert_eq!(refused, 5, "every fourth");
+    // Single objects are other flows.
+    let one = Request::builder().uri("/api/v1/namespaces/tenant-1").body(Body::empty()).unwrap();
+    for _ in 0..4 {
+        let request = Request::builder().uri(one.uri()).body(Body::empty()).unwrap();
+        assert_eq!(client.send(request).await.unwrap().status(), 200);
+    }
 }

@@ -25,6 +25,7 @@ pub static EXPORTER: Exporter = Exporter {
         Part::Reloader,
         Part::ExternalDns,
         Part::Postgres,
+        Part::Trivy,
     ],
     metrics: METRICS,
     collect,
@@ -94,6 +95,7 @@ static METRICS: &[Metric] = &[
         "keda_resource_registered_total",
         "Total number of KEDA custom resources per namespace for each custom resource type (CRD) registered",
     ),
+    gauge("trivy_image_vulnerabilities", "Number of container image vulnerabilities"),
     counter("reloader_reload_executed_total", "Counter of reloads executed by Reloader."),
     gauge(
         "external_dns_controller_last_sync_timestamp_seconds",
@@ -147,7 +149,7 @@ static METRICS: &[Metric] = &[
 ];
 
 fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
-    let parts: [(Part, fn(&Numbers, &mut Sink<'_>, &Target), f64, f64); 7] = [
+    let parts: [(Part, fn(&Numbers, &mut Sink<'_>, &Target), f64, f64); 8] = [
         (Part::CertManager, certificates, 0.01, 52e6),
         (Part::ExternalSecrets, secrets, 0.012, 48e6),
         (Part::Kyverno, policies, 0.04, 96e6),
@@ -155,6 +157,7 @@ fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
         (Part::Reloader, reloads, 0.004, 33e6),
         (Part::ExternalDns, records, 0.003, 36e6),
         (Part::Postgres, databases, 0.01, 28e6),
+        (Part::Trivy, vulnerabilities, 0.02, 140e6),
     ];
     for (part, tell, cores, bytes) in parts {
         // Each runs once; what it tells is about objects that are older than its pod.
@@ -452,6 +455,40 @@ fn records(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target) {
     }
     for metric in ["external_dns_registry_errors_total", "external_dns_source_errors_total"] {
         sink.put(sink.metric(metric), &target.scrape, &[], |t| flow(target, metric, 0.000_004, t));
+    }
+}
+
+fn vulnerabilities(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target) {
+    let metric = sink.metric("trivy_image_vulnerabilities");
+    if metric.is_none() {
+        return;
+    }
+    for (key, life) in numbers.facts.objects(Type::VulnerabilityReport) {
+        let latest = life.latest();
+        let labels = &latest["metadata"]["labels"];
+        let get = |name: &str| labels[name].as_str().unwrap_or_default();
+        for (severity, field) in [
+            ("Critical", "criticalCount"),
+            ("High", "highCount"),
+            ("Medium", "mediumCount"),
+            ("Low", "lowCount"),
+            ("Unknown", "unknownCount"),
+        ] {
+            let raw = [
+                ("container_name", get("trivy-operator.container.name")),
+                ("image_registry", "registry.example.com"),
+                ("image_repository", text(latest, "/report/artifact/repository")),
+                ("image_tag", text(latest, "/report/artifact/tag")),
+                ("name", &*key.name),
+                ("namespace", &*key.namespace),
+                ("resource_kind", get("trivy-operator.resource.kind")),
+                ("resource_name", get("trivy-operator.resource.name")),
+                ("severity", severity),
+            ];
+            sink.put(metric, &target.scrape, &raw, |t| {
+                life.at(t).map(|report| number(report, &format!("/report/summary/{field}")) as f64)
+            });
+        }
     }
 }
 

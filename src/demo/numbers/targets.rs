@@ -55,6 +55,8 @@ pub enum Part {
     ExternalDns,
     /// The exporter of PostgreSQL databases.
     Postgres,
+    /// trivy-operator.
+    Trivy,
     /// Prometheus itself.
     Prometheus,
     /// Alertmanager.
@@ -167,6 +169,12 @@ pub static PLACES: &[Place] = &[
         "prometheus-postgres-exporter",
         ("monitoring", "prometheus-postgres-exporter"),
         ("prometheus-postgres-exporter", "http", 9187),
+    ),
+    place(
+        Part::Trivy,
+        "trivy-operator",
+        ("trivy-system", "trivy-operator"),
+        ("trivy-operator", "metrics", 8080),
     ),
     place(
         Part::Prometheus,

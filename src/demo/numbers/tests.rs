@@ -196,7 +196,7 @@ fn every_target_exposes_each_series_once_and_every_metric_is_exposed_by_some() {
             );
         }
     }
-    assert_eq!(parts.len(), 23, "{parts:?}");
+    assert_eq!(parts.len(), 24, "{parts:?}");
     // What is there only when something hurts, or waits, or has ended.
     let rare = [
         "kube_pod_status_unschedulable",
