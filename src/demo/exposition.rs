@@ -228,16 +228,15 @@ impl Backend for Pages {
 /// Lets every component answer `/metrics`, before whatever else it serves at that port.
 pub fn register(backends: &mut Backends, handle: &Handle) {
     for place in PLACES {
-        let port = OFFERS
-            .iter()
-            .filter(|offer| offer.service == place.service)
-            .flat_map(|offer| offer.ports)
-            .find(|port| port.target == place.port)
-            .map(|port| port.port);
-        let Some(port) = port else { continue };
-        let rest = backends.get(place.namespace, place.service, port).cloned();
-        let pages = Pages { handle: handle.clone(), part: place.part, rest };
-        backends.add(place.namespace, place.service, port, Arc::new(pages));
+        let Some(offer) = OFFERS.iter().find(|offer| offer.service == place.service) else { continue };
+        // A pod is reached through every Service of its component that leads to the port.
+        for other in OFFERS.iter().filter(|other| other.component == offer.component) {
+            for port in other.ports.iter().filter(|port| port.target == place.port) {
+                let rest = backends.get(place.namespace, other.service, port.port).cloned();
+                let pages = Pages { handle: handle.clone(), part: place.part, rest };
+                backends.add(place.namespace, other.service, port.port, Arc::new(pages));
+            }
+        }
     }
 }
 
