@@ -1,4 +1,4 @@
-//! PromQL over samples that the embedded platform holds: shared types, and the two ways to ask.
+//! `PromQL` over samples that the embedded platform holds: shared types, and the two ways to ask.
 //!
 //! [`Samples`] is what holds series; [`instant`] and [`range`] evaluate an expression over it as Prometheus does. It
 //! must not know where samples come from, read a clock or wait for anything.
@@ -73,7 +73,7 @@ impl Labels {
         Self(Arc::new([]))
     }
 
-    /// Returns a value; an absent label is an empty one, as everywhere in PromQL.
+    /// Returns a value; an absent label is an empty one, as everywhere in `PromQL`.
     pub fn get(&self, name: &str) -> &str {
         self.shared(name).map_or("", |value| value)
     }

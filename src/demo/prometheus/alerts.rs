@@ -4,6 +4,7 @@
 //! a rule, replayed step by step, so that a world which jumps ahead goes through the states that it would have had.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::recorded::Recorded;
@@ -380,7 +381,8 @@ fn generator_url(rule: &Rule) -> String {
         } else if byte == b' ' {
             encoded.push('+');
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            // Writing into a String cannot fail.
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     format!("{}/graph?g0.expr={encoded}&g0.tab=1", rules::EXTERNAL_URL)

@@ -1,5 +1,7 @@
 //! Parameters of the HTTP API: times, durations, limits and selectors, with Prometheus's words about wrong ones.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use promql_parser::parser::Expr;
 
@@ -86,7 +88,8 @@ pub fn in_words(millis: i64) -> String {
             continue;
         }
         if rest / unit > 0 {
-            text.push_str(&format!("{}{name}", rest / unit));
+            // Writing into a String cannot fail.
+            let _ = write!(text, "{}{name}", rest / unit);
             rest %= unit;
         }
     }

@@ -76,9 +76,11 @@ pub(super) fn rules(asked: &Asked, rules: &Rules) -> Result<Told, Refusal> {
             .rules
             .iter()
             .zip(states)
-            .filter(|(rule, _)| match (&rule.kind, kind.as_str()) {
-                (_, "") | (Kind::Recording { .. }, "record") | (Kind::Alerting { .. }, "alert") => true,
-                _ => false,
+            .filter(|(rule, _)| {
+                matches!(
+                    (&rule.kind, kind.as_str()),
+                    (_, "") | (Kind::Recording { .. }, "record") | (Kind::Alerting { .. }, "alert")
+                )
             })
             .filter(|(rule, _)| wanted("rule_name[]", rule.name()) && passes(rule, &matchers))
             .map(|(rule, state)| rule_value(rule, state, exclude))

@@ -152,7 +152,7 @@ fn ranked(
     largest: bool,
     steps: usize,
 ) -> Result<Vec<Row>, EvalError> {
-    if let Some(count) = counts.iter().find(|count| !(count.abs() < 9.2e18)) {
+    if let Some(count) = counts.iter().find(|count| count.is_nan() || count.abs() >= 9.2e18) {
         return Err(EvalError::Execution(format!("Scalar value {} overflows int64", format::number(*count))));
     }
     let groups = groups(&rows, grouping);

@@ -8,10 +8,13 @@ use super::{EvalError, Labels, NAME, STALE, is_stale};
 /// The label of a bucket's upper bound.
 const BOUND: &str = "le";
 
+/// The upper bound of a bucket and its count at every step.
+type Bucket = (f64, Vec<f64>);
+
 /// Evaluates `histogram_quantile` of one quantile a step.
 pub(super) fn quantiles(wanted: &[f64], rows: Vec<Row>) -> Result<Value, EvalError> {
     let mut places: HashMap<Labels, usize> = HashMap::new();
-    let mut groups: Vec<(Labels, Vec<(f64, Vec<f64>)>)> = Vec::new();
+    let mut groups: Vec<(Labels, Vec<Bucket>)> = Vec::new();
     for row in rows {
         // A series without a bound, or with one that is no number, is no bucket.
         let Some(bound) = bound(row.labels.get(BOUND)) else { continue };

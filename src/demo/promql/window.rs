@@ -2,6 +2,8 @@
 //!
 //! Definitions are Prometheus's, to the order of its additions where that shows in the result.
 
+use std::cmp::Ordering;
+
 use super::Dialect;
 use super::nan_first;
 
@@ -81,7 +83,9 @@ pub(super) fn function(name: &str) -> Option<Function> {
             Ok(Some(quantile(0.5, &mut distances)))
         },
         "changes" => |w| {
-            Ok(Some(count_pairs(w, |before, after| before != after && !(before.is_nan() && after.is_nan()))))
+            let equal = |before: f64, after: f64| before.partial_cmp(&after) == Some(Ordering::Equal);
+            let same = |before: f64, after: f64| equal(before, after) || (before.is_nan() && after.is_nan());
+            Ok(Some(count_pairs(w, |before, after| !same(before, after))))
         },
         "resets" => |w| Ok(Some(count_pairs(w, |before, after| after < before))),
         _ => return None,

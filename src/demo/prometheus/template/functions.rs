@@ -1,6 +1,7 @@
 //! The functions of templates.
 
 use std::cmp::Ordering;
+use std::fmt::Write as _;
 
 use regex::Regex;
 
@@ -49,7 +50,7 @@ pub(super) fn call(name: &str, arguments: &[Val], scope: &Scope<'_>) -> Result<V
         "safeHtml" | "html" | "js" | "urlquery" => one()?.clone(),
         "parseDuration" => {
             let millis = crate::demo::prometheus::params::words(text(0)?).ok_or_else(|| {
-                format!("error calling parseDuration: not a valid duration string: {:?}", arguments)
+                format!("error calling parseDuration: not a valid duration string: {arguments:?}")
             })?;
             Val::Number(millis as f64 / 1e3)
         }
@@ -181,7 +182,8 @@ fn printf(format: &str, arguments: &[Val]) -> String {
             continue;
         }
         let Some(value) = next.next() else {
-            out.push_str(&format!("%!{verb}(MISSING)"));
+            // Writing into a String cannot fail, here and below.
+            let _ = write!(out, "%!{verb}(MISSING)");
             continue;
         };
         let (width, digits) = flags
@@ -191,11 +193,11 @@ fn printf(format: &str, arguments: &[Val]) -> String {
         let left = width.starts_with('-');
         let zero = width.starts_with('0');
         let width: usize = width.trim_start_matches(['-', '+', '0', ' ', '#']).parse().unwrap_or(0);
-        out.push_str(&match (left, zero) {
-            (true, _) => format!("{text:<width$}"),
-            (false, true) => format!("{text:0>width$}"),
-            (false, false) => format!("{text:>width$}"),
-        });
+        let _ = match (left, zero) {
+            (true, _) => write!(out, "{text:<width$}"),
+            (false, true) => write!(out, "{text:0>width$}"),
+            (false, false) => write!(out, "{text:>width$}"),
+        };
     }
     out.push_str(rest);
     out

@@ -92,8 +92,9 @@ fn tokens(action: &str) -> Result<VecDeque<Token>, String> {
             '|' => (Token::Pipe, &rest[1..]),
             '(' => (Token::Open, &rest[1..]),
             ')' => (Token::Close, &rest[1..]),
-            ':' if rest.starts_with(":=") => (Token::Assign, &rest[2..]),
-            '=' => (Token::Assign, &rest[1..]),
+            ':' | '=' if first == '=' || rest.starts_with(":=") => {
+                (Token::Assign, rest.trim_start_matches(':').trim_start_matches('='))
+            }
             '"' => quoted(rest)?,
             '`' => {
                 let end = rest[1..].find('`').ok_or("unterminated raw quoted string")?;
