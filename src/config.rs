@@ -8,6 +8,7 @@
 mod contexts;
 mod keys;
 mod paths;
+pub mod queries;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -144,6 +145,12 @@ pub struct Config {
     pub log_lines: usize,
     /// Lines of each container that are asked for at first.
     pub log_tail: u32,
+    /// Mebibytes above which a query for log lines is asked about first.
+    pub log_ask_above: u32,
+    /// Fields that structured log lines are folded to.
+    pub log_fields: Vec<String>,
+    /// The person's own queries for log lines.
+    pub queries: Vec<queries::SavedQuery>,
     /// The targets of the KPI board and of the lines in graphs.
     pub kpi: Targets,
     /// What holds for contexts, by pattern; the first that says something counts.
@@ -173,6 +180,9 @@ impl Default for Config {
             silence_share: 0,
             log_lines: 0,
             log_tail: 0,
+            log_ask_above: 0,
+            log_fields: Vec::new(),
+            queries: Vec::new(),
             kpi: Targets::default(),
             contexts: contexts::defaults(),
             origins: BTreeMap::new(),
@@ -246,6 +256,8 @@ impl Config {
         for entry in source.parse()?.entries() {
             if entry.name == "contexts" {
                 contexts = contexts::read(&entry.section()?)?;
+            } else if entry.name == "queries" {
+                self.queries = queries::read(&entry.section()?)?;
             } else if KEYS.iter().any(|key| key.section() == Some(entry.name.as_str())) {
                 self.read_section(&entry.section()?)?;
             } else {
@@ -264,7 +276,7 @@ impl Config {
 
     fn read_entry(&mut self, entry: &Entry<'_>) -> Result<(), SettingsError> {
         let Some(key) = KEYS.iter().find(|key| key.name == entry.path) else {
-            let names: Vec<_> = KEYS.iter().map(|key| key.name).chain(["contexts"]).collect();
+            let names: Vec<_> = KEYS.iter().map(|key| key.name).chain(["contexts", "queries"]).collect();
             return Err(entry.wrong(not_one_of("setting", &entry.path, &names)));
         };
         let value = key.read(entry)?;

@@ -9,6 +9,8 @@
 //! A list that nobody needs any more is kept for [`LINGER`], so that going back is instant and going to and fro
 //! does not list anew each time. What it brought stays in the store for [`FORGET`] longer, marked as ended.
 
+mod lines;
+
 use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,12 +18,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, Sender};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::actions::{self, Answer, Desk, Follow, Outcome, Pace, Plan, Request};
 use crate::app::effect::{Effect, LogsOf, Need};
+use crate::app::explore::{LinesOf, Wish};
 use crate::app::logs::{LogLine, Since};
 use crate::app::message::Message;
 use crate::app::running::Cut;
@@ -112,6 +116,8 @@ pub struct Runner {
     gate: Option<Gate>,
     lists: HashMap<Query, Kept>,
     logs: Option<(LogsOf, AbortHandle)>,
+    /// The log lines of Loki that are read, and what is wanted of them.
+    lines: Option<(LinesOf, watch::Sender<Wish>, AbortHandle)>,
     /// The systems beside the open cluster.
     systems: Option<Systems>,
     /// Questions to them that are asked again and again.
@@ -139,6 +145,7 @@ impl Runner {
             gate: None,
             lists: HashMap::new(),
             logs: None,
+            lines: None,
             systems: None,
             answers: HashMap::new(),
             ended: Vec::new(),
@@ -155,6 +162,7 @@ impl Runner {
             Effect::Connect(context) => self.connect(context, store),
             Effect::LookBack => self.look_back(),
             Effect::Fetch(object) => self.fetch(object, store),
+            Effect::SaveLines { path, bytes } => self.save(path, bytes),
             Effect::Learn(resource) => self.learn(resource),
             Effect::Plan { number, request } => self.plan(number, request),
             Effect::Carry { plan, answer } => self.act(*plan, answer),
@@ -246,6 +254,7 @@ impl Runner {
         if let Some((_, task)) = self.logs.take() {
             task.abort();
         }
+        self.read_lines(None);
         for (ask, kept) in self.answers.drain() {
             kept.task.abort();
             store.forget_answer(&ask);
@@ -283,6 +292,7 @@ impl Runner {
         let Some(connection) = self.connection.clone() else { return };
         let now = Instant::now();
         let mut logs = None;
+        let mut wanted_lines = None;
         let mut lists = Vec::new();
         let mut asks = Vec::new();
         for need in needs {
@@ -290,6 +300,7 @@ impl Runner {
                 Need::Answer(ask) => asks.push(ask),
                 Need::List(query) => lists.push(query),
                 Need::Logs(of) => logs = Some(of),
+                Need::Lines(of, wish) => wanted_lines = Some((of, wish)),
             }
         }
         for (query, kept) in &mut self.lists {
@@ -306,6 +317,7 @@ impl Runner {
             }
         }
         self.keep_asking(asks, now, store);
+        self.read_lines(wanted_lines);
         if self.logs.as_ref().map(|(of, _)| of) != logs.as_ref() {
             if let Some((_, task)) = self.logs.take() {
                 task.abort();
@@ -315,6 +327,56 @@ impl Runner {
                 (of, task)
             });
         }
+    }
+
+    /// Starts and stops the reading of log lines, and hands on what is wanted of it.
+    fn read_lines(&mut self, wanted: Option<(LinesOf, Wish)>) {
+        match (&self.lines, wanted) {
+            (Some((of, known, _)), Some((wanted, wish))) if *of == wanted => {
+                known.send_if_modified(|known| {
+                    let differs = *known != wish;
+                    if differs {
+                        *known = wish;
+                    }
+                    differs
+                });
+            }
+            (_, wanted) => {
+                if let Some((_, _, task)) = self.lines.take() {
+                    task.abort();
+                }
+                let (Some((of, wish)), Some(systems)) = (wanted, self.systems.clone()) else { return };
+                let (sender, wish) = watch::channel(wish);
+                let reading = lines::Reading {
+                    systems,
+                    of: of.clone(),
+                    ask_above: u64::from(self.equipment.config.log_ask_above) * 1024 * 1024,
+                    wish,
+                    notes: self.notes.clone(),
+                    clock: self.equipment.clock.clone(),
+                };
+                self.lines = Some((of, sender, tokio::spawn(reading.run()).abort_handle()));
+            }
+        }
+    }
+
+    /// Writes a new file on this machine.
+    fn save(&self, path: std::path::PathBuf, bytes: Arc<[u8]>) {
+        let notes = self.notes.clone();
+        tokio::spawn(async move {
+            let name = path.display().to_string();
+            let written = async {
+                use tokio::io::AsyncWriteExt as _;
+                let mut file = tokio::fs::File::create_new(&path).await?;
+                file.write_all(&bytes).await?;
+                file.flush().await
+            };
+            let result = match written.await {
+                Ok(()) => Ok(format!("{} bytes written to {name}", crate::human::count(bytes.len()))),
+                Err(error) => Err(format!("{name} cannot be written: {error}")),
+            };
+            let _ = notes.send(Note::Said(Message::Saved(result))).await;
+        });
     }
 
     /// Starts and stops the questions to the systems beside the cluster.

@@ -11,6 +11,7 @@ pub mod cells;
 pub mod columns;
 pub mod detail;
 mod due;
+pub mod explore;
 pub mod feed;
 pub mod head;
 pub mod help;
@@ -161,6 +162,7 @@ fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
         Some(View::Table(table)) => table::draw(buffer, area, scene, table, spots),
         Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),
         Some(View::Logs(logs)) => logs::draw(buffer, area, scene, logs, spots),
+        Some(View::Explore(view)) => explore::draw(buffer, area, scene, view, spots),
         Some(View::Board(view)) => board::draw(buffer, area, scene, view, spots),
         Some(View::Boards(view)) => boards::draw(buffer, area, scene, view, spots),
         Some(View::Actions(view)) => actions::draw(buffer, area, scene, view, spots),
@@ -200,7 +202,8 @@ fn weight(command: Command) -> u8 {
         (Command::Search | Command::Filter | Command::NextMatch, _) => 4,
         (Command::Follow | Command::Timestamps | Command::TogglePrevious | Command::NextContainer, _)
         | (_, Place::Application | Place::Columns) => 3,
-        (_, Place::Logs) => 9,
+        (Command::EditLogql | Command::ReadAnyway | Command::HideLines | Command::FoldLines, _) => 3,
+        (_, Place::Logs | Place::Lines) => 9,
         (Command::EditQuery | Command::SortSeries | Command::ZoomIn | Command::ZoomOut, _) => 3,
         (Command::PanEarlier | Command::PanLater | Command::WindowOther | Command::WindowNow, _) => 4,
         (_, Place::Board) => 12,
@@ -224,6 +227,10 @@ fn typed(state: &State) -> Option<Input<'_>> {
             crate::app::detail::Tab::Yaml => searching(&detail.page.search),
         },
         View::Logs(logs) => searching(&logs.page.search),
+        View::Explore(view) => match &view.editing {
+            Some((purpose, line)) => Some(typing(explore::prompt(*purpose), line)),
+            None => searching(&view.page.search),
+        },
         View::Board(board) => prompt(board.prompt.as_ref()?),
         View::Application(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
     }

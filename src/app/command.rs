@@ -27,6 +27,8 @@ pub enum Place {
     Text,
     /// In logs.
     Logs,
+    /// In log lines of Loki.
+    Lines,
     /// In a board.
     Board,
     /// In the question that a plan asks.
@@ -39,11 +41,12 @@ pub enum Place {
 
 impl Place {
     /// Every place, in the order of help.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Verb,
         Self::Object,
         Self::Table,
         Self::Application,
+        Self::Lines,
         Self::Logs,
         Self::Board,
         Self::Text,
@@ -67,6 +70,7 @@ impl Place {
             Self::Application => "Application",
             Self::Text => "Text",
             Self::Logs => "Logs",
+            Self::Lines => "Log lines of Loki",
             Self::Board => "Board",
             Self::Plan => "Question",
             Self::Columns => "Columns",
@@ -86,6 +90,7 @@ impl Place {
             Self::Application => "application",
             Self::Text => "text",
             Self::Logs => "logs",
+            Self::Lines => "lines",
             Self::Board => "board",
             Self::Plan => "plan",
             Self::Columns => "columns",
@@ -165,6 +170,8 @@ commands! {
         Yaml = "yaml", "yaml";
         /// Shows the logs of the pod, or of all pods of the workload.
         Logs = "logs", "logs";
+        /// Shows what Loki has of it: of a tenant, workload, pod, or around an alert.
+        QueryLogs = "query-logs", "logs in Loki";
         /// Shows the logs of the previous life of the containers.
         PreviousLogs = "previous-logs", "previous logs";
         /// Goes to the owner.
@@ -243,8 +250,34 @@ commands! {
         Since30m = "since-30m", "30m";
         /// Shows the last hour.
         Since1h = "since-1h", "1h";
+        /// Shows the last six hours.
+        Since6h = "since-6h", "6h";
+        /// Shows the last day.
+        Since24h = "since-24h", "24h";
         /// Forgets the lines that are shown.
         ClearLog = "clear-log", "clear";
+    }
+    Lines {
+        /// Edits the query; tab completes labels and values, up brings earlier queries.
+        EditLogql = "edit-logql", "query";
+        /// Reads all the same, however much it is.
+        ReadAnyway = "read-anyway", "read it";
+        /// Hides the lines with an expression.
+        HideLines = "hide-lines", "hide";
+        /// Shows the lines with an expression alone.
+        OnlyLines = "only-lines", "only";
+        /// Highlights an expression.
+        Highlight = "highlight", "highlight";
+        /// Takes what hides and highlights away.
+        ClearSieves = "clear-sieves", "show all";
+        /// Folds JSON and logfmt to a few fields, or shows the lines as they are.
+        FoldLines = "fold-lines", "fold";
+        /// Chooses the fields that lines are folded to.
+        ChooseFields = "choose-fields", "fields";
+        /// Marks the line, or takes the mark away.
+        MarkLine = "mark-line", "mark";
+        /// Copies the marked lines, or the selected one.
+        CopyLine = "copy-line", "copy";
     }
     Board {
         /// Shows a shorter time.

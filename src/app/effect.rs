@@ -4,6 +4,7 @@
 //! write, and the runner takes it through the gate.
 
 use crate::actions::{Answer, Plan, Request};
+use crate::app::explore::{LinesOf, Wish};
 use crate::app::logs::Since;
 use crate::app::memory::Memory;
 use crate::identity::{Context, ObjectRef, Resource, Text};
@@ -25,6 +26,13 @@ pub enum Effect {
     Theme(String),
     /// Put text on the clipboard of the person's terminal (OSC 52).
     Copy(String),
+    /// Write log lines of Loki, as they were written, into a new file on this machine.
+    SaveLines {
+        /// The file; one that is there is not written over.
+        path: std::path::PathBuf,
+        /// What goes into it.
+        bytes: std::sync::Arc<[u8]>,
+    },
     /// Connect to a context; the one that is open is closed.
     Connect(Context),
     /// Write down what is to be remembered from one run to the next.
@@ -67,6 +75,8 @@ pub enum Need {
     List(Query),
     /// Logs.
     Logs(LogsOf),
+    /// Log lines of Loki.
+    Lines(LinesOf, Wish),
     /// The answer of a system beside Kubernetes, kept up to date.
     Answer(Ask),
 }

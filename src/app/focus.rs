@@ -34,7 +34,8 @@ impl State {
     /// Returns the same as it is below an overlay, or without one.
     fn places_below(&self, overlay: Option<&Overlay>) -> &'static [Place] {
         use Place::{
-            Always, Application, Board, Columns, Global, Input, List, Logs, Object, Plan, Table, Text, Verb,
+            Always, Application, Board, Columns, Global, Input, Lines, List, Logs, Object, Plan, Table, Text,
+            Verb,
         };
         match overlay {
             Some(Overlay::Palette(_)) => return &[Input, Always],
@@ -54,6 +55,7 @@ impl State {
             Some(View::Detail(_)) => &[Verb, Text, Object, List, Global, Always],
             Some(View::Application(_)) => &[Application, Verb, Object, List, Global, Always],
             Some(View::Logs(_)) => &[Logs, Text, List, Global, Always],
+            Some(View::Explore(_)) => &[Lines, Logs, Text, List, Global, Always],
             Some(View::Board(_)) => &[Board, List, Global, Always],
             Some(View::Actions(_) | View::Boards(_) | View::Info(_)) | None => &[List, Global, Always],
         }
@@ -81,6 +83,7 @@ impl State {
             View::Overview(overview) => overview.filter.editing.as_ref(),
             View::Table(table) => table.filter.editing.as_ref(),
             View::Board(board) => board.prompt.as_ref().map(|prompt| &prompt.line),
+            View::Explore(view) if view.editing.is_some() => view.editing.as_ref().map(|(_, line)| line),
             view => search_of(view)?.editing.as_ref(),
         }
     }
@@ -102,6 +105,10 @@ impl State {
             View::Overview(overview) => overview.filter.editing.as_mut(),
             View::Table(table) => table.filter.editing.as_mut(),
             View::Board(board) => board.prompt.as_mut().map(|prompt| &mut prompt.line),
+            View::Explore(view) => match &mut view.editing {
+                Some((_, line)) => Some(line),
+                None => view.page.search.editing.as_mut(),
+            },
             view => search_of_mut(view)?.editing.as_mut(),
         }
     }
@@ -244,9 +251,18 @@ impl State {
         let Some(view) = self.view() else { return false };
         let helping = matches!(overlay, Some(Overlay::Help(_)));
         match command {
+            _ if matches!(command.place(), Place::Lines | Place::Logs) => match view {
+                View::Explore(view) => super::explore::commands::applies(view, command),
+                View::Logs(logs) => match command {
+                    Command::NextContainer => logs.containers.len() > 1,
+                    _ => command.place() == Place::Logs,
+                },
+                _ => false,
+            },
             Command::Open => !helping && self.opens(store),
             Command::Left | Command::Right => {
-                matches!(view, View::Table(_) | View::Detail(_) | View::Logs(_)) && !helping
+                matches!(view, View::Table(_) | View::Detail(_) | View::Logs(_) | View::Explore(_))
+                    && !helping
             }
             Command::Fold | Command::Unfold => self.folds(command),
             Command::Resources | Command::History | Command::Operation | Command::Conditions => {
@@ -275,7 +291,6 @@ impl State {
                 View::Table(table) if self.kinds.get(&table.resource).is_some_and(|kind| super::table::status_column(kind).is_some())
             ),
             Command::Wrap | Command::CopyText => !helping,
-            Command::NextContainer => matches!(view, View::Logs(logs) if logs.containers.len() > 1),
             _ if command.place() == Place::Board => {
                 matches!(view, View::Board(board) if super::board::commands::applies(board, command))
                     && !helping
@@ -323,6 +338,7 @@ impl State {
                 question.field == Field::Reason
                     || question.plan.as_ref().is_some_and(crate::actions::Plan::can_run)
             }
+            (Command::Complete, None) => matches!(self.view(), Some(View::Explore(view)) if view.editing.is_some()),
             (Command::Complete, overlay) => matches!(overlay, Some(Overlay::Palette(_))),
             _ => true,
         }
@@ -365,11 +381,15 @@ impl State {
                     table.chooser.is_some() || !table.marks.is_empty() || !table.filter.text.is_empty()
                 }
                 Some(View::Overview(overview)) => !overview.filter.text.is_empty(),
+                Some(View::Explore(view)) => view.opened || !view.marks.is_empty(),
                 _ => false,
             }
     }
 
     fn applies_to_object(&self, store: &Store, command: Command) -> bool {
+        if command == Command::QueryLogs {
+            return super::explore::commands::subject(self, store).is_some();
+        }
         let Some(object) = self.selected() else { return false };
         match command {
             Command::Logs | Command::PreviousLogs => self.logs_of(store, &object).is_some(),
@@ -425,6 +445,7 @@ impl State {
             View::Logs(logs) => Some(logs.object.clone()),
             View::Overview(overview) if overview.panel == Panel::Changes => self.change_object(overview),
             View::Overview(overview) if overview.panel == Panel::Held => overview.hold.clone(),
+            View::Explore(view) => view.object.clone(),
             View::Overview(_) | View::Board(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
         }
     }
@@ -455,6 +476,7 @@ impl State {
             Some(View::Table(table)) => table.selected.is_some(),
             Some(View::Board(board)) => !board.large && !board.board.panels.is_empty(),
             Some(View::Boards(_)) => !self.boards.is_empty(),
+            Some(View::Explore(view)) => !view.is_empty(),
             Some(View::Logs(_) | View::Actions(_) | View::Info(_)) | None => false,
         }
     }
@@ -552,6 +574,7 @@ fn search_of(view: &View) -> Option<&Search> {
     match view {
         View::Detail(detail) => Some(&detail.page().search),
         View::Logs(logs) => Some(&logs.page.search),
+        View::Explore(view) => Some(&view.page.search),
         _ => None,
     }
 }
@@ -560,6 +583,7 @@ fn search_of_mut(view: &mut View) -> Option<&mut Search> {
     match view {
         View::Detail(detail) => Some(&mut detail.page_mut().search),
         View::Logs(logs) => Some(&mut logs.page.search),
+        View::Explore(view) => Some(&mut view.page.search),
         _ => None,
     }
 }

@@ -170,6 +170,10 @@ pub fn go(state: &mut State, store: &Store, line: &str) -> Result<Vec<Effect>, S
         super::board::commands::query(state, expr);
         return Ok(Vec::new());
     }
+    if let Some(query) = line.strip_prefix("logs ").filter(|query| !query.trim().is_empty()) {
+        super::explore::commands::line(state, query)?;
+        return Ok(Vec::new());
+    }
     // A path is not read like the rest of a line: it may begin with the sign of a filter and hold blanks.
     if let Some(path) = line.strip_prefix("save").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
         return save(state, path.trim());
@@ -191,6 +195,9 @@ pub fn go(state: &mut State, store: &Store, line: &str) -> Result<Vec<Effect>, S
 
 /// Writes the lines of the log that is shown to a file.
 fn save(state: &mut State, path: &str) -> Result<Vec<Effect>, String> {
+    if let Some(View::Explore(_)) = state.view() {
+        return super::explore::commands::save(state, path);
+    }
     let Some(View::Logs(logs)) = state.view() else {
         return Err("save is for logs: open some first".to_owned());
     };

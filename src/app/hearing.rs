@@ -94,6 +94,9 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
                 logs.take(lines, dropped, bound);
             }
         }
+        Message::Lines { of, news } => super::explore::commands::hear(state, &of, news),
+        Message::Saved(Ok(text)) => state.say(Health::Healthy, text),
+        Message::Saved(Err(text)) => state.say(Health::Degraded, text),
         Message::LogFailed { of, stream, error } => {
             let bound = state.config.log_lines;
             if let Some(logs) = logs_of(state, &of) {

@@ -6,6 +6,7 @@
 use crate::app::application::Application;
 use crate::app::board::BoardView;
 use crate::app::detail::Detail;
+use crate::app::explore::Explore;
 use crate::app::logs::Logs;
 use crate::app::overview::Overview;
 use crate::app::table::Table;
@@ -28,6 +29,8 @@ pub enum View {
     Application(Application),
     /// Logs.
     Logs(Logs),
+    /// Log lines of Loki.
+    Explore(Box<Explore>),
     /// A board, or the prompt for expressions.
     Board(BoardView),
     /// The list of boards; the selected one can be opened.

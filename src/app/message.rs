@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::actions::{Outcome, Plan, Progress};
 use crate::app::effect::LogsOf;
+use crate::app::explore::{LinesNews, LinesOf};
 use crate::app::logs::LogLine;
 use crate::app::running::Cut;
 use crate::app::session::{Link, Reachable};
@@ -70,6 +71,15 @@ pub enum Message {
         /// Lines that were dropped on the way because the console could not take them.
         dropped: u64,
     },
+    /// What is heard of log lines of Loki.
+    Lines {
+        /// Which lines.
+        of: LinesOf,
+        /// What.
+        news: LinesNews,
+    },
+    /// A file was written, or why not.
+    Saved(Result<String, String>),
     /// A stream of a log ended badly.
     LogFailed {
         /// Which logs.

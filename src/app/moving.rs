@@ -93,6 +93,7 @@ fn step(state: &mut State, store: &Store, by: isize) {
             // Looking at older lines stops the flow under one's eyes; going to the end starts it again.
             logs.follow = by > 0 && logs.page.view.top + page >= len;
         }
+        Some(View::Explore(view)) => super::explore::commands::step(view, by, page),
         Some(View::Board(board)) => super::board::commands::step(board, by),
         Some(View::Boards(view)) => view.step(by, state.boards.len()),
         Some(View::Actions(view)) => view.step(by, running),
@@ -229,6 +230,7 @@ pub fn scroll(state: &mut State, store: &Store, spot: Option<Spot>, lines: isize
             logs.page.view.scroll(lines, len, page);
             logs.follow = lines > 0 && logs.page.view.top + page >= len;
         }
+        Some(View::Explore(view)) => super::explore::commands::step(view, lines, page),
         Some(View::Board(board)) => super::board::commands::step(board, lines.signum()),
         Some(View::Boards(view)) => view.scroll(lines, state.boards.len(), page),
         Some(View::Actions(view)) => view.scroll(lines, running, page),
@@ -281,6 +283,12 @@ fn open(state: &mut State, store: &Store) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Some(View::Explore(_)) => {
+            if let Some(View::Explore(view)) = state.views.last_mut() {
+                view.opened = !view.opened;
+            }
+            Vec::new()
+        }
         Some(View::Boards(_)) => {
             super::board::commands::open_listed(state, store);
             Vec::new()
@@ -297,6 +305,7 @@ pub fn page_mut(state: &mut State) -> Option<&mut Page> {
     match state.views.last_mut()? {
         View::Detail(detail) => Some(detail.page_mut()),
         View::Logs(logs) => Some(&mut logs.page),
+        View::Explore(view) => Some(&mut view.page),
         _ => None,
     }
 }
@@ -312,6 +321,9 @@ pub fn lines(state: &State, store: &Store) -> Vec<String> {
             Tab::Describe => detail.entries.iter().map(|entry| entry.text(state.now)).collect(),
         },
         Some(View::Logs(logs)) => logs.lines.iter().map(|line| line.text.to_string()).collect(),
+        Some(View::Explore(view)) => {
+            (0..view.len()).filter_map(|row| view.line(row)).map(|line| line.text.to_owned()).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -326,8 +338,10 @@ pub fn to_match(state: &mut State, by: isize) {
     }
     search.at = (search.at + count).saturating_add_signed(by) % count;
     let line = search.matches.get(search.at).copied().unwrap_or_default();
-    if let Some(View::Logs(logs)) = state.views.last_mut() {
-        logs.follow = false;
+    match state.views.last_mut() {
+        Some(View::Logs(logs)) => logs.follow = false,
+        Some(View::Explore(view)) => view.follow = false,
+        _ => {}
     }
     if let Some(text) = page_mut(state) {
         show_line(&mut text.view, line, page);

@@ -80,6 +80,7 @@ impl State {
                 logs = Some(Need::Logs(view.of()));
             }
             Some(View::Board(view)) => asks.extend(view.asks.iter().cloned().map(Need::Answer)),
+            Some(View::Explore(view)) => logs = Some(Need::Lines(view.of.clone(), view.wish.clone())),
             Some(View::Actions(_)) => {
                 for running in &self.running {
                     for target in &running.plan.request.targets {

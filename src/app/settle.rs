@@ -66,6 +66,13 @@ impl State {
             Some(View::Detail(detail)) => settle_detail(detail, &lens, page, self.size.0),
             Some(View::Application(app)) => settle_application(app, &lens, page),
             Some(View::Logs(logs)) => settle_logs(logs, page),
+            Some(View::Explore(view)) => {
+                let len = view.len();
+                if view.follow {
+                    view.page.view.cursor = len.saturating_sub(1);
+                }
+                view.page.view.settle(len, page);
+            }
             Some(View::Actions(view)) => view.settle(self.running.len(), page),
             Some(View::Info(_)) | None => {}
         }

@@ -108,6 +108,8 @@ pub struct State {
     pub clicked: Option<(Spot, Timestamp)>,
     /// Lines of the palette that were taken, newest last.
     pub said: Vec<String>,
+    /// Queries for log lines that were asked, newest last.
+    pub queried: Vec<String>,
     /// Every board that can be opened.
     pub boards: Arc<Boards>,
     /// Expressions that were typed, newest last.
@@ -161,6 +163,7 @@ impl State {
             spots: Spots::default(),
             clicked: None,
             said: Vec::new(),
+            queried: Vec::new(),
             boards: Arc::new(Boards::default()),
             queries: Vec::new(),
             rollbacks: Vec::new(),

@@ -64,6 +64,7 @@ pub fn changed(state: &mut State, store: &Store) {
                 prompt.error = None;
             }
         }
+        Some(View::Explore(view)) if view.editing.is_some() => view.suggest(),
         Some(View::Table(table)) if table.filter.editing.is_some() => {
             let columns = state.kinds.get(&table.resource).map_or(&[][..], |kind| &kind.columns);
             table.filter.try_line(columns);
@@ -75,6 +76,13 @@ pub fn changed(state: &mut State, store: &Store) {
 
 /// Finds what is searched, and stands at the first match from where one is.
 pub fn search(state: &mut State, store: &Store) {
+    if let (None, Some(View::Explore(view))) = (&state.overlay, state.views.last_mut()) {
+        // The lines are searched where they lie.
+        if let Some(line) = &view.page.search.editing {
+            view.page.search.text = line.text().to_owned();
+        }
+        view.find();
+    }
     let page = moving::page(state);
     let from = moving::page_mut(state).map_or(0, |page| page.view.top);
     let Some(search) = state.search_mut() else { return };
@@ -97,6 +105,9 @@ pub fn search(state: &mut State, store: &Store) {
 /// Returns the lines of what is shown in which a text occurs.
 fn matches(state: &State, store: &Store, text: &str) -> Vec<usize> {
     let Some(expression) = expression(text) else { return Vec::new() };
+    if let (None, Some(View::Explore(view))) = (&state.overlay, state.view()) {
+        return view.page.search.matches.clone();
+    }
     if let (None, Some(View::Logs(logs))) = (&state.overlay, state.view()) {
         // The log is long: it is searched where it lies.
         return found(&expression, logs.lines.iter().map(|line| &*line.text));
@@ -121,7 +132,8 @@ pub fn expression(text: &str) -> Option<Regex> {
         None => regex::escape(text),
     };
     let sensitive = text.chars().any(char::is_uppercase);
-    RegexBuilder::new(&pattern).case_insensitive(!sensitive).build().ok()
+    // Lines of a log are searched many at once.
+    RegexBuilder::new(&pattern).case_insensitive(!sensitive).multi_line(true).build().ok()
 }
 
 fn submit(state: &mut State, store: &Store) -> Vec<Effect> {
@@ -131,6 +143,9 @@ fn submit(state: &mut State, store: &Store) -> Vec<Effect> {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
+        Some(View::Explore(view)) if view.editing.is_some() => {
+            return super::explore::commands::submit(state);
+        }
         Some(View::Board(_)) => super::board::commands::submit(state),
         Some(View::Table(table)) if table.filter.editing.is_some() => table.filter.take(),
         Some(View::Overview(overview)) if overview.filter.editing.is_some() => overview.filter.take(),
@@ -160,6 +175,7 @@ fn cancel(state: &mut State) {
         Some(Overlay::Help(_)) | None => {}
     }
     match state.views.last_mut() {
+        Some(View::Explore(view)) if view.editing.is_some() => view.editing = None,
         Some(View::Board(board)) => {
             board.prompt = None;
             // The prompt's own board without an expression has nothing to show.
@@ -180,6 +196,10 @@ fn cancel(state: &mut State) {
 }
 
 fn complete(state: &mut State, store: &Store) {
+    if let (None, Some(View::Explore(view))) = (&state.overlay, state.views.last_mut()) {
+        view.complete();
+        return;
+    }
     if let (None, Some(View::Board(board))) = (&state.overlay, state.views.last_mut()) {
         if let Some(prompt) = &mut board.prompt {
             prompt.complete();
@@ -194,6 +214,10 @@ fn complete(state: &mut State, store: &Store) {
 }
 
 fn suggestion(state: &mut State, by: isize) {
+    if let (None, Some(View::Explore(_))) = (&state.overlay, state.view()) {
+        super::explore::commands::recall(state, by);
+        return;
+    }
     if let (None, Some(View::Board(board))) = (&state.overlay, state.views.last_mut()) {
         if let Some(prompt) = &mut board.prompt {
             prompt.step(by > 0, &state.queries);

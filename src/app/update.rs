@@ -83,7 +83,11 @@ pub fn run(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         Place::Table => table(state, store, command),
         Place::Columns => columns(state, command),
         Place::Text => text(state, store, command),
-        Place::Logs => logs(state, command),
+        Place::Logs => match state.view() {
+            Some(View::Explore(_)) => super::explore::commands::command(state, command),
+            _ => logs(state, command),
+        },
+        Place::Lines => super::explore::commands::command(state, command),
         Place::Board => super::board::commands::command(state, command),
         Place::Application => application(state, command),
         Place::Verb => Vec::new(),
@@ -191,6 +195,8 @@ fn back(state: &mut State) {
         return;
     }
     match state.views.last_mut() {
+        Some(View::Explore(view)) if view.opened => view.opened = false,
+        Some(View::Explore(view)) if !view.marks.is_empty() => view.marks.clear(),
         Some(View::Table(table)) if table.chooser.is_some() => table.chooser = None,
         Some(View::Table(table)) if !table.marks.is_empty() => {
             table.marks.clear();
@@ -209,6 +215,10 @@ fn back(state: &mut State) {
 }
 
 fn object(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
+    if command == Command::QueryLogs {
+        super::explore::commands::open_subject(state, store);
+        return Vec::new();
+    }
     let Some(object) = state.selected() else { return Vec::new() };
     match command {
         Command::Describe | Command::Yaml => {
@@ -240,7 +250,7 @@ fn object(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
 }
 
 /// Puts text on the clipboard and says so. There is no answer to it, so "sent" and not "copied".
-fn copy(state: &mut State, text: String) -> Vec<Effect> {
+pub fn copy(state: &mut State, text: String) -> Vec<Effect> {
     let (fits, cut) = crate::term::fit_clipboard(&text);
     let lines = fits.lines().count();
     let what = if lines > 1 { format!("{lines} lines") } else { fits.to_owned() };
@@ -472,6 +482,8 @@ fn logs(state: &mut State, command: Command) -> Vec<Effect> {
         Command::Since15m => Some(Since::Minutes(15)),
         Command::Since30m => Some(Since::Minutes(30)),
         Command::Since1h => Some(Since::Minutes(60)),
+        Command::Since6h => Some(Since::Minutes(360)),
+        Command::Since24h => Some(Since::Minutes(1_440)),
         _ => None,
     };
     if let Some(since) = since {

@@ -331,6 +331,20 @@ pub const KEYS: &[Key] = &[
         "Lines of each container that are asked for at first.",
     ),
     key(
+        "logs.ask-above",
+        Takes::Number(1, 10_000_000),
+        "2048",
+        field!(Number log_ask_above),
+        "Mebibytes above which a query to Loki is asked about first.",
+    ),
+    key(
+        "logs.fields",
+        Takes::Texts,
+        "level,msg,message,error,err,method,path,status,duration,duration_ms",
+        field!(Texts log_fields),
+        "Fields that JSON and logfmt lines are folded to.",
+    ),
+    key(
         "kpi.deployment-minutes",
         Takes::Amount(0.1, 1_440.0),
         "5",

@@ -31,6 +31,11 @@ impl Tenancy {
         self.namespaces.get(namespace)
     }
 
+    /// Returns the namespaces of a tenant, in no order.
+    pub fn namespaces_of(&self, tenant: &str) -> impl Iterator<Item = &Text> {
+        self.namespaces.iter().filter(move |(_, one)| ***one == *tenant).map(|(name, _)| name)
+    }
+
     /// Returns the tenant of an Application.
     pub fn of_application(&self, namespace: &str, name: &str) -> Option<&Text> {
         self.applications.get(namespace)?.get(name)
