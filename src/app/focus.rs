@@ -338,7 +338,9 @@ impl State {
                 question.field == Field::Reason
                     || question.plan.as_ref().is_some_and(crate::actions::Plan::can_run)
             }
-            (Command::Complete, None) => matches!(self.view(), Some(View::Explore(view)) if view.editing.is_some()),
+            (Command::Complete, None) => {
+                matches!(self.view(), Some(View::Explore(view)) if view.editing.is_some())
+            }
             (Command::Complete, overlay) => matches!(overlay, Some(Overlay::Palette(_))),
             _ => true,
         }

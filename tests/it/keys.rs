@@ -577,7 +577,7 @@ fn the_views_say_what_they_need_and_nothing_twice() {
     let lists = |stage: &Stage| -> Vec<String> {
         let lists = stage.state.needs().into_iter().filter_map(|need| match need {
             Need::List(query) => Some(query.resource.to_string()),
-            Need::Logs(_) | Need::Answer(_) => None,
+            Need::Logs(_) | Need::Lines(..) | Need::Answer(_) => None,
         });
         lists.collect()
     };
