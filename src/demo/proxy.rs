@@ -326,19 +326,15 @@ fn service(world: &World, namespace: &str, name: &str, port: &str, id: &str) -> 
     let unavailable = |message: String| Status::new(Reason::ServiceUnavailable, message);
     let ports = list(&service, "/spec/ports");
     // A number is the port of the Service, and stands for the name of that port.
-    let (named, number) = match port.parse::<u16>() {
-        Ok(number) => {
-            let found = ports.iter().find(|entry| at(entry, "/port") == number);
-            let found = found.ok_or_else(|| {
-                unavailable(format!("no service port {number} found for service \"{name}\""))
-            })?;
-            (text_at(found, "/name").to_owned(), number)
-        }
-        Err(_) => {
-            let found = ports.iter().find(|entry| text_at(entry, "/name") == port);
-            let number = found.and_then(|entry| u16::try_from(at(entry, "/port").as_i64()?).ok());
-            (port.to_owned(), number.unwrap_or_default())
-        }
+    let (named, number) = if let Ok(number) = port.parse::<u16>() {
+        let found = ports.iter().find(|entry| at(entry, "/port") == number);
+        let found = found
+            .ok_or_else(|| unavailable(format!("no service port {number} found for service \"{name}\"")))?;
+        (text_at(found, "/name").to_owned(), number)
+    } else {
+        let found = ports.iter().find(|entry| text_at(entry, "/name") == port);
+        let number = found.and_then(|entry| u16::try_from(at(entry, "/port").as_i64()?).ok());
+        (port.to_owned(), number.unwrap_or_default())
     };
     let slices: Vec<_> = world
         .objects

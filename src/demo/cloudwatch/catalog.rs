@@ -106,7 +106,7 @@ impl Account {
     /// Returns every metric that has data.
     pub fn metrics(&self) -> Vec<Metric> {
         let mut all = Vec::new();
-        self.cluster(&mut all);
+        Self::cluster(&mut all);
         for node in &self.nodes {
             of_node(node, &mut all);
         }
@@ -134,7 +134,7 @@ impl Account {
         all
     }
 
-    fn cluster(&self, all: &mut Vec<Metric>) {
+    fn cluster(all: &mut Vec<Metric>) {
         let mut put = family("ContainerInsights", &[("ClusterName", CLUSTER.to_owned())], all);
         put("cluster_node_count", "Count", level("count(kube_node_info)"));
         let failed =

@@ -191,9 +191,8 @@ fn value(decoder: &mut Decoder<'_>, depth: u32) -> Result<Cbor, String> {
             let mut left = decoder.map().map_err(wrong)?;
             let mut fields = Vec::new();
             while more(decoder, &mut left)? {
-                let name = match value(decoder, depth + 1)? {
-                    Cbor::Text(name) => name,
-                    _ => return Err("a field's name is no text".to_owned()),
+                let Cbor::Text(name) = value(decoder, depth + 1)? else {
+                    return Err("a field's name is no text".to_owned());
                 };
                 fields.push((name, value(decoder, depth + 1)?));
             }

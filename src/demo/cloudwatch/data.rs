@@ -85,11 +85,10 @@ pub fn points(samples: &dyn Samples, metric: &Metric, stat: &str, window: Window
 
 fn shaped(measure: &Measure, stat: &str, value: f64) -> f64 {
     match (measure, stat) {
-        (Measure::Events(_), "Sum" | "SampleCount") => value.round(),
+        (Measure::Events(_), "Sum" | "SampleCount") | (Measure::Amount(..), "Sum") => value.round(),
         // Every request reports itself as 1.
         (Measure::Events(_), _) if value.round() > 0.0 => 1.0,
         (Measure::Events(_), _) => 0.0,
-        (Measure::Amount(..), "Sum") => value.round(),
         _ => value,
     }
 }

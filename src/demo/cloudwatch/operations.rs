@@ -490,8 +490,8 @@ async fn metric_data(desk: Arc<Desk>, input: Cbor) -> Result<Cbor, Fault> {
     let queries: Vec<Query> = entries.iter().map(|entry| query(&desk, entry)).collect::<Result<_, _>>()?;
     let mut ids: Vec<&str> = queries.iter().map(|query| query.id.as_str()).collect();
     ids.sort_unstable();
-    if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
-        let message = format!("The values for parameter id in MetricDataQueries are not unique: {}", pair[0]);
+    if let Some((twice, _)) = ids.iter().zip(ids.iter().skip(1)).find(|(one, next)| one == next) {
+        let message = format!("The values for parameter id in MetricDataQueries are not unique: {twice}");
         return Err(Fault::validation(message));
     }
     let most = limit(&input, "MaxDatapoints", POINTS as i64, POINTS)?;
