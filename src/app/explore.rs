@@ -297,6 +297,7 @@ impl Explore {
     pub fn hear(&mut self, news: LinesNews, bound: usize) {
         match news {
             LinesNews::Size(stats) => {
+                self.begin();
                 self.stats = Some(stats);
                 self.phase = Phase::Reading;
             }
@@ -341,6 +342,17 @@ impl Explore {
                 self.failure = Some(error);
             }
         }
+    }
+
+    /// Begins to take lines: a reading that begins again, after one was in another view, brings all of them again.
+    fn begin(&mut self) {
+        self.lines = Lines::default();
+        self.older = Older::Asked;
+        (self.dropped, self.garbled, self.skipped) = (0, 0, 0);
+        self.failure = None;
+        self.marks.clear();
+        self.follow = true;
+        self.sift();
     }
 
     fn take_older(&mut self, batch: Batch, bound: usize) {

@@ -274,7 +274,7 @@ fn volume(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, explore: &Explore)
 fn facts(explore: &Explore) -> Vec<(String, Role)> {
     let window = match explore.of.window {
         Window::Last { seconds } => format!("last {}", human::span(i64::from(seconds))),
-        Window::Between { from, to } => format!("{} from then on", human::span(to - from)),
+        Window::Between { from, to } => format!("a window of {}", human::span(to - from)),
     };
     let mut facts =
         vec![(window, Role::Dim), (format!("{} lines", human::count(explore.lines.len())), Role::Dim)];

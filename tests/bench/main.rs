@@ -19,6 +19,7 @@ mod terminal;
 mod boards;
 mod curl;
 mod frame;
+mod lines;
 mod platform;
 
 use std::time::{Duration, Instant};
@@ -41,6 +42,7 @@ fn main() {
     }
     frame::hundred_thousand_rows();
     boards::twelve_graphs();
+    lines::a_million_lines();
 
     println!("\nstarting a platform of 10,000 pods, 2,000 applications, 200 nodes");
     let platform = Platform::start(&[

@@ -112,3 +112,13 @@ fn names_and_values_of_labels_are_completed() {
     view.complete();
     assert_eq!(text(&view), "{namespace=\"tenant-1");
 }
+
+#[test]
+fn a_reading_that_begins_again_does_not_double_lines() {
+    let mut view = open();
+    for _ in 0..2 {
+        view.hear(LinesNews::Size(Stats::default()), 10_000);
+        view.hear(batch(0, 100, false), 10_000);
+        assert_eq!((view.len(), view.older), (100, Older::More));
+    }
+}
