@@ -211,7 +211,7 @@ fn wrote(platform: &Platform, app: &str, words: &str) -> bool {
     let since = super::untyped::later(world.now(), -120.0);
     let pods = world.objects.list(Type::Pod, Some("tenant-2"));
     pods.filter(|pod| pod.label("app.kubernetes.io/instance") == Some(app)).any(|pod| {
-        let scene = Scene::for_container(world, app);
+        let scene = Scene::for_container(world, app, world.now());
         Log::of(&scene, &pod.value(), app, false).is_ok_and(|log| {
             log.lines(since, world.now()).any(|line| String::from_utf8_lossy(&line.text).contains(words))
         })
