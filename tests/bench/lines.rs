@@ -31,7 +31,8 @@ pub fn a_million_lines() {
         labels: labels.clone(),
         metadata: Labels::default(),
         parsed: Labels::default(),
-        text: format!("{{\"level\":\"info\",\"msg\":\"GET /cart/{at} 200\",\"duration_ms\":{}}}", at % 97).into(),
+        text: format!("{{\"level\":\"info\",\"msg\":\"GET /cart/{at} 200\",\"duration_ms\":{}}}", at % 97)
+            .into(),
         whole: None,
     };
     let window = Window::Last { seconds: 3_600 };
@@ -44,7 +45,11 @@ pub fn a_million_lines() {
         explore.hear(LinesNews::Newer { entries, dropped: 0, garbled: 0 }, usize::MAX);
     }
     let rate = HELD as f64 / begun.elapsed().as_secs_f64();
-    line("lines taken in a second", &format!("{rate:.0}"), &format!("budget 50,000: {}", verdict(rate >= RATE)));
+    line(
+        "lines taken in a second",
+        &format!("{rate:.0}"),
+        &format!("budget 50,000: {}", verdict(rate >= RATE)),
+    );
     line("memory that they hold", &format!("{} MiB", explore.lines.bytes() / 1024 / 1024), "");
     for (what, text) in [("a word that is rare", "cart/999999"), ("an expression", "/cart/9999\\d\\d /")] {
         let took = median(
