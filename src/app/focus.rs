@@ -338,9 +338,11 @@ impl State {
                 question.field == Field::Reason
                     || question.plan.as_ref().is_some_and(crate::actions::Plan::can_run)
             }
-            (Command::Complete, None) => {
-                matches!(self.view(), Some(View::Explore(view)) if view.editing.is_some())
-            }
+            (Command::Complete, None) => match self.view() {
+                Some(View::Explore(view)) => view.editing.is_some(),
+                Some(View::Board(view)) => view.prompt.is_some(),
+                _ => false,
+            },
             (Command::Complete, overlay) => matches!(overlay, Some(Overlay::Palette(_))),
             _ => true,
         }
