@@ -80,12 +80,12 @@ fn sorted(entries: &[Entry]) -> Vec<(i64, String, Vec<u8>)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_both_ways_and_one_answer_hold_the_same_lines() {
     let bench = Bench::start().await;
-    let span = bench.last(600);
+    let span = bench.last(60);
     let query = r#"{namespace="tenant-1"}"#;
     let question =
         Question { query: query.to_owned(), span, limit: loki::ENTRIES, direction: Direction::Forward };
     let whole = loki::lines(&bench.loki, &question).await.unwrap();
-    assert!((200..loki::ENTRIES).contains(&whole.entries.len()), "{}", whole.entries.len());
+    assert!((50..loki::ENTRIES).contains(&whole.entries.len()), "{}", whole.entries.len());
     assert!(whole.entries.is_sorted_by_key(|one| one.at));
     let first = &whole.entries[0];
     assert!(first.labels.get("pod").is_some() && first.labels.get("detected_level").is_none());
@@ -122,8 +122,6 @@ async fn sizes_levels_labels_and_metrics_are_asked() {
     assert!(names.iter().any(|name| &**name == "namespace"));
     let values = loki::values(&bench.loki, "namespace", span).await.unwrap();
     assert!(values.iter().any(|value| &**value == "tenant-2"));
-    let long_ago = Span { start: 10 * SECOND, end: 20 * SECOND };
-    assert_eq!(loki::labels(&bench.loki, long_ago).await.unwrap(), Vec::<opsdeck::identity::Text>::new());
     let told = loki::instant(&bench.loki, r#"count_over_time({namespace="tenant-1"}[5m])"#, span.end).await;
     assert!(matches!(told.unwrap().answer, Answer::Series(series) if !series.is_empty()));
 }
@@ -195,8 +193,11 @@ async fn cut_short() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/base", listener.local_addr().unwrap());
     let frame = |lines: &str| format!(r#"{{"streams":[{{"stream":{{"a":"b"}},"values":[{lines}]}}]}}"#);
-    let (early, late) = (r#"["1000","first"],["2000","same"]"#, r#"["2000","same"],["2000","same"]"#);
-    let frames = [frame(early), frame(&format!(r#"{late},["3000","last"]"#))];
+    let (early, late) = (
+        r#"["1772459999000001000","first"],["1772459999000002000","same"]"#,
+        r#"["1772459999000002000","same"],["1772459999000002000","same"]"#,
+    );
+    let frames = [frame(early), frame(&format!(r#"{late},["1772459999000003000","last"]"#))];
     let page = format!(
         r#"{{"data":{{"resultType":"streams","result":[{{"stream":{{"a":"b"}},"values":[{late}]}}]}}}}"#
     );
@@ -256,7 +257,7 @@ async fn a_tail_at_a_url_goes_on_behind_its_seam_without_a_lost_or_doubled_line(
             TailNews::Open => {}
         }
     }
-    assert_eq!(seams, [2_000]);
+    assert_eq!(seams, [1_772_459_999_000_002_000]);
     let expected = [("first", 1), ("same", 2), ("last", 1)];
     assert_eq!(seen, expected.map(|(text, count)| (text.to_owned(), count)).into());
     drop(news);
