@@ -12,6 +12,7 @@ use opsdeck::app::detail::Tab;
 use opsdeck::app::effect::{Effect, Need};
 use opsdeck::app::history::View;
 use opsdeck::app::input;
+use opsdeck::app::memory::Memory;
 use opsdeck::app::message::Message;
 use opsdeck::app::session::{Environment, Reachable};
 use opsdeck::app::spot::Spot;
@@ -39,6 +40,8 @@ pub fn press(stage: &mut Stage, keys: &[&str]) -> Vec<Effect> {
         };
         stage.state.settle(&stage.store);
     }
+    // What is remembered beside what a key does has a test of its own.
+    effects.retain(|effect| !matches!(effect, Effect::Remember(_)));
     effects
 }
 
@@ -428,6 +431,27 @@ fn number_keys_show_one_tenant_alone_and_0_all() {
     assert!(some > 0 && some < all);
     press(&mut stage, &["0"]);
     assert_eq!(table(&stage).len(), all);
+}
+
+#[test]
+fn a_table_is_arranged_as_it_was_in_the_run_before_and_the_palette_knows_its_lines() {
+    let mut stage = pods();
+    go(&mut stage, "pods");
+    press(&mut stage, &["A", "w"]);
+    let memory = Memory::read(&stage.state.memory.text());
+    let layout = &memory.tables["pods"];
+    assert_eq!((layout.sort.as_deref(), layout.wide), (Some("age"), true));
+
+    let mut later = pods();
+    later.state.remember(memory);
+    go(&mut later, "pods");
+    let age = later.state.kinds.find("pods").unwrap().column("age").unwrap();
+    assert_eq!(table(&later).sort.map(|sort| sort.column), Some(age));
+    assert!(table(&later).wide && later.state.said.contains(&"pods".to_owned()));
+    // Another kind is as it is by default, and a file that is none is as good as nothing.
+    go(&mut later, "nodes");
+    assert!(table(&later).sort.is_none());
+    assert_eq!(Memory::read("{]"), Memory::default());
 }
 
 #[test]
