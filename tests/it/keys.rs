@@ -442,8 +442,9 @@ fn a_table_is_arranged_as_it_was_in_the_run_before_and_the_palette_knows_its_lin
     let layout = &memory.tables["pods"];
     assert_eq!((layout.sort.as_deref(), layout.wide), (Some("age"), true));
 
-    let mut later = pods();
+    let mut later = Stage::new();
     later.state.remember(memory);
+    later.list("pods", &stage::pods());
     go(&mut later, "pods");
     let age = later.state.kinds.find("pods").unwrap().column("age").unwrap();
     assert_eq!(table(&later).sort.map(|sort| sort.column), Some(age));
