@@ -284,7 +284,8 @@ pub const KEYS: &[Key] = &[
     key(
         "tenants.ignore",
         Takes::Texts,
-        "kube-*,default,argocd,karpenter,monitoring,cert-manager",
+        "kube-*,default,argocd,karpenter,monitoring,cert-manager,*-system,external-dns,external-secrets,\
+         ingress-nginx,keda,kyverno,reloader",
         field!(Texts tenants.ignore),
         "Namespaces of the platform that belong to no tenant.",
     ),
