@@ -59,7 +59,11 @@ fn words(pattern: &str, kind: &ErrorKind, span: &Span) -> String {
         }
         ErrorKind::EscapeUnexpectedEof => "trailing backslash at end of expression: ``".to_owned(),
         ErrorKind::RepetitionMissing => {
-            format!("missing argument to repetition operator: `{marked}`")
+            // The span of the parser is empty, before the operator; one operator is one letter.
+            let operator = pattern.get(end..).and_then(|rest| rest.chars().next());
+            let operator =
+                operator.filter(|_| marked.is_empty()).map_or_else(|| marked.to_owned(), String::from);
+            format!("missing argument to repetition operator: `{operator}`")
         }
         ErrorKind::RepetitionCountInvalid
         | ErrorKind::RepetitionCountUnclosed

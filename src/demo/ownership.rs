@@ -197,7 +197,11 @@ pub fn applied(
             manager.fields.take(&common);
         }
     }
-    if !force && !conflicts.is_empty() && !handed_over(kind, before, writer, &conflicts) {
+    if !force {
+        let own = handed_over(kind, before, writer);
+        conflicts.retain(|(_, path)| !own.contains(path));
+    }
+    if !force && !conflicts.is_empty() {
         return Err(refusal(&conflicts));
     }
     for manager in &mut known {
@@ -223,18 +227,17 @@ const KUBECTL: &str = "kubectl";
 /// Where client-side apply keeps what it applied last.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Says whether all conflicts are about what kubectl itself applied on the client's side before, and nobody changed
-/// since: then it moves to server-side apply, and the API server lets it.
-fn handed_over(kind: Type, before: &Value, writer: &Writer, conflicts: &[(String, String)]) -> bool {
+/// Returns what kubectl itself applied on the client's side before and nobody changed since: it moves to server-side
+/// apply, and the API server lets it.
+fn handed_over(kind: Type, before: &Value, writer: &Writer) -> Vec<String> {
     let last = before["metadata"]["annotations"][LAST_APPLIED].as_str();
-    let Some(last) = last.filter(|_| writer.manager == KUBECTL) else { return false };
+    let Some(last) = last.filter(|_| writer.manager == KUBECTL) else { return Vec::new() };
     let last: Value = serde_json::from_str(last).unwrap_or_default();
     let mut own = fieldset::said(kind, &last);
     let since = fieldset::compare(kind, &last, before);
     own.take(&since.set);
     own.take(&since.gone);
-    let own = own.paths();
-    conflicts.iter().all(|(_, path)| own.contains(path))
+    own.paths()
 }
 
 /// Words the conflicts as the API server does.

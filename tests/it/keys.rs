@@ -54,10 +54,13 @@ fn type_in(stage: &mut Stage, text: &str) {
 }
 
 /// Types a line into the palette and takes it.
+/// Takes a line of the palette; that the line is remembered for the next start is tested on its own.
 fn go(stage: &mut Stage, line: &str) -> Vec<Effect> {
     press(stage, &[":"]);
     type_in(stage, line);
-    press(stage, &["enter"])
+    let mut effects = press(stage, &["enter"]);
+    effects.retain(|effect| !matches!(effect, Effect::Remember(_)));
+    effects
 }
 
 fn pods() -> Stage {

@@ -109,7 +109,12 @@ fn no_path_leads_around_the_gate_to_a_write() {
     // Writes demand a permit; these are the modules that may hold one.
     for (module, path, text) in modules() {
         if !["gate", "actions", "sources"].contains(&module.as_str()) {
-            assert!(!text.contains("Permit"), "{} handles a permit", path.display());
+            // The gate's own, and not a semaphore's or a word of the documentation.
+            let names = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+            let handles = names
+                .flat_map(|line| line.split(|c: char| !c.is_alphanumeric()))
+                .any(|word| word == "Permit");
+            assert!(!handles, "{} handles a permit", path.display());
         }
     }
 }
