@@ -19,7 +19,7 @@ use crate::model::tenants::Tenants;
 use crate::signals::{Labels, System};
 use crate::sources::loki::{self, Direction, Entry, Page, Pager, SECOND, Span, Tail, TailNews};
 use crate::sources::{Connection, Endpoint, logql};
-use crate::store::Query;
+use crate::store::{Query, Shelf};
 
 /// How far back where nothing is said.
 const SINCE: i64 = 3_600 * SECOND;
@@ -125,7 +125,7 @@ async fn namespaces_of(desk: &Desk<'_>, connection: &Connection, tenant: &str) -
     let mut tenants = Tenants::new(desk.config.tenants.clone());
     tenants.refresh(&store, context, desk.clock.now());
     known_tenant(&tenants, tenant)?;
-    let all = store.shelf(&namespaces).into_iter().flat_map(|shelf| shelf.iter());
+    let all = store.shelf(&namespaces).into_iter().flat_map(Shelf::iter);
     let own = all.filter(|(_, object)| {
         tenants.tenancy().of_namespace(&object.meta.name).is_some_and(|one| **one == *tenant)
     });

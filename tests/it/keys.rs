@@ -54,13 +54,10 @@ fn type_in(stage: &mut Stage, text: &str) {
 }
 
 /// Types a line into the palette and takes it.
-/// Takes a line of the palette; that the line is remembered for the next start is tested on its own.
 fn go(stage: &mut Stage, line: &str) -> Vec<Effect> {
     press(stage, &[":"]);
     type_in(stage, line);
-    let mut effects = press(stage, &["enter"]);
-    effects.retain(|effect| !matches!(effect, Effect::Remember(_)));
-    effects
+    press(stage, &["enter"])
 }
 
 fn pods() -> Stage {

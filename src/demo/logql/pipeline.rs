@@ -102,14 +102,13 @@ impl<'a> Line<'a> {
     }
 
     fn remove(&mut self, name: &str) {
-        match name {
-            ERROR => self.error = None,
-            _ => {
-                self.parsed.retain(|(known, _)| known != name);
-                if self.came(name) && !self.gone.iter().any(|gone| gone == name) {
-                    self.gone.push(name.to_owned());
-                }
-            }
+        if name == ERROR {
+            self.error = None;
+            return;
+        }
+        self.parsed.retain(|(known, _)| known != name);
+        if self.came(name) && !self.gone.iter().any(|gone| gone == name) {
+            self.gone.push(name.to_owned());
         }
     }
 
