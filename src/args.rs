@@ -277,7 +277,7 @@ pub struct Logs {
         conflicts_with_all = ["query", "app", "pod", "from", "to"],
     )]
     pub target: Option<String>,
-    /// A query in LogQL for Loki.
+    /// A query in `LogQL` for Loki.
     #[arg(short = 'q', long, value_name = "LOGQL", conflicts_with_all = ["app", "pod"], help_heading = "Loki")]
     pub query: Option<String>,
     /// The lines of an app in Loki, by its label `app`.
@@ -331,7 +331,7 @@ pub enum Values {
 /// `opsdeck query`.
 #[derive(Debug, Args)]
 pub struct Ask {
-    /// An expression in PromQL.
+    /// An expression in `PromQL`.
     #[arg(value_name = "EXPR")]
     pub expression: String,
     /// Where.

@@ -102,7 +102,7 @@ pub enum Facet {
     Node,
     /// The pod.
     Pod,
-    /// The workload: Deployment, StatefulSet, DaemonSet, Job.
+    /// The workload: Deployment, `StatefulSet`, `DaemonSet`, Job.
     Workload,
     /// The Argo CD Application.
     Application,

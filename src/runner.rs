@@ -647,7 +647,7 @@ struct Polling {
 
 impl Polling {
     async fn run(self) {
-        let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
+        let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_mins(1));
         loop {
             let result = self.systems.answer(&self.ask.wanted).await;
             let wait = match &result {

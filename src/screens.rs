@@ -189,6 +189,7 @@ fn footer(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots)
 }
 
 /// Returns the place of a command in the footer.
+#[expect(clippy::match_same_arms, reason = "the order of the arms decides")]
 fn weight(command: Command) -> u8 {
     match (command, command.place()) {
         (Command::Confirm | Command::Submit, _) => 0,

@@ -28,7 +28,7 @@ pub use usage::{Usage, Used, Using};
 /// A system beside Kubernetes that the console knows how to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum System {
-    /// Prometheus, or what answers as it does: Thanos, Mimir, VictoriaMetrics.
+    /// Prometheus, or what answers as it does: Thanos, Mimir, `VictoriaMetrics`.
     Prometheus,
     /// Alertmanager.
     Alertmanager,
@@ -117,14 +117,14 @@ pub enum Wanted {
     Silences,
     /// The rules of Prometheus with their pending and firing alerts.
     Rules,
-    /// The values of a PromQL expression at a time; `None` for now.
+    /// The values of a `PromQL` expression at a time; `None` for now.
     Instant {
         /// The expression.
         query: Text,
         /// Seconds since 1970.
         at: Option<i64>,
     },
-    /// The values of a PromQL expression over a window.
+    /// The values of a `PromQL` expression over a window.
     Range {
         /// The expression.
         query: Text,

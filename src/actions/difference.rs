@@ -1,7 +1,7 @@
 //! What differs between an object as it is and as it will be: by path, without values that may be private.
 //!
 //! Values are told of what is public by its nature (images, numbers of replicas, resources, ports, schedules).
-//! Settings are told by name, ConfigMaps by lines. Secrets are not read at all: that a pod reads another one is
+//! Settings are told by name, `ConfigMaps` by lines. Secrets are not read at all: that a pod reads another one is
 //! told by its name.
 
 use std::collections::BTreeSet;
@@ -129,7 +129,7 @@ fn elements(path: &str, now: &[Value], wanted: &[Value], fields: Fields, found: 
     names.sort_unstable();
     names.dedup();
     // The value of a setting may be private, and so may be the place that it is read from.
-    let settings = path == "env" || path.ends_with(".env");
+    let settings = path.rsplit('.').next() == Some("env");
     for name in names {
         let inner = format!("{path}[{name}]");
         match (of(now, name), of(wanted, name)) {
@@ -159,7 +159,7 @@ fn leaf(path: &str, now: &Value, wanted: &Value) -> String {
     }
 }
 
-/// Compares the data of two ConfigMaps: how many lines differ in all, and a sentence for each key.
+/// Compares the data of two `ConfigMaps`: how many lines differ in all, and a sentence for each key.
 pub(super) fn config_maps(now: &Value, wanted: &Value) -> (usize, Vec<String>) {
     let mut lines = 0;
     let mut said = Vec::new();
@@ -227,7 +227,7 @@ pub(super) fn since_applied(live: &Value) -> Option<Vec<String>> {
     Some(paths(&spec(live), &spec(&applied), Fields::Wanted))
 }
 
-/// Names the ConfigMaps or Secrets that a pod template reads.
+/// Names the `ConfigMaps` or Secrets that a pod template reads.
 pub(super) fn read_by(template: &Value, kind: &str) -> BTreeSet<String> {
     let (volume, name, from, key) = match kind {
         "Secret" => ("secret", "secretName", "secretRef", "secretKeyRef"),

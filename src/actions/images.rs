@@ -18,7 +18,7 @@ use crate::identity::{ObjectRef, Resource};
 
 /// How long after the end of an operation its ReplicaSet may still be created.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
-/// How many ConfigMaps of one workload are compared.
+/// How many `ConfigMaps` of one workload are compared.
 const SETTINGS: usize = 20;
 /// Annotations of a pod template that say when, and not what.
 const MARKS: [&str; 1] = ["kubectl.kubernetes.io/restartedAt"];
@@ -126,7 +126,7 @@ struct Read {
     details: Vec<Line>,
 }
 
-/// Compares the ConfigMaps that the pods of then read and those of now do not: names that carry a digest of their
+/// Compares the `ConfigMaps` that the pods of then read and those of now do not: names that carry a digest of their
 /// content. Secrets are named only.
 async fn settings_read<R: Remote>(desk: &Desk<R>, workload: &ObjectRef, sides: &Sides) -> Read {
     let mut read = Read::default();
@@ -205,7 +205,7 @@ struct Sides {
 }
 
 /// Reads the pod templates of then and of now of a workload: a Deployment keeps the old ones in its ReplicaSets, a
-/// StatefulSet and a DaemonSet in ControllerRevisions.
+/// `StatefulSet` and a `DaemonSet` in `ControllerRevisions`.
 async fn templates<R: Remote>(
     desk: &Desk<R>,
     workload: &ObjectRef,

@@ -51,6 +51,7 @@ pub enum Order {
 
 impl Order {
     /// Returns the next order.
+    #[must_use]
     pub fn next(self) -> Self {
         match self {
             Self::Answer => Self::Last,

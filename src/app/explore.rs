@@ -27,7 +27,7 @@ const WARNINGS: usize = 4;
 pub struct LinesOf {
     /// The cluster that Loki belongs to.
     pub context: Context,
-    /// The query in LogQL.
+    /// The query in `LogQL`.
     pub query: Text,
     /// From when to when.
     pub window: Window,
@@ -312,7 +312,9 @@ impl Explore {
                 self.dropped += dropped;
                 self.garbled += garbled;
                 let from = self.lines.len();
-                entries.into_iter().for_each(|entry| self.lines.push(entry));
+                for entry in entries {
+                    self.lines.push(entry);
+                }
                 self.grown(from, bound);
             }
             LinesNews::Seam { after, why } => {
@@ -551,18 +553,12 @@ fn place(text: &str) -> Option<Spot<'_>> {
         }
     }
     let start = start?;
-    match quoted {
-        Some((_, at)) => {
-            let label = text.get(start..at)?.trim().trim_end_matches(['=', '~', '!', ' ']);
-            Some(Spot::Value { label, begun: text.get(at + 1..)? })
-        }
-        None => {
-            let begun = text.get(start..)?.trim_start();
-            begun
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-                .then_some(Spot::Name(begun))
-        }
+    if let Some((_, at)) = quoted {
+        let label = text.get(start..at)?.trim().trim_end_matches(['=', '~', '!', ' ']);
+        Some(Spot::Value { label, begun: text.get(at + 1..)? })
+    } else {
+        let begun = text.get(start..)?.trim_start();
+        begun.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(Spot::Name(begun))
     }
 }
 

@@ -79,7 +79,7 @@ pub fn search(state: &mut State, store: &Store) {
     if let (None, Some(View::Explore(view))) = (&state.overlay, state.views.last_mut()) {
         // The lines are searched where they lie.
         if let Some(line) = &view.page.search.editing {
-            view.page.search.text = line.text().to_owned();
+            line.text().clone_into(&mut view.page.search.text);
         }
         view.find();
     }

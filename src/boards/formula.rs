@@ -36,6 +36,7 @@ impl Values {
     }
 
     /// Sets what follows from window and step.
+    #[must_use]
     pub fn over(mut self, window: u32, step: u32) -> Self {
         self.set("rate", seconds(rate_window(step)));
         self.set("window", seconds(window));
@@ -49,7 +50,7 @@ impl Values {
     }
 }
 
-/// Writes a duration as PromQL reads it.
+/// Writes a duration as `PromQL` reads it.
 fn seconds(seconds: u32) -> String {
     let seconds = seconds.max(1);
     match () {
@@ -130,13 +131,14 @@ impl Formula {
         for piece in pieces(&self.text) {
             match piece {
                 Piece::Text(text) => out.push_str(text),
-                Piece::Variable(name) => match values.get(name) {
-                    Some(value) => out.push_str(value),
-                    None => {
+                Piece::Variable(name) => {
+                    if let Some(value) = values.get(name) {
+                        out.push_str(value)
+                    } else {
                         out.push('$');
                         out.push_str(name);
                     }
-                },
+                }
             }
         }
         out

@@ -36,7 +36,7 @@ impl Subject {
         known.into_iter().filter(|(_, known)| *known).map(|(facet, _)| facet).collect()
     }
 
-    /// Returns a facet as what stands between the quotes of a PromQL matcher with `=~`.
+    /// Returns a facet as what stands between the quotes of a `PromQL` matcher with `=~`.
     pub fn matcher(&self, facet: Facet) -> Option<String> {
         let one = |text: &Option<Text>| text.as_ref().map(|text| escaped(text));
         match facet {
@@ -92,7 +92,7 @@ impl Subject {
     }
 }
 
-/// Escapes a text for a regular expression, and that for a string of PromQL in double quotes.
+/// Escapes a text for a regular expression, and that for a string of `PromQL` in double quotes.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     for letter in text.chars() {

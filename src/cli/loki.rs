@@ -205,7 +205,7 @@ async fn follow(
                 desk.out.flush()?;
             }
             Some(TailNews::Seam { why, .. }) => {
-                desk.err.line(&format!("the tail was cut and goes on: {why}"))?
+                desk.err.line(&format!("the tail was cut and goes on: {why}"))?;
             }
             Some(TailNews::Failed(error)) => desk.err.line(&error.to_string())?,
             Some(TailNews::Open) => {}

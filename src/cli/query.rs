@@ -1,4 +1,4 @@
-//! `opsdeck query`: the values of a PromQL expression, now or over a window.
+//! `opsdeck query`: the values of a `PromQL` expression, now or over a window.
 
 use std::io::Write as _;
 

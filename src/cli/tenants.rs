@@ -74,7 +74,7 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
             }
         }
         Output::Table | Output::Wide | Output::Yaml if shown.is_empty() => {
-            desk.err.line("no tenants found")?
+            desk.err.line("no tenants found")?;
         }
         Output::Table | Output::Wide | Output::Yaml => {
             let text = rows(&shown, now, args.output == Output::Wide);

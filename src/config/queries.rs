@@ -12,7 +12,7 @@ pub struct SavedQuery {
     pub name: String,
     /// What it finds, in words.
     pub title: String,
-    /// The query in LogQL.
+    /// The query in `LogQL`.
     pub query: String,
 }
 

@@ -1,4 +1,4 @@
-//! Metrics over HTTP: what each component exposes, in the text format or as OpenMetrics, and how to scrape it all.
+//! Metrics over HTTP: what each component exposes, in the text format or as `OpenMetrics`, and how to scrape it all.
 //!
 //! It writes what [`super::numbers`] works out; it works nothing out itself. Three ways lead here: the service and pod
 //! proxy, the proxy of nodes (kubelet), and the paths that the API server and EKS serve themselves.
@@ -28,12 +28,12 @@ use super::status::{Reason, Status};
 pub enum Format {
     /// The text format, version 0.0.4.
     Text,
-    /// OpenMetrics 1.0.
+    /// `OpenMetrics` 1.0.
     Open,
 }
 
 impl Format {
-    /// Chooses by an `Accept` header; OpenMetrics is given only where it is asked for before the text format.
+    /// Chooses by an `Accept` header; `OpenMetrics` is given only where it is asked for before the text format.
     pub fn accepted(accept: &str) -> Self {
         let named = |part: &str| {
             let mut words = part.split(';').map(str::trim);

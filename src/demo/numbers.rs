@@ -167,7 +167,7 @@ impl Numbers {
         self.of_part(part).max_by_key(|target| target.span.0)
     }
 
-    /// Returns over time which part of the lookups of an ailing CoreDNS replica fails, as a story set it.
+    /// Returns over time which part of the lookups of an ailing `CoreDNS` replica fails, as a story set it.
     pub fn dns_signal(&self) -> Steps {
         (*self.facts.signal(DNS)).clone()
     }

@@ -266,7 +266,9 @@ impl Log {
         }
         lines.sort_by_key(|line| line.at);
         if self.voice.stderr_share() >= 1.0 {
-            lines.iter_mut().for_each(|line| line.stderr = true);
+            for line in &mut lines {
+                line.stderr = true;
+            }
         }
         lines
     }

@@ -130,7 +130,7 @@ pub enum Act {
         /// Name of the Application.
         app: String,
     },
-    /// Part of the name lookups fails from now on, for as long as the CoreDNS replicas of now run.
+    /// Part of the name lookups fails from now on, for as long as the `CoreDNS` replicas of now run.
     Lookups {
         /// Which part, between 0 and 1.
         failing: f64,

@@ -1,6 +1,6 @@
 //! What surrounds the applications: volumes that grow when they are asked to, and name lookups that a story makes fail.
 //!
-//! The EBS driver's part is small: a claim that asks for more gets it within seconds. Lookups fail as long as CoreDNS
+//! The EBS driver's part is small: a claim that asks for more gets it within seconds. Lookups fail as long as `CoreDNS`
 //! replicas run that were there when it began, so starting them again is the cure.
 
 use super::numbers::DNS;
@@ -12,7 +12,7 @@ use super::world::{Controller, Cx};
 
 /// Seconds that the cloud and the file system need for a larger volume.
 const GROWS: f64 = 6.0;
-/// The label value of CoreDNS's pods.
+/// The label value of `CoreDNS`'s pods.
 const COREDNS: &str = "coredns";
 /// The key under which the lookups are looked after; there is no object of this name.
 const LOOKUPS: &str = "+lookups";

@@ -53,6 +53,7 @@ impl Measure {
     }
 
     /// Writes a value: `8.1%`, `910ms`, `1.5Gi`, `12/s`, `250m`.
+    #[expect(clippy::match_same_arms, reason = "the order of the arms decides")]
     pub fn text(self, value: f64) -> String {
         if value.is_nan() {
             return "NaN".to_owned();

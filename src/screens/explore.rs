@@ -179,18 +179,16 @@ fn whole(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, explore: &Explore) 
     if let Ok(at) = Timestamp::from_nanosecond(i128::from(held.at)) {
         rows.push(("time".to_owned(), at.to_string()));
     }
-    match fold::fields(held.text) {
-        Some(fields) => rows.extend(fields.into_iter().map(|(name, value)| {
-            (crate::text::one_line(&name).into_owned(), crate::text::one_line(&value).into_owned())
-        })),
-        None => {
-            let text = String::from_utf8_lossy(held.bytes()).into_owned();
-            let clean = crate::text::clean(&text);
-            let mut name = "line";
-            for line in clean.lines().take(200) {
-                rows.push((name.to_owned(), line.to_owned()));
-                name = "";
-            }
+    if let Some(fields) = fold::fields(held.text) {
+        let clean = |text: &str| crate::text::one_line(text).into_owned();
+        rows.extend(fields.into_iter().map(|(name, value)| (clean(&name), clean(&value))));
+    } else {
+        let text = String::from_utf8_lossy(held.bytes()).into_owned();
+        let clean = crate::text::clean(&text);
+        let mut name = "line";
+        for line in clean.lines().take(200) {
+            rows.push((name.to_owned(), line.to_owned()));
+            name = "";
         }
     }
     for labels in held.labels() {

@@ -1,10 +1,10 @@
-//! Writing and reading as much of LogQL as a client needs: quoting, selectors, and whether a query asks for lines.
+//! Writing and reading as much of `LogQL` as a client needs: quoting, selectors, and whether a query asks for lines.
 //!
 //! It does not check a query: the server does, and says what is wrong in its own words.
 
 use std::fmt::Write as _;
 
-/// Writes a text in double quotes as LogQL (that is, Go) reads it.
+/// Writes a text in double quotes as `LogQL` (that is, Go) reads it.
 pub fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -24,7 +24,7 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
-/// Writes a text so that it stands for itself in a regular expression of LogQL.
+/// Writes a text so that it stands for itself in a regular expression of `LogQL`.
 pub fn literal(text: &str) -> String {
     regex::escape(text)
 }

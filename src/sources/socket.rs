@@ -1,4 +1,4 @@
-//! WebSockets over a connection that some HTTP client made: the handshake, and the stream after it.
+//! `WebSockets` over a connection that some HTTP client made: the handshake, and the stream after it.
 //!
 //! kube's own way of opening one speaks the sub-protocols of exec, which a system behind the proxy does not.
 

@@ -226,7 +226,7 @@ struct Amounts {
 
 async fn of_kubernetes(connection: &Connection, using: Using) -> Result<(Usage, u64), SourceError> {
     let plural = if using == Using::Nodes { "nodes" } else { "pods" };
-    let asked = connection.asked("list", &format!("{plural}.metrics.k8s.io"));
+    let asked = connection.asked("list", format!("{plural}.metrics.k8s.io"));
     let path = format!("/apis/metrics.k8s.io/v1beta1/{plural}");
     let body = connection.get(&asked, &path, "application/json").await?;
     let list: List = serde_json::from_slice(&body).map_err(|error| SourceError::Garbled {

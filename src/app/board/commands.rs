@@ -296,6 +296,6 @@ fn of_object(state: &State, store: &Store, object: &ObjectRef) -> Subject {
             "apps" | "batch",
             "deployments" | "statefulsets" | "daemonsets" | "replicasets" | "jobs" | "cronjobs",
         ) => Subject { tenant, ..Subject::of_workload(plural, object.namespace.as_ref(), name) },
-        _ => Subject { namespaces, tenant, ..Subject::default() },
+        _ => Subject { tenant, namespaces, ..Subject::default() },
     }
 }

@@ -37,7 +37,7 @@ pub struct Prompt {
     pub recalled: Option<usize>,
 }
 
-/// The functions and words of PromQL that are offered (prometheus.io, querying/functions and operators).
+/// The functions and words of `PromQL` that are offered (prometheus.io, querying/functions and operators).
 const WORDS: [&str; 62] = [
     "abs",
     "absent",
@@ -273,9 +273,8 @@ impl Prompt {
         if !self.choices.is_empty() && (down || self.chosen.is_some()) {
             self.chosen = match (self.chosen, down) {
                 (None, true) => Some(0),
-                (Some(0), false) => None,
                 (Some(at), true) => Some((at + 1).min(self.choices.len() - 1)),
-                (Some(at), false) => Some(at - 1),
+                (Some(at), false) => at.checked_sub(1),
                 (None, false) => None,
             };
             return;

@@ -126,7 +126,7 @@ fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<i64> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at.as_second());
     }
-    let here = |at: DateTime| zone.to_timestamp(at).ok().map(|at| at.as_second());
+    let here = |at: DateTime| zone.to_timestamp(at).ok().map(jiff::Timestamp::as_second);
     if let Ok(at) = text.parse::<DateTime>() {
         return here(at);
     }

@@ -62,19 +62,16 @@ pub fn line(state: &mut State, text: &str) -> Result<(), String> {
         return Ok(());
     }
     let saved = queries::all(&state.config);
-    match saved.iter().find(|one| one.name == text) {
-        Some(one) => {
-            open(state, &one.title, &one.query, WINDOW, None);
-            Ok(())
-        }
-        None => {
-            let names: Vec<&str> = saved.iter().map(|one| one.name.as_str()).collect();
-            let near = did_you_mean(text, names.iter().copied());
-            Err(format!(
-                "no saved query is called {text:?}{near} (there are: {}); a query begins with its selector, such as {{namespace=\"x\"}}",
-                names.join(", ")
-            ))
-        }
+    if let Some(one) = saved.iter().find(|one| one.name == text) {
+        open(state, &one.title, &one.query, WINDOW, None);
+        Ok(())
+    } else {
+        let names: Vec<&str> = saved.iter().map(|one| one.name.as_str()).collect();
+        let near = did_you_mean(text, names.iter().copied());
+        Err(format!(
+            "no saved query is called {text:?}{near} (there are: {}); a query begins with its selector, such as {{namespace=\"x\"}}",
+            names.join(", ")
+        ))
     }
 }
 

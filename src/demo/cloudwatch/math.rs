@@ -191,20 +191,20 @@ fn call(name: &str, parts: Vec<Value>, known: &BTreeMap<String, Points>) -> Resu
     let mut parts = parts.into_iter();
     let fold = |parts: std::vec::IntoIter<Value>, join: fn(&[f64]) -> f64| {
         let lists: Vec<Value> = parts.collect();
-        match lists.as_slice() {
-            // Over time, where there is one series.
-            [Value::Series(points)] => {
-                let values: Vec<f64> = points.values().copied().collect();
-                if values.is_empty() { Value::Series(Points::new()) } else { Value::Constant(join(&values)) }
-            }
-            _ => {
-                let mut at: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
-                for (time, value) in lists.into_iter().flat_map(series).flatten() {
-                    at.entry(time).or_default().push(value);
-                }
-                Value::Series(at.into_iter().map(|(time, values)| (time, join(&values))).collect())
-            }
+        // Over time, where there is one series.
+        if let [Value::Series(points)] = lists.as_slice() {
+            let values: Vec<f64> = points.values().copied().collect();
+            return if values.is_empty() {
+                Value::Series(Points::new())
+            } else {
+                Value::Constant(join(&values))
+            };
         }
+        let mut at: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+        for (time, value) in lists.into_iter().flat_map(series).flatten() {
+            at.entry(time).or_default().push(value);
+        }
+        Value::Series(at.into_iter().map(|(time, values)| (time, join(&values))).collect())
     };
     let each =
         |value: Value, change: fn(f64) -> f64| combine(value, Value::Constant(0.0), move |a, _| change(a));

@@ -270,7 +270,7 @@ pub fn decolorize(text: &str) -> String {
         let end = inner.find(|c: char| !c.is_ascii_digit() && c != ';');
         match end {
             Some(end) if inner[end..].starts_with('m') || inner[end..].starts_with('K') => {
-                rest = &inner[end + 1..]
+                rest = &inner[end + 1..];
             }
             _ => {
                 clean.push_str("\u{1b}[");

@@ -42,11 +42,14 @@ pub struct Series {
     pub points: Vec<(i64, f64)>,
 }
 
+/// Series by their labels: time in nanoseconds and value.
+type Read = Vec<(Arc<Labels>, Vec<(i64, f64)>)>;
+
 /// A query whose samples have been read.
 enum Node {
     Scalar(f64),
     Constant(f64),
-    Range { agg: RangeAgg, series: Vec<(Arc<Labels>, Vec<(i64, f64)>)> },
+    Range { agg: RangeAgg, series: Read },
     Vector(Box<Node>, super::ast::VectorAgg),
     Binary(Box<Node>, Box<Node>, super::ast::Binary),
     Replace(Box<Node>, super::ast::LabelReplace),
@@ -166,7 +169,7 @@ fn samples(
     window: Window,
     budget: &mut Budget,
     group: Option<&Grouping>,
-) -> Result<Vec<(Arc<Labels>, Vec<(i64, f64)>)>, EvalError> {
+) -> Result<Read, EvalError> {
     let from = window.start - agg.range - agg.offset + 1;
     let until = window.end - agg.offset + 1;
     let group = match group {
@@ -257,7 +260,7 @@ fn grouped(line: &Line<'_>, group: Option<&Grouping>, unwrap: Option<&Unwrap>) -
 }
 
 /// Computes one step of a range function.
-fn window_of(agg: &RangeAgg, series: &[(Arc<Labels>, Vec<(i64, f64)>)], at: i64) -> Vec<Sample> {
+fn window_of(agg: &RangeAgg, series: &Read, at: i64) -> Vec<Sample> {
     let until = at - agg.offset;
     let from = until - agg.range;
     let windows = series.iter().filter_map(|(labels, points)| {

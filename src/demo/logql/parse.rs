@@ -200,8 +200,7 @@ impl Parser {
 
     fn modifier(&mut self) -> Parsed<(bool, Matching)> {
         let bool = self.take("bool");
-        let mut matching = Matching::default();
-        matching.on = self.take("on");
+        let mut matching = Matching { on: self.take("on"), ..Matching::default() };
         if matching.on || self.take("ignoring") {
             matching.labels = self.names()?;
             matching.many = if self.take("group_left") {

@@ -70,8 +70,9 @@ impl Pattern {
             return Err("at least one capture is required".to_owned());
         }
         names.sort();
-        if let Some(twice) = names.windows(2).find(|two| two[0] == two[1]) {
-            return Err(format!("duplicate capture name ({})", twice[0]));
+        let twice = names.iter().zip(names.iter().skip(1)).find(|(one, next)| one == next);
+        if let Some((twice, _)) = twice {
+            return Err(format!("duplicate capture name ({twice})"));
         }
         Ok(Self(parts))
     }

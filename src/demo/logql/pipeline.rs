@@ -246,35 +246,32 @@ pub fn holds(filter: &LabelFilter, line: &mut Line<'_>) -> bool {
         LabelFilter::Text(matcher) => text_holds(matcher, line),
         LabelFilter::Number(name, compare, wanted) => {
             let Some(value) = line.get(name) else { return false };
-            match value.parse::<f64>() {
-                Ok(number) => compare.holds(number, *wanted),
-                Err(_) => {
-                    let why = format!("strconv.ParseFloat: parsing {value:?}: invalid syntax");
-                    line.fail("LabelFilterErr", why);
-                    true
-                }
+            if let Ok(number) = value.parse::<f64>() {
+                compare.holds(number, *wanted)
+            } else {
+                let why = format!("strconv.ParseFloat: parsing {value:?}: invalid syntax");
+                line.fail("LabelFilterErr", why);
+                true
             }
         }
         LabelFilter::Duration(name, compare, wanted) => {
             let Some(value) = line.get(name) else { return false };
-            match units::go_duration(value) {
-                Some(nanos) => compare.holds(nanos as f64, *wanted as f64),
-                None => {
-                    let why = format!("time: invalid duration {value:?}");
-                    line.fail("LabelFilterErr", why);
-                    true
-                }
+            if let Some(nanos) = units::go_duration(value) {
+                compare.holds(nanos as f64, *wanted as f64)
+            } else {
+                let why = format!("time: invalid duration {value:?}");
+                line.fail("LabelFilterErr", why);
+                true
             }
         }
         LabelFilter::Bytes(name, compare, wanted) => {
             let Some(value) = line.get(name) else { return false };
-            match units::bytes(value) {
-                Some(bytes) => compare.holds(bytes as f64, *wanted as f64),
-                None => {
-                    let why = format!("strconv.ParseFloat: parsing {value:?}: invalid syntax");
-                    line.fail("LabelFilterErr", why);
-                    true
-                }
+            if let Some(bytes) = units::bytes(value) {
+                compare.holds(bytes as f64, *wanted as f64)
+            } else {
+                let why = format!("strconv.ParseFloat: parsing {value:?}: invalid syntax");
+                line.fail("LabelFilterErr", why);
+                true
             }
         }
         LabelFilter::Ip(name, negated, addresses) => {

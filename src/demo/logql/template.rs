@@ -587,7 +587,9 @@ fn printf(format: &str, values: &[Value]) -> String {
             continue;
         }
         let Some(value) = values.next() else {
-            text.push_str(&format!("%!{verb}(MISSING)"));
+            text.push_str("%!");
+            text.push(verb);
+            text.push_str("(MISSING)");
             continue;
         };
         let (width, precision) = shape.split_once('.').unwrap_or((shape.as_str(), ""));

@@ -1,6 +1,6 @@
 //! Series at one time: aggregations, operators and `label_replace`, as Prometheus defines them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ast::{Binary, Compare, Grouping, LabelReplace, Matching, Side, VectorAgg};
@@ -243,7 +243,7 @@ fn pairs(binary: &Binary, left: Vec<Sample>, right: Vec<Sample>) -> Result<Vec<S
             )));
         }
     }
-    let mut met: HashMap<Labels, ()> = HashMap::new();
+    let mut met: HashSet<Labels> = HashSet::new();
     let mut result = Vec::new();
     for sample in &many {
         let group = signature(&sample.labels, matching);
@@ -268,7 +268,7 @@ fn pairs(binary: &Binary, left: Vec<Sample>, right: Vec<Sample>) -> Result<Vec<S
                 labels
             }
         };
-        if matching.many.is_none() && met.insert(group, ()).is_some() {
+        if matching.many.is_none() && !met.insert(group) {
             return Err(EvalError::Matching(
                 "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
                     .to_owned(),

@@ -310,7 +310,6 @@ fn fields(kind: Type) -> Option<&'static [&'static str]> {
             "/status/nodeInfo",
         ],
         Type::Namespace => &["/metadata/labels", "/status/phase"],
-        Type::ResourceQuota => &["/status"],
         Type::Deployment | Type::StatefulSet | Type::DaemonSet | Type::ReplicaSet => WORKLOAD,
         Type::Job => &[
             "/spec/completions",
@@ -320,9 +319,8 @@ fn fields(kind: Type) -> Option<&'static [&'static str]> {
             "/metadata/ownerReferences",
         ],
         Type::CronJob => &["/spec/schedule", "/spec/suspend", "/status"],
-        Type::HorizontalPodAutoscaler => &["/spec", "/status"],
-        Type::PodDisruptionBudget => &["/status"],
-        Type::PersistentVolumeClaim => &["/spec", "/status"],
+        Type::ResourceQuota | Type::PodDisruptionBudget => &["/status"],
+        Type::HorizontalPodAutoscaler | Type::PersistentVolumeClaim => &["/spec", "/status"],
         Type::PersistentVolume => {
             &["/spec/capacity", "/spec/claimRef", "/spec/storageClassName", "/status/phase"]
         }

@@ -552,7 +552,7 @@ pub fn process(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target, cores: f
         there(t).then(|| cores * (now - base + ahead(target.seed, now) - ahead(target.seed, base)))
     });
     sink.put(sink.metric("process_resident_memory_bytes"), &target.scrape, &[], |t| {
-        there(t).then(|| (bytes * (0.85 + 0.3 * wander(target.seed ^ 99, secs(t)))).floor())
+        there(t).then(|| (bytes * (0.85 + 0.3 * wander(target.seed ^ 0x63, secs(t)))).floor())
     });
     sink.fixed(sink.metric("process_start_time_seconds"), &target.scrape, &[], target.span, base);
 }

@@ -1,6 +1,6 @@
-//! CoreDNS: questions, answers by code, how long they took, the cache and what was forwarded.
+//! `CoreDNS`: questions, answers by code, how long they took, the cache and what was forwarded.
 //!
-//! Names and labels as CoreDNS 1.12 exposes them. A story sets which part of lookups fails; a replica that was started
+//! Names and labels as `CoreDNS` 1.12 exposes them. A story sets which part of lookups fails; a replica that was started
 //! after that answers well.
 
 use super::ingress::{mean, within};
@@ -47,7 +47,7 @@ static METRICS: &[Metric] = &[
     gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds."),
 ];
 
-/// Bounds of CoreDNS's histograms: a quarter of a millisecond, doubled fifteen times.
+/// Bounds of `CoreDNS`'s histograms: a quarter of a millisecond, doubled fifteen times.
 const SECONDS: [f64; 16] = [
     0.000_25, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048,
     4.096, 8.192,
@@ -58,7 +58,7 @@ const STUCK: (f64, f64) = (1.9, 0.45);
 
 fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
     // Every pod asks a few times a second at most; two replicas share it.
-    let rate = (2.0 + numbers.facts.pods.len() as f64 * 0.32) / 2.0;
+    let rate = f64::midpoint(2.0, numbers.facts.pods.len() as f64 * 0.32);
     let trouble = numbers.dns_signal();
     for target in numbers.of_part(Part::CoreDns) {
         if !sink.may_scrape(&target.scrape) {

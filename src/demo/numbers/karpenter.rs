@@ -331,7 +331,8 @@ fn nodes(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target) {
             }
             all
         };
-        let resource: [(&str, &str, fn(&Asked) -> f64, fn(&Asked) -> f64); 3] = [
+        type Amount = fn(&Asked) -> f64;
+        let resource: [(&str, &str, Amount, Amount); 3] = [
             ("cpu", "cpu", |all| all.cpu, |all| all.cpu_limit),
             ("memory", "memory", |all| all.memory, |all| all.memory_limit),
             ("pods", "pods", |all| all.pods, |all| all.pods),

@@ -1,4 +1,4 @@
-//! The operators: cert-manager, External Secrets, Kyverno, KEDA, Reloader, ExternalDNS; and the databases' exporter.
+//! The operators: cert-manager, External Secrets, Kyverno, KEDA, Reloader, `ExternalDNS`; and the databases' exporter.
 //!
 //! What they tell follows from their objects as they stood. Names and labels as each project exposes them; `namespace`
 //! is the object's and becomes `exported_namespace`.
@@ -149,7 +149,8 @@ static METRICS: &[Metric] = &[
 ];
 
 fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
-    let parts: [(Part, fn(&Numbers, &mut Sink<'_>, &Target), f64, f64); 8] = [
+    type Collect = fn(&Numbers, &mut Sink<'_>, &Target);
+    let parts: [(Part, Collect, f64, f64); 8] = [
         (Part::CertManager, certificates, 0.01, 52e6),
         (Part::ExternalSecrets, secrets, 0.012, 48e6),
         (Part::Kyverno, policies, 0.04, 96e6),

@@ -50,7 +50,7 @@ impl Scrape {
         let mut pairs: Vec<(Text, Text)> = Vec::with_capacity(raw.len() + self.labels.len() + 1);
         pairs.push((Arc::from(NAME), Arc::from(metric)));
         for (name, value) in &self.labels {
-            if !(self.honor && !find(raw, name).is_empty()) {
+            if !self.honor || find(raw, name).is_empty() {
                 pairs.push((name.clone(), value.clone()));
             }
         }
@@ -128,12 +128,11 @@ impl<'a> Sink<'a> {
         let mut series: Vec<Series> = Vec::with_capacity(all.len());
         for one in all {
             // A pod of a StatefulSet that comes again goes on with its predecessor's series.
-            match known.get(&one.labels) {
-                Some(at) => join(&mut series[*at].points, one.points),
-                None => {
-                    known.insert(one.labels.clone(), series.len());
-                    series.push(one);
-                }
+            if let Some(at) = known.get(&one.labels) {
+                join(&mut series[*at].points, one.points)
+            } else {
+                known.insert(one.labels.clone(), series.len());
+                series.push(one);
             }
         }
         series

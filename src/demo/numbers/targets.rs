@@ -29,7 +29,7 @@ pub enum Part {
     NodeExporter,
     /// kube-state-metrics.
     KubeStateMetrics,
-    /// CoreDNS.
+    /// `CoreDNS`.
     CoreDns,
     /// ingress-nginx.
     Ingress,
@@ -51,9 +51,9 @@ pub enum Part {
     Keda,
     /// Reloader.
     Reloader,
-    /// ExternalDNS.
+    /// `ExternalDNS`.
     ExternalDns,
-    /// The exporter of PostgreSQL databases.
+    /// The exporter of `PostgreSQL` databases.
     Postgres,
     /// trivy-operator.
     Trivy,

@@ -1,5 +1,7 @@
 //! What applications of tenants write: JSON, logfmt and a framework's coloured text.
 
+use std::fmt::Write as _;
+
 use fastrand::Rng;
 use jiff::Timestamp;
 
@@ -247,14 +249,18 @@ impl Log {
                 line.push('}');
             }
             LogStyle::Logfmt => {
-                line.push_str(&format!("time={at} level={level} msg={message:?}"));
+                let _ = write!(line, "time={at} level={level} msg={message:?}");
                 for (key, value) in fields {
                     match value {
-                        Field::Text(text) => line.push_str(&format!(" {key}={text}")),
-                        Field::Number(number) if *key == "duration_ms" => {
-                            line.push_str(&format!(" duration={number}ms"));
+                        Field::Text(text) => {
+                            let _ = write!(line, " {key}={text}");
                         }
-                        Field::Number(number) => line.push_str(&format!(" {key}={number}")),
+                        Field::Number(number) if *key == "duration_ms" => {
+                            let _ = write!(line, " duration={number}ms");
+                        }
+                        Field::Number(number) => {
+                            let _ = write!(line, " {key}={number}");
+                        }
                     }
                 }
             }

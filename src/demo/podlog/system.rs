@@ -18,7 +18,7 @@ pub(super) enum Voice {
     Proxy,
     /// ingress-nginx.
     Ingress,
-    /// CoreDNS.
+    /// `CoreDNS`.
     Dns,
     /// Argo CD's application controller.
     ArgoController,

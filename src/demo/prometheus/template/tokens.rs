@@ -75,10 +75,9 @@ fn end_of(action: &str) -> Option<usize> {
             Some(_) if escaped => escaped = false,
             Some('"') if character == '\\' => escaped = true,
             Some(open) if character == open => quote = None,
-            Some(_) => {}
             None if character == '"' || character == '`' => quote = Some(character),
             None if action[at..].starts_with("}}") => return Some(at),
-            None => {}
+            Some(_) | None => {}
         }
     }
     None
