@@ -232,7 +232,7 @@ fn typed(state: &State) -> Option<Input<'_>> {
             Some((purpose, line)) => Some(typing(explore::prompt(*purpose), line)),
             None => searching(&view.page.search),
         },
-        View::Board(board) => prompt(board.prompt.as_ref()?),
+        View::Board(board) => board.prompt.as_ref().map(prompt),
         View::Application(_) | View::Boards(_) | View::Actions(_) | View::Info(_) => None,
     }
 }
@@ -243,13 +243,13 @@ fn filter(filter: &crate::app::table::Filter) -> Option<Input<'_>> {
     Some(Input { note, wrong: true, ..typing("/", line) })
 }
 
-fn prompt(prompt: &Prompt) -> Option<Input<'_>> {
+fn prompt(prompt: &Prompt) -> Input<'_> {
     let before = match prompt.purpose {
         Purpose::Query => "query ",
         Purpose::Window => "time ",
     };
     let note = prompt.error.as_deref().unwrap_or_default();
-    Some(Input { note, wrong: true, ..typing(before, &prompt.line) })
+    Input { note, wrong: true, ..typing(before, &prompt.line) }
 }
 
 fn searching(search: &Search) -> Option<Input<'_>> {

@@ -133,7 +133,7 @@ impl Formula {
                 Piece::Text(text) => out.push_str(text),
                 Piece::Variable(name) => {
                     if let Some(value) = values.get(name) {
-                        out.push_str(value)
+                        out.push_str(value);
                     } else {
                         out.push('$');
                         out.push_str(name);

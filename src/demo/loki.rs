@@ -145,7 +145,7 @@ impl Loki {
         let parameters = Parameters::new(&request.query, &form, now);
         let flags = answer::categorizes(&request);
         if path == "tail" {
-            return tail::answer(self, request.upgrade.take(), &request.headers, parameters, flags).await;
+            return tail::answer(self, request.upgrade.take(), &request.headers, parameters, flags);
         }
         let work = move |shipped: &Shipped| answer::answer(&path, &parameters, shipped, flags);
         self.work(work).await

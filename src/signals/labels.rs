@@ -43,6 +43,7 @@ impl Labels {
     }
 
     /// Returns the labels without some of them.
+    #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         self.0.iter().filter(|(name, _)| !names.contains(&&**name)).cloned().collect()
     }

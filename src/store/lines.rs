@@ -170,15 +170,13 @@ impl Lines {
     pub fn put_before(&mut self, entries: Vec<Entry>) {
         let mut pieces: Vec<Piece> = Vec::new();
         let count = entries.len() as i64;
-        let mut first = self.first() - count;
-        for entry in entries {
+        for (first, entry) in (self.first() - count..).zip(entries) {
             if pieces.last().is_none_or(Piece::is_full) {
                 pieces.push(Piece { first, ..Piece::default() });
             }
             if let Some(piece) = pieces.last_mut() {
                 piece.push(entry, Sort::Line);
             }
-            first += 1;
         }
         for piece in pieces.into_iter().rev() {
             self.bytes += piece.bytes;

@@ -109,6 +109,7 @@ fn every_need(moved: bool) -> Vec<Text> {
 }
 
 /// A Prometheus that has everything, scraped with honorLabels.
+#[expect(clippy::unnecessary_wraps, reason = "the others that answer may refuse")]
 fn whole(wanted: &Wanted) -> Result<Answer, SourceError> {
     Ok(match wanted {
         Wanted::Values { label, matching } if &**label == "__name__" => {
@@ -163,7 +164,7 @@ fn answer(stage: &mut Stage, server: Server) {
             .needs()
             .into_iter()
             .filter_map(|need| if let Need::Answer(ask) = need { Some(ask) } else { None })
-            .filter(|ask| stage.store.reading(ask).is_none_or(|reading| reading.is_waiting()))
+            .filter(|ask| stage.store.reading(ask).is_none_or(opsdeck::store::Reading::is_waiting))
             .collect();
         if asks.is_empty() {
             return;

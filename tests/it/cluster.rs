@@ -197,12 +197,11 @@ impl Cluster {
                     last = said.out + &said.err;
                 }
             };
-            match timeout(PATIENCE, search).await {
-                Ok(out) => out,
-                Err(_) => {
-                    panic!("{caller}: kubectl {} never said what is wanted, but\n{last}", args.join(" "))
-                }
-            }
+            let found = timeout(PATIENCE, search).await;
+            let Ok(out) = found else {
+                panic!("{caller}: kubectl {} never said what is wanted, but\n{last}", args.join(" "))
+            };
+            out
         }
     }
 

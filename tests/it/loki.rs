@@ -2,6 +2,7 @@
 
 mod real;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,7 +101,13 @@ impl Server {
 
 /// Writes a path of the API with its parameters.
 fn address(path: &str, pairs: &[(&str, &str)]) -> String {
-    let escape = |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02X}")).collect() };
+    let escape = |text: &str| {
+        let mut all = String::new();
+        for byte in text.bytes() {
+            let _ = write!(all, "%{byte:02X}");
+        }
+        all
+    };
     let pairs: Vec<String> =
         pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     format!("/loki/api/v1/{path}?{}", pairs.join("&"))
@@ -229,7 +236,7 @@ async fn lines_are_those_that_kubectl_shows() {
         let answer = server.json("query_range", &pairs, true).await;
         let mut found: Vec<(i64, String)> =
             entries(&answer["data"]["result"]).into_iter().map(|(at, line, _)| (at, line)).collect();
-        let mut shown: Vec<(i64, String)> = shown.into_iter().map(|(at, line)| (at, line)).collect();
+        let mut shown: Vec<(i64, String)> = shown.into_iter().collect();
         found.sort();
         shown.sort();
         assert_eq!(found, shown, "{name}");
@@ -374,9 +381,8 @@ async fn a_tail_goes_through_the_api_server() {
     let role = tokio_tungstenite::tungstenite::protocol::Role::Client;
     let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), role, None).await;
     let text = loop {
-        match timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
-            Message::Text(text) => break text,
-            _ => {}
+        if let Message::Text(text) = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap() {
+            break text;
         }
     };
     let frame: Value = serde_json::from_str(&text).unwrap();

@@ -1,6 +1,6 @@
 //! A real Prometheus beside the embedded evaluator: the same samples, the same questions, the same answers.
 //!
-//! Values may differ by one part in 10^9, or by 10^-12: the order in which floats are added is not part of PromQL. Nor is
+//! Values may differ by one part in 10^9, or by 10^-12: the order in which floats are added is not part of `PromQL`. Nor is
 //! which of equal values `topk` takes: there the values count, not their labels.
 //! Debian has Prometheus 2, so the evaluator is compared in that dialect on everything, and in that of Prometheus 3 on
 //! what the two agree on: samples that do not lie on the borders of windows.
@@ -25,7 +25,7 @@ mod served;
 mod world;
 
 /// How long Prometheus may take to come up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// By how much two values may differ, relative to the larger.
 const TOLERANCE: f64 = 1e-9;
 /// By how much two values may differ in any case: what is left of a difference of equal sums.
@@ -34,7 +34,7 @@ const NOISE: f64 = 1e-12;
 /// A Prometheus that holds given samples.
 pub struct RealPrometheus {
     _program: Child,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     port: u16,
 }
 
@@ -67,16 +67,18 @@ impl RealPrometheus {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let real = Self { _program: program, _directory: directory, port };
+        let real = Self { _program: program, directory, port };
         let ready = async {
             let mut look = tokio::time::interval(Duration::from_millis(100));
             while !matches!(real.get("/-/ready", &[]).await, Some((200, _))) {
                 look.tick().await;
             }
         };
-        if tokio::time::timeout(PATIENCE, ready).await.is_err() {
-            panic!("prometheus did not come up: {}", log_end(real._directory.path()));
-        }
+        assert!(
+            tokio::time::timeout(PATIENCE, ready).await.is_ok(),
+            "prometheus did not come up: {}",
+            log_end(real.directory.path())
+        );
         real
     }
 
@@ -224,7 +226,7 @@ fn own_instant(answer: Result<Answer, EvalError>, at: i64) -> Outcome {
 
 fn same(real: f64, own: f64) -> bool {
     let close = (real - own).abs() <= (TOLERANCE * real.abs().max(own.abs())).max(NOISE);
-    (real.is_nan() && own.is_nan()) || real == own || close
+    (real.is_nan() && own.is_nan()) || real.total_cmp(&own).is_eq() || close
 }
 
 /// The values of every time, sorted: what `topk` has chosen, whatever it has chosen it from.
@@ -233,7 +235,9 @@ fn by_time(table: &Table) -> BTreeMap<String, Vec<f64>> {
     for (at, value) in table.values().flatten() {
         times.entry(at.to_string()).or_default().push(*value);
     }
-    times.values_mut().for_each(|values| values.sort_by(f64::total_cmp));
+    for values in times.values_mut() {
+        values.sort_by(f64::total_cmp);
+    }
     times
 }
 

@@ -281,14 +281,9 @@ fn functions_over_time_count_what_lies_in_their_window() {
     );
     assert_eq!(at("absent_over_time({app=\"worker\"}[15m])", 30), [(labels(&[("app", "worker")]), 1.0)]);
     assert_eq!(at("absent_over_time({app=\"api\"}[15m])", 30), []);
-    assert_eq!(
-        at(
-            "max_over_time({pod=\"api-1\"} | logfmt | unwrap duration(duration) [5s] offset 10s) by (app)",
-            30
-        )[0]
-        .1,
-        0.2
-    );
+    let slowest =
+        "max_over_time({pod=\"api-1\"} | logfmt | unwrap duration(duration) [5s] offset 10s) by (app)";
+    assert!((at(slowest, 30)[0].1 - 0.2).abs() < 1e-9);
 }
 
 #[test]
@@ -298,7 +293,7 @@ fn operators_and_aggregations_put_series_together() {
     let top = "topk(1, sum by (pod) (count_over_time({namespace=\"shop\"} | logfmt | level=\"info\" [20s])))";
     assert_eq!(at(top, 30), [(labels(&[("pod", "api-2")]), 20.0)]);
     assert_eq!(at("sum by (pod) (count_over_time({app=\"api\"}[10s])) > 100", 30), []);
-    assert_eq!(at("sum by (pod) (count_over_time({app=\"api\"}[10s])) > bool 100", 30)[1].1, 0.0);
+    assert!(at("sum by (pod) (count_over_time({app=\"api\"}[10s])) > bool 100", 30)[1].1.abs() < 1e-9);
     assert_eq!(at("2 ^ 3 ^ 0 + 1", 0), [(Labels::new(), 3.0)]);
     assert_eq!(at("sum(rate({app=\"none\"}[1m])) or vector(0)", 30), [(Labels::new(), 0.0)]);
     let joined = "sum by (pod) (count_over_time({app=\"api\"}[10s])) / on () group_left sum(count_over_time({app=\"api\"}[10s]))";
@@ -360,193 +355,190 @@ fn queries_of_any_text_are_answered_and_never_a_panic() {
 
 /// What the parser of Loki 3.7.8 says of each query; `ok` where it takes it.
 const SAID: &[(&str, &str)] = &[
-    (r#"{app="#, r#"parse error at line 1, col 6: syntax error: unexpected $end, expecting STRING"#),
-    (
-        r#"{app}"#,
-        r#"parse error at line 1, col 5: syntax error: unexpected }, expecting = or =~ or !~ or !="#,
-    ),
-    (r#"{app="x""#, r#"parse error at line 1, col 9: syntax error: unexpected $end, expecting } or ,"#),
+    (r"{app=", r"parse error at line 1, col 6: syntax error: unexpected $end, expecting STRING"),
+    (r"{app}", r"parse error at line 1, col 5: syntax error: unexpected }, expecting = or =~ or !~ or !="),
+    (r#"{app="x""#, r"parse error at line 1, col 9: syntax error: unexpected $end, expecting } or ,"),
     (
         r#"{app="x"} |="#,
-        r#"parse error at line 1, col 13: syntax error: unexpected $end, expecting STRING or ip"#,
+        r"parse error at line 1, col 13: syntax error: unexpected $end, expecting STRING or ip",
     ),
-    (r#"{app="x"} | "#, r#"parse error at line 1, col 13: syntax error: unexpected $end"#),
-    (r#"{app="x"} | json | "#, r#"parse error at line 1, col 20: syntax error: unexpected $end"#),
-    (r#"{app="x"} | level"#, r#"parse error at line 1, col 18: syntax error: unexpected $end"#),
-    (r#"{app="x"} | level="#, r#"parse error at line 1, col 19: syntax error: unexpected $end"#),
-    (r#"{app="x"} | level >"#, r#"parse error at line 1, col 20: syntax error: unexpected $end"#),
+    (r#"{app="x"} | "#, r"parse error at line 1, col 13: syntax error: unexpected $end"),
+    (r#"{app="x"} | json | "#, r"parse error at line 1, col 20: syntax error: unexpected $end"),
+    (r#"{app="x"} | level"#, r"parse error at line 1, col 18: syntax error: unexpected $end"),
+    (r#"{app="x"} | level="#, r"parse error at line 1, col 19: syntax error: unexpected $end"),
+    (r#"{app="x"} | level >"#, r"parse error at line 1, col 20: syntax error: unexpected $end"),
     (
         r#"{app="x"} | label_format a"#,
-        r#"parse error at line 1, col 27: syntax error: unexpected $end, expecting ="#,
+        r"parse error at line 1, col 27: syntax error: unexpected $end, expecting =",
     ),
     (
         r#"{app="x"} | pattern "no capture""#,
-        r#"parse error : invalid pattern parser: at least one capture is required"#,
+        r"parse error : invalid pattern parser: at least one capture is required",
     ),
     (
         r#"{app="x"} | regexp "(no)name""#,
-        r#"parse error : invalid regexp parser: at least one named capture must be supplied"#,
+        r"parse error : invalid regexp parser: at least one named capture must be supplied",
     ),
-    (r#"{app=~"("}"#, r#"parse error : error parsing regexp: missing closing ): `(`"#),
-    (r#"{app="x"} foo"#, r#"parse error at line 1, col 11: syntax error: unexpected IDENTIFIER"#),
+    (r#"{app=~"("}"#, r"parse error : error parsing regexp: missing closing ): `(`"),
+    (r#"{app="x"} foo"#, r"parse error at line 1, col 11: syntax error: unexpected IDENTIFIER"),
     (
         r#"{app=~".*"}"#,
         r#"parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~".*" does not meet this requirement, but app=~".+" will"#,
     ),
     (
-        r#"{}"#,
+        r"{}",
         r#"parse error : queries require at least one regexp or equality matcher that does not have an empty-compatible value. For instance, app=~".*" does not meet this requirement, but app=~".+" will"#,
     ),
-    (r#""#, r#"parse error : syntax error: unexpected $end"#),
-    (r#"rate({app="x"})"#, r#"parse error at line 1, col 15: syntax error: unexpected )"#),
+    (r"", r"parse error : syntax error: unexpected $end"),
+    (r#"rate({app="x"})"#, r"parse error at line 1, col 15: syntax error: unexpected )"),
     (r#"rate({app="x"}[5x])"#, r#"parse error at line 0, col 15: unknown unit "x" in duration "5x""#),
-    (r#"rate({app="x"}[5m]"#, r#"parse error at line 1, col 19: syntax error: unexpected $end, expecting )"#),
+    (r#"rate({app="x"}[5m]"#, r"parse error at line 1, col 19: syntax error: unexpected $end, expecting )"),
     (
         r#"sum by (rate({app="x"}[5m]))"#,
-        r#"parse error at line 1, col 9: syntax error: unexpected RATE, expecting IDENTIFIER or )"#,
+        r"parse error at line 1, col 9: syntax error: unexpected RATE, expecting IDENTIFIER or )",
     ),
     (
         r#"sum(rate({app="x"}[5m])) by"#,
-        r#"parse error at line 1, col 28: syntax error: unexpected $end, expecting ("#,
+        r"parse error at line 1, col 28: syntax error: unexpected $end, expecting (",
     ),
-    (r#"topk(rate({app="x"}[5m]))"#, r#"parse error : parameter required for operation topk"#),
-    (r#"sum_over_time({app="x"}[5m])"#, r#"parse error : invalid aggregation sum_over_time without unwrap"#),
+    (r#"topk(rate({app="x"}[5m]))"#, r"parse error : parameter required for operation topk"),
+    (r#"sum_over_time({app="x"}[5m])"#, r"parse error : invalid aggregation sum_over_time without unwrap"),
     (
         r#"count_over_time({app="x"} | unwrap a [5m])"#,
-        r#"parse error : invalid aggregation count_over_time with unwrap"#,
+        r"parse error : invalid aggregation count_over_time with unwrap",
     ),
-    (r#"sum({app="x"})"#, r#"parse error at line 1, col 14: syntax error: unexpected )"#),
+    (r#"sum({app="x"})"#, r"parse error at line 1, col 14: syntax error: unexpected )"),
     (
         r#"{app="x"} + 1"#,
-        r#"parse error : unexpected type for left leg of binary operation (+): *syntax.MatchersExpr"#,
+        r"parse error : unexpected type for left leg of binary operation (+): *syntax.MatchersExpr",
     ),
     (
         r#"1 and rate({app="x"}[5m])"#,
-        r#"parse error : unexpected literal for left leg of logical/set binary operation (and): 1.000000"#,
+        r"parse error : unexpected literal for left leg of logical/set binary operation (and): 1.000000",
     ),
-    (r#"rate({app="x"}[5m]) by (app)"#, r#"parse error : grouping not allowed for rate aggregation"#),
-    (r#"nonsense"#, r#"parse error at line 1, col 1: syntax error: unexpected IDENTIFIER"#),
-    (r#"sum(count_over_time({namespace="tenant-2"} | json [1m]))"#, r#"ok"#),
-    (r#"{app="x"}"#, r#"ok"#),
-    (r#"rate({app="x"}[5m]"#, r#"parse error at line 1, col 19: syntax error: unexpected $end, expecting )"#),
+    (r#"rate({app="x"}[5m]) by (app)"#, r"parse error : grouping not allowed for rate aggregation"),
+    (r"nonsense", r"parse error at line 1, col 1: syntax error: unexpected IDENTIFIER"),
+    (r#"sum(count_over_time({namespace="tenant-2"} | json [1m]))"#, r"ok"),
+    (r#"{app="x"}"#, r"ok"),
+    (r#"rate({app="x"}[5m]"#, r"parse error at line 1, col 19: syntax error: unexpected $end, expecting )"),
     (
         r#"{app="x"} | json a="#,
-        r#"parse error at line 1, col 20: syntax error: unexpected $end, expecting STRING"#,
+        r"parse error at line 1, col 20: syntax error: unexpected $end, expecting STRING",
     ),
     (
         r#"{app="x"} | logfmt --bad"#,
-        r#"parse error at line 1, col 22: syntax error: unexpected IDENTIFIER, expecting NUMBER"#,
+        r"parse error at line 1, col 22: syntax error: unexpected IDENTIFIER, expecting NUMBER",
     ),
-    (r#"{app="x"} | unwrap a"#, r#"parse error at line 1, col 13: syntax error: unexpected unwrap"#),
+    (r#"{app="x"} | unwrap a"#, r"parse error at line 1, col 13: syntax error: unexpected unwrap"),
     (
         r#"{app="x"} | drop"#,
-        r#"parse error at line 1, col 17: syntax error: unexpected $end, expecting IDENTIFIER"#,
+        r"parse error at line 1, col 17: syntax error: unexpected $end, expecting IDENTIFIER",
     ),
     (
         r#"{app="x"} | keep a,"#,
-        r#"parse error at line 1, col 20: syntax error: unexpected $end, expecting IDENTIFIER"#,
+        r"parse error at line 1, col 20: syntax error: unexpected $end, expecting IDENTIFIER",
     ),
     (
         r#"{app="x"} | a = ip("10.0.0.0/8") or"#,
-        r#"parse error at line 1, col 36: syntax error: unexpected $end, expecting IDENTIFIER or ("#,
+        r"parse error at line 1, col 36: syntax error: unexpected $end, expecting IDENTIFIER or (",
     ),
-    (r#"rate({app="x"}[])"#, r#"parse error at line 0, col 15: empty duration string"#),
+    (r#"rate({app="x"}[])"#, r"parse error at line 0, col 15: empty duration string"),
     (
         r#"rate({app="x"}[5m] offset)"#,
-        r#"parse error at line 1, col 26: syntax error: unexpected ), expecting DURATION"#,
+        r"parse error at line 1, col 26: syntax error: unexpected ), expecting DURATION",
     ),
     (
         r#"rate({app="x"}[5m] offset 5"#,
-        r#"parse error at line 1, col 27: syntax error: unexpected NUMBER, expecting DURATION"#,
+        r"parse error at line 1, col 27: syntax error: unexpected NUMBER, expecting DURATION",
     ),
     (
         r#"sum(rate({app="x"}[5m])) by (a"#,
-        r#"parse error at line 1, col 31: syntax error: unexpected $end, expecting , or )"#,
+        r"parse error at line 1, col 31: syntax error: unexpected $end, expecting , or )",
     ),
-    (r#"sum(rate({app="x"}[5m])) +"#, r#"parse error at line 1, col 27: syntax error: unexpected $end"#),
-    (r#"1 +"#, r#"parse error at line 1, col 4: syntax error: unexpected $end"#),
+    (r#"sum(rate({app="x"}[5m])) +"#, r"parse error at line 1, col 27: syntax error: unexpected $end"),
+    (r"1 +", r"parse error at line 1, col 4: syntax error: unexpected $end"),
     (
         r#"label_replace(rate({app="x"}[5m]), "a", "b", "c", "(")"#,
-        r#"parse error : invalid regex in label_replace: error parsing regexp: missing closing ): `^(?:()$`"#,
+        r"parse error : invalid regex in label_replace: error parsing regexp: missing closing ): `^(?:()$`",
     ),
     (
         r#"quantile_over_time(a, {app="x"} | unwrap b [5m])"#,
-        r#"parse error at line 1, col 20: syntax error: unexpected IDENTIFIER, expecting NUMBER or { or ("#,
+        r"parse error at line 1, col 20: syntax error: unexpected IDENTIFIER, expecting NUMBER or { or (",
     ),
-    (r#"sum(1)"#, r#"ok"#),
-    (r#"vector()"#, r#"parse error at line 1, col 8: syntax error: unexpected ), expecting NUMBER"#),
-    (r#"{app="x", }"#, r#"parse error at line 1, col 11: syntax error: unexpected }, expecting IDENTIFIER"#),
+    (r"sum(1)", r"ok"),
+    (r"vector()", r"parse error at line 1, col 8: syntax error: unexpected ), expecting NUMBER"),
+    (r#"{app="x", }"#, r"parse error at line 1, col 11: syntax error: unexpected }, expecting IDENTIFIER"),
     (
         r#"{app="x" app="y"}"#,
-        r#"parse error at line 1, col 10: syntax error: unexpected IDENTIFIER, expecting } or ,"#,
+        r"parse error at line 1, col 10: syntax error: unexpected IDENTIFIER, expecting } or ,",
     ),
     (
         r#"{"app"="x"}"#,
-        r#"parse error at line 1, col 2: syntax error: unexpected STRING, expecting IDENTIFIER or }"#,
+        r"parse error at line 1, col 2: syntax error: unexpected STRING, expecting IDENTIFIER or }",
     ),
-    (r#"{app=x}"#, r#"parse error at line 1, col 6: syntax error: unexpected IDENTIFIER, expecting STRING"#),
-    (r#"{app = "a\q"}"#, r#"parse error at line 1, col 8: invalid char escape"#),
-    (r#"rate({app="x"}[5m"#, r#"parse error at line 0, col 15: missing closing ']' in duration"#),
-    (r#"{app="x"} |= `abc"#, r#"parse error at line 1, col 14: literal not terminated"#),
-    (r#"sum by (a) ({app="x"})"#, r#"parse error at line 1, col 22: syntax error: unexpected )"#),
-    (r#"count_over_time({app="x"} | json | b > 5 [5m])"#, r#"ok"#),
-    (r#"{app="x"} | a > 5KB or b < 10ms and c = "d""#, r#"ok"#),
+    (r"{app=x}", r"parse error at line 1, col 6: syntax error: unexpected IDENTIFIER, expecting STRING"),
+    (r#"{app = "a\q"}"#, r"parse error at line 1, col 8: invalid char escape"),
+    (r#"rate({app="x"}[5m"#, r"parse error at line 0, col 15: missing closing ']' in duration"),
+    (r#"{app="x"} |= `abc"#, r"parse error at line 1, col 14: literal not terminated"),
+    (r#"sum by (a) ({app="x"})"#, r"parse error at line 1, col 22: syntax error: unexpected )"),
+    (r#"count_over_time({app="x"} | json | b > 5 [5m])"#, r"ok"),
+    (r#"{app="x"} | a > 5KB or b < 10ms and c = "d""#, r"ok"),
     (
         r#"{app="x"} | pattern `<a><b>`"#,
-        r#"parse error : invalid pattern parser: found consecutive capture '<a><b>': invalid expression"#,
+        r"parse error : invalid pattern parser: found consecutive capture '<a><b>': invalid expression",
     ),
     (
         r#"{app="x"} | regexp `(?P<a>x)(?P<a>y)`"#,
-        r#"parse error : invalid regexp parser: duplicate extracted label name 'a'"#,
+        r"parse error : invalid regexp parser: duplicate extracted label name 'a'",
     ),
-    (r#"sort(rate({app="x"}[5m])) by (a)"#, r#"parse error : sort and sort_desc doesn't allow grouping by "#),
+    (r#"sort(rate({app="x"}[5m])) by (a)"#, r"parse error : sort and sort_desc doesn't allow grouping by "),
     (
         r#"bytes_over_time({app="x"}[5m]) by (a)"#,
-        r#"parse error : grouping not allowed for bytes_over_time aggregation"#,
+        r"parse error : grouping not allowed for bytes_over_time aggregation",
     ),
-    (r#"(rate({app="x"}[5m]))"#, r#"ok"#),
-    (r#"rate({app="x"}[1h30m])"#, r#"ok"#),
+    (r#"(rate({app="x"}[5m]))"#, r"ok"),
+    (r#"rate({app="x"}[1h30m])"#, r"ok"),
     (r#"rate({app="x"}[1.5h])"#, r#"parse error at line 0, col 15: unknown unit "." in duration "1.5h""#),
-    (r#"rate({app="x"}[0s])"#, r#"ok"#),
-    (r#"topk(0, rate({app="x"}[5m]))"#, r#"parse error : invalid parameter (must be greater than 0) topk(0"#),
-    (r#"topk(-1, rate({app="x"}[5m]))"#, r#"parse error at line 1, col 8: syntax error: unexpected ,"#),
-    (r#"sum(rate({app="x"}[5m]), 5)"#, r#"parse error at line 1, col 24: syntax error: unexpected ,"#),
-    (r#"{app="x"} | __error__="""#, r#"ok"#),
-    (r#"{app="x"}[5m]"#, r#"parse error at line 0, col 10: syntax error: unexpected RANGE"#),
-    (r#"{app="x"} # comment"#, r#"ok"#),
-    (r#"# only"#, r#"parse error at line 1, col 7: syntax error: unexpected $end"#),
-    (r#"}"#, r#"parse error at line 1, col 1: syntax error: unexpected }"#),
-    (r#"{app="é"} |"#, r#"parse error at line 1, col 12: syntax error: unexpected $end"#),
-    ("{app=\"x\"}\n|= \"a\"\n| foo", r#"parse error at line 3, col 6: syntax error: unexpected $end"#),
+    (r#"rate({app="x"}[0s])"#, r"ok"),
+    (r#"topk(0, rate({app="x"}[5m]))"#, r"parse error : invalid parameter (must be greater than 0) topk(0"),
+    (r#"topk(-1, rate({app="x"}[5m]))"#, r"parse error at line 1, col 8: syntax error: unexpected ,"),
+    (r#"sum(rate({app="x"}[5m]), 5)"#, r"parse error at line 1, col 24: syntax error: unexpected ,"),
+    (r#"{app="x"} | __error__="""#, r"ok"),
+    (r#"{app="x"}[5m]"#, r"parse error at line 0, col 10: syntax error: unexpected RANGE"),
+    (r#"{app="x"} # comment"#, r"ok"),
+    (r"# only", r"parse error at line 1, col 7: syntax error: unexpected $end"),
+    (r"}", r"parse error at line 1, col 1: syntax error: unexpected }"),
+    (r#"{app="é"} |"#, r"parse error at line 1, col 12: syntax error: unexpected $end"),
+    ("{app=\"x\"}\n|= \"a\"\n| foo", r"parse error at line 3, col 6: syntax error: unexpected $end"),
     (
         r#"{app="x"} | label_format a=b,"#,
-        r#"parse error at line 1, col 30: syntax error: unexpected $end, expecting IDENTIFIER"#,
+        r"parse error at line 1, col 30: syntax error: unexpected $end, expecting IDENTIFIER",
     ),
     (
         r#"{app="x"} | label_format a="#,
-        r#"parse error at line 1, col 28: syntax error: unexpected $end, expecting IDENTIFIER or STRING"#,
+        r"parse error at line 1, col 28: syntax error: unexpected $end, expecting IDENTIFIER or STRING",
     ),
-    (r#"{app="x"} | decolorize a"#, r#"parse error at line 1, col 24: syntax error: unexpected IDENTIFIER"#),
-    (r#"{app="x"} | unpack x"#, r#"parse error at line 1, col 20: syntax error: unexpected IDENTIFIER"#),
+    (r#"{app="x"} | decolorize a"#, r"parse error at line 1, col 24: syntax error: unexpected IDENTIFIER"),
+    (r#"{app="x"} | unpack x"#, r"parse error at line 1, col 20: syntax error: unexpected IDENTIFIER"),
     (
         r#"avg_over_time({app="x"} | unwrap foo(a) [5m])"#,
-        r#"parse error at line 1, col 37: syntax error: unexpected (, expecting RANGE or |"#,
+        r"parse error at line 1, col 37: syntax error: unexpected (, expecting RANGE or |",
     ),
     (
         r#"rate({app="x"} |= "a" [5m]) == bool"#,
-        r#"parse error at line 1, col 36: syntax error: unexpected $end"#,
+        r"parse error at line 1, col 36: syntax error: unexpected $end",
     ),
     (
         r#"rate({app="x"}[5m]) / on("#,
-        r#"parse error at line 1, col 26: syntax error: unexpected $end, expecting IDENTIFIER or )"#,
+        r"parse error at line 1, col 26: syntax error: unexpected $end, expecting IDENTIFIER or )",
     ),
     (
         r#"rate({app="x"}[5m]) / on(a) group_left(b rate({app="x"}[5m])"#,
-        r#"parse error at line 1, col 42: syntax error: unexpected RATE, expecting , or )"#,
+        r"parse error at line 1, col 42: syntax error: unexpected RATE, expecting , or )",
     ),
     (
         r#"absent_over_time({app="x"}[5m]) by (a)"#,
-        r#"parse error : grouping not allowed for absent_over_time aggregation"#,
+        r"parse error : grouping not allowed for absent_over_time aggregation",
     ),
 ];
 

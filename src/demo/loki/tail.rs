@@ -46,7 +46,7 @@ const KEY: HeaderName = HeaderName::from_static("sec-websocket-key");
 const ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
 
 /// Answers a request for a tail.
-pub async fn answer(
+pub fn answer(
     loki: &Loki,
     upgrade: Option<Upgrade>,
     headers: &HeaderMap,

@@ -1,6 +1,7 @@
 use http_body_util::BodyExt;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use std::fmt::Write as _;
 
 use super::answer::{Refused, answer};
 use super::request::{Parameters, nanos};
@@ -27,7 +28,13 @@ async fn ask(
     pairs: &[(&str, &str)],
     flags: bool,
 ) -> Result<(u16, String), Refused> {
-    let escape = |text: &str| -> String { text.bytes().map(|byte| format!("%{byte:02x}")).collect() };
+    let escape = |text: &str| {
+        let mut all = String::new();
+        for byte in text.bytes() {
+            let _ = write!(all, "%{byte:02X}");
+        }
+        all
+    };
     let query: Vec<String> =
         pairs.iter().map(|(name, value)| format!("{}={}", escape(name), escape(value))).collect();
     let asked = Parameters::new(&query.join("&"), "", now());

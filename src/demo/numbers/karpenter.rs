@@ -133,6 +133,9 @@ static METRICS: &[Metric] = &[
     gauge("process_start_time_seconds", "Start time of the process since unix epoch in seconds."),
 ];
 
+/// One of the sums.
+type Amount = fn(&Asked) -> f64;
+
 /// Sum of what pods on a node ask for at a moment.
 #[derive(Default, Clone, Copy)]
 struct Asked {
@@ -331,7 +334,6 @@ fn nodes(numbers: &Numbers, sink: &mut Sink<'_>, target: &Target) {
             }
             all
         };
-        type Amount = fn(&Asked) -> f64;
         let resource: [(&str, &str, Amount, Amount); 3] = [
             ("cpu", "cpu", |all| all.cpu, |all| all.cpu_limit),
             ("memory", "memory", |all| all.memory, |all| all.memory_limit),

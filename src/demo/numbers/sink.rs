@@ -129,7 +129,7 @@ impl<'a> Sink<'a> {
         for one in all {
             // A pod of a StatefulSet that comes again goes on with its predecessor's series.
             if let Some(at) = known.get(&one.labels) {
-                join(&mut series[*at].points, one.points)
+                join(&mut series[*at].points, one.points);
             } else {
                 known.insert(one.labels.clone(), series.len());
                 series.push(one);

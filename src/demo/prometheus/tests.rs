@@ -26,7 +26,7 @@ fn samples() -> Memory {
     samples
 }
 
-const RULES: &str = r#"
+const RULES: &str = r"
 groups:
 - name: first
   interval: 1m
@@ -45,7 +45,7 @@ groups:
   - alert: Kept
     expr: errors > 0.1
     keep_firing_for: 10m
-"#;
+";
 
 fn rules(until_minute: i64) -> Rules {
     let mut set = RuleSet::default();
@@ -196,11 +196,11 @@ fn what_a_rule_records_is_there_for_the_whole_history() {
 fn an_alert_is_pending_then_fires_then_ends() {
     let state = |minute: i64, name: &str| {
         let rules = rules(minute);
-        let found = rules.groups().find_map(|(group, states, _)| {
+
+        rules.groups().find_map(|(group, states, _)| {
             let index = group.rules.iter().position(|rule| rule.name() == name)?;
             states[index].active.values().next().map(|alert| (alert.state, alert.active_ms / MINUTE))
-        });
-        found
+        })
     };
     assert_eq!(state(19, "Errors"), None);
     assert_eq!(state(20, "Errors"), Some((State::Pending, 20)));

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::encoded;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PROMETHEUS: &str = "services/kube-prometheus-stack-prometheus:9090/proxy";
 const ALERTMANAGER: &str = "services/kube-prometheus-stack-alertmanager:9093/proxy";
 

@@ -45,8 +45,10 @@ async fn samples() -> (Memory, i64) {
     let rules = Rules::new(RuleSet::shipped().unwrap(), now, now - SPAN);
     let recorded = Recorded::new(&numbers, &rules, now);
     let rules = rules.set().groups.iter().flat_map(|group| &group.rules);
-    let records: BTreeSet<&str> =
-        rules.filter(|rule| matches!(rule.kind, Kind::Recording { .. })).map(|rule| rule.name()).collect();
+    let records: BTreeSet<&str> = rules
+        .filter(|rule| matches!(rule.kind, Kind::Recording { .. }))
+        .map(opsdeck::demo::prometheus::rules::Rule::name)
+        .collect();
     for record in records {
         take(recorded.select(&[Matcher::equal(NAME, record)], now - SPAN / 2, now));
     }
