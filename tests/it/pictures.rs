@@ -15,13 +15,16 @@ use crate::terminal::Terminal;
 const SIZE: (u16, u16) = (120, 34);
 
 /// Every picture with what it shows.
-const PICTURES: [(&str, &str); 6] = [
+const PICTURES: [(&str, &str); 9] = [
     ("overview", "The overview: tenants worst first, what changed, and what is suspected"),
     ("pods", "The pods of the tenant in trouble"),
     ("application", "An Application: its resources down to the pods"),
     ("history", "The history of an Application"),
     ("rollback", "The plan of a rollback, before anything is written"),
     ("palette", "The palette"),
+    ("alerts", "The alerts, those that hurt first"),
+    ("board", "The board of a tenant"),
+    ("logs", "The log lines of a tenant, from Loki"),
 ];
 
 fn folder() -> PathBuf {
@@ -85,9 +88,12 @@ fn update() {
     let home = home.path().to_str().expect("a readable path");
     let variables = [("HOME", home), ("COLORTERM", "truecolor"), ("LANG", "C.UTF-8"), ("TZ", "UTC")];
     let mut terminal = Terminal::start(env!("CARGO_BIN_EXE_opsdeck"), &["demo"], &variables, SIZE);
-    terminal.wait("the tenant in trouble with its suspect", |text| {
-        ["degraded", "Suspects", "CrashLoopBackOff", "k8s live  argo live"].iter().all(|it| text.contains(it))
+    terminal.wait("a tenant in trouble", |text| {
+        ["degraded", "fires", "k8s live  argo live"].iter().all(|it| text.contains(it))
     });
+    // What is selected stays selected; the worst has come to stand above it.
+    terminal.press("g");
+    terminal.wait("its suspect", |text| text.contains("Suspects"));
     take(&terminal, "overview");
     terminal.press(":pods -t tenant-2\r");
     terminal.wait("its pods", all(&["› pods", "CrashLoopBackOff", "ctrl-d delete"]));
@@ -100,15 +106,28 @@ fn update() {
     terminal.press("\u{15}applications /checkout\r");
     terminal.wait("the Application", |text| text.contains("tenant-2-checkout") && text.contains("REVISION"));
     terminal.press("\r");
-    terminal.wait("its resources", all(&["Deployment/checkout", "left fold"]));
+    terminal.wait("its resources", all(&["Deployment/checkout", "? help"]));
     take(&terminal, "application");
     terminal.press("h");
-    terminal.wait("its history", all(&["IMAGES", "newest", "R roll back"]));
+    terminal.wait("its history", all(&["IMAGES", "? help"]));
     terminal.press("j");
     take(&terminal, "history");
     terminal.press("R");
-    terminal.wait("the plan", all(&["same as", "Type tenant-2", "ctrl-p prune"]));
+    terminal.wait("the plan", all(&["same as", "Type tenant-2"]));
     take(&terminal, "rollback");
+    terminal.press("\u{1b}");
+    terminal.wait("the question put away", |text| !text.contains("Type tenant-2"));
+    terminal.press(":alerts\r");
+    terminal.wait("the alerts", all(&["HighErrorRate", "critical", "? help"]));
+    take(&terminal, "alerts");
+    terminal.press("O");
+    terminal.wait("the overview", |text| text.contains("worst first"));
+    terminal.press("gm");
+    terminal.wait("the board", all(&["Requests", "p95", "? help"]));
+    take(&terminal, "board");
+    terminal.press(":logs {namespace=\"tenant-2\"} |= \"error\"\r");
+    terminal.wait("the lines", all(&["following", "ERROR", "? help"]));
+    take(&terminal, "logs");
     // Dropped here, the program is ended; nothing was written.
 }
 
