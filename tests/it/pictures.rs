@@ -106,10 +106,10 @@ fn update() {
     terminal.press("\u{15}applications /checkout\r");
     terminal.wait("the Application", |text| text.contains("tenant-2-checkout") && text.contains("REVISION"));
     terminal.press("\r");
-    terminal.wait("its resources", all(&["Deployment/checkout", "? help"]));
+    terminal.wait("its resources", all(&["Deployment/checkout", "h history"]));
     take(&terminal, "application");
     terminal.press("h");
-    terminal.wait("its history", all(&["IMAGES", "? help"]));
+    terminal.wait("its history", all(&["IMAGES", "r resources"]));
     terminal.press("j");
     take(&terminal, "history");
     terminal.press("R");
@@ -118,15 +118,20 @@ fn update() {
     terminal.press("\u{1b}");
     terminal.wait("the question put away", |text| !text.contains("Type tenant-2"));
     terminal.press(":alerts\r");
-    terminal.wait("the alerts", all(&["HighErrorRate", "critical", "? help"]));
+    terminal.wait("the alerts", all(&["HighErrorRate", "critical", "s silence"]));
     take(&terminal, "alerts");
     terminal.press("O");
     terminal.wait("the overview", |text| text.contains("worst first"));
     terminal.press("gm");
-    terminal.wait("the board", all(&["Requests", "p95", "? help"]));
+    terminal.wait("the board", |text| {
+        ["Requests", "p95", "e edit query"].iter().all(|it| text.contains(it)) && !text.contains("asking")
+    });
     take(&terminal, "board");
     terminal.press(":logs {namespace=\"tenant-2\"} |= \"error\"\r");
-    terminal.wait("the lines", all(&["following", "ERROR", "? help"]));
+    terminal.wait("the lines", all(&["following", "ERROR", "e query"]));
+    // At rest, so that no frame is on its way.
+    terminal.press("s");
+    terminal.wait("the lines at rest", |text| !text.contains("following") && text.contains("e query"));
     take(&terminal, "logs");
     // Dropped here, the program is ended; nothing was written.
 }
