@@ -54,13 +54,13 @@ impl Kubectl {
     }
 }
 
-/// Returns the kubectls that reading is tested with: the one on the path, and the one that `OPSDECK_OLD_KUBECTL` names
+/// Returns the kubectls that reading is tested with: the one on the path, and the one that `OPSDECK_TEST_OLD_KUBECTL` names
 /// (Debian's is 1.20); none where there is none, which is said.
 pub fn kubectls() -> Vec<Kubectl> {
     if missing("kubectl") {
         return Vec::new();
     }
-    let old = std::env::var_os("OPSDECK_OLD_KUBECTL").map(PathBuf::from);
+    let old = std::env::var_os("OPSDECK_TEST_OLD_KUBECTL").map(PathBuf::from);
     std::iter::once(PathBuf::from("kubectl")).chain(old).map(Kubectl::find).collect()
 }
 
