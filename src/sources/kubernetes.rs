@@ -405,27 +405,39 @@ impl Connection {
         path: &str,
         headers: &HeaderMap,
     ) -> Result<Result<(HeaderMap, OnUpgrade), Answered>, SourceError> {
-        let counters = &self.0.counters;
-        counters.requests.fetch_add(1, Ordering::Relaxed);
         let request = Request::get(path).body(Vec::new()).map(|mut request| {
             *request.headers_mut() = headers.clone();
             request
         });
-        let reader = match self.begin(session, asked, request).await {
-            Ok(reader) => reader,
-            Err(error) => {
-                counters.failed.fetch_add(1, Ordering::Relaxed);
-                self.stand(Standing::Lost(error.clone()));
-                return Err(error);
-            }
-        };
-        self.stand(Standing::Answered);
+        let reader = self.reach_through(session, asked, request).await?;
         let (code, headers) = (reader.code(), reader.headers().clone());
         if code == http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Ok((headers, reader.upgraded())));
         }
         let body = reader.beginning().await.into();
         Ok(Err(Answered { code, headers, body }))
+    }
+
+    /// Sends a request to a system behind the API server, counts it, and notes whether the API server is there.
+    async fn reach_through(
+        &self,
+        session: &Session,
+        asked: &Asked,
+        request: http::Result<Request<Vec<u8>>>,
+    ) -> Result<Reader, SourceError> {
+        let counters = &self.0.counters;
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        match self.begin(session, asked, request).await {
+            Ok(reader) => {
+                self.stand(Standing::Answered);
+                Ok(reader)
+            }
+            Err(error) => {
+                counters.failed.fetch_add(1, Ordering::Relaxed);
+                self.stand(Standing::Lost(error.clone()));
+                Err(error)
+            }
+        }
     }
 
     async fn pass_with(
@@ -435,20 +447,10 @@ impl Connection {
         request: http::Result<Request<Vec<u8>>>,
         limit: usize,
     ) -> Result<Answered, SourceError> {
-        let counters = &self.0.counters;
-        counters.requests.fetch_add(1, Ordering::Relaxed);
-        let reader = match self.begin(session, asked, request).await {
-            Ok(reader) => reader,
-            Err(error) => {
-                counters.failed.fetch_add(1, Ordering::Relaxed);
-                self.stand(Standing::Lost(error.clone()));
-                return Err(error);
-            }
-        };
-        self.stand(Standing::Answered);
+        let reader = self.reach_through(session, asked, request).await?;
         let (code, headers) = (reader.code(), reader.headers().clone());
         if code == http::StatusCode::TOO_MANY_REQUESTS {
-            counters.throttled.fetch_add(1, Ordering::Relaxed);
+            self.0.counters.throttled.fetch_add(1, Ordering::Relaxed);
         }
         let body =
             if code.is_success() { reader.within(limit).await? } else { reader.beginning().await.into() };
