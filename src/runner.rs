@@ -737,7 +737,10 @@ impl Opening {
             let now = standing.borrow_and_update().clone();
             let link = match now {
                 Standing::New | Standing::Answered => {
-                    lost_since = None;
+                    if now == Standing::New {
+                        // Whoever answered before, this may be another server.
+                        known = None;
+                    }
                     if known.is_none() {
                         // The first question that is asked; its answer is what makes the link live.
                         let (version, user) = tokio::join!(connection.version(), connection.who());
@@ -760,6 +763,9 @@ impl Opening {
                             let _ = self.notes.send(Note::SaidOf { turn: self.turn, message }).await;
                         }
                     }
+                    if known.is_some() {
+                        lost_since = None;
+                    }
                     known
                         .as_ref()
                         .map(|(version, user)| Link::Live { version: version.clone(), user: user.clone() })
@@ -780,7 +786,12 @@ impl Opening {
             if let Some(link) = link {
                 self.link(link, namespace.clone()).await;
             }
-            if standing.changed().await.is_err() || self.notes.is_closed() {
+            let changed = tokio::select! {
+                changed = standing.changed() => changed.is_ok(),
+                // Nobody may be asking anything while there is no answer.
+                () = connection.watch_files(), if lost_since.is_some() => true,
+            };
+            if !changed || self.notes.is_closed() {
                 return;
             }
         }

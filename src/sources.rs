@@ -26,6 +26,7 @@ pub mod objects;
 pub mod parts;
 pub mod prometheus;
 mod reader;
+mod session;
 mod signal_lists;
 mod socket;
 pub mod systems;

@@ -181,6 +181,23 @@ pub(super) fn no_answer(asked: &Asked, error: &kube::Error) -> SourceError {
     unreachable(asked, &text)
 }
 
+/// Tells whether a request failed because the two ends did not agree on TLS: certificates, most of the time.
+pub(super) fn is_tls(error: &kube::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        // An I/O error tells the source of what it wraps, and not what it wraps.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 /// Says that nothing came back, with what usually helps.
 pub(super) fn unreachable(asked: &Asked, reason: &str) -> SourceError {
     let lower = reason.to_ascii_lowercase();

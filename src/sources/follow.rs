@@ -105,6 +105,8 @@ impl Post {
         self.send(Update::Failed { error, retry_at }).await?;
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
+            // Another server or user may answer at once.
+            () = self.connection.replaced() => Ok(()),
             () = self.mail.closed() => Err(Unwanted),
         }
     }
@@ -155,7 +157,14 @@ impl<D: Decode> Follower<D> {
         let mut state = State::List;
         // How often in a row a watch has failed without saying anything.
         let mut mute = 0;
+        // Which server was listed: the versions of another one mean nothing to it.
+        let mut listed = self.post.connection.server();
         loop {
+            let server = self.post.connection.server();
+            if server != listed {
+                state = State::List;
+                listed = server;
+            }
             state = match state {
                 State::List => match self.list().await? {
                     Ok(Listed::Whole(version)) => {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -13,6 +14,9 @@ use crate::identity::Context;
 
 /// The name of the context that stands for the service account of the pod.
 const IN_CLUSTER: &str = "in-cluster";
+
+/// Where a pod finds the certificates of its API server.
+const SERVICE_ACCOUNT_CA: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
 
 /// Why there is nothing to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +122,17 @@ pub struct Entry {
     pub namespace: Option<String>,
 }
 
+/// What a connection is made of, in short: equal as long as the files say the same of the context.
+///
+/// Only compared within one process, and never shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Print {
+    /// Of the cluster: its address and certificates.
+    pub server: u64,
+    /// Of the user.
+    user: u64,
+}
+
 /// The contexts that there are.
 #[derive(Debug, Clone)]
 pub struct Contexts {
@@ -204,6 +219,47 @@ impl Contexts {
         Err(ConnectError::UnknownContext { name: name.to_owned(), path, hint })
     }
 
+    /// Returns what a context is made of, with the files of keys and certificates that it names.
+    pub(super) fn print(&self, entry: &Entry) -> Print {
+        let (mut server, mut user) = (DefaultHasher::new(), DefaultHasher::new());
+        match &self.merged {
+            Some(_) => {
+                if let Some(cluster) = self.cluster(entry) {
+                    serde_json::to_vec(cluster).unwrap_or_default().hash(&mut server);
+                    contents(cluster.certificate_authority.as_ref()).hash(&mut server);
+                }
+                if let Some(info) = self.auth_info(entry) {
+                    serde_json::to_vec(info).unwrap_or_default().hash(&mut user);
+                    for file in [&info.client_certificate, &info.client_key, &info.token_file] {
+                        contents(file.as_ref()).hash(&mut user);
+                    }
+                }
+            }
+            None => {
+                for variable in ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"] {
+                    std::env::var_os(variable).hash(&mut server);
+                }
+                contents(Some(&SERVICE_ACCOUNT_CA.to_owned())).hash(&mut server);
+            }
+        }
+        Print { server: server.finish(), user: user.finish() }
+    }
+
+    /// Tells whether the user of a context gets the credential from a plugin.
+    pub(super) fn has_plugin(&self, entry: &Entry) -> bool {
+        self.auth_info(entry).is_some_and(|info| info.exec.is_some())
+    }
+
+    fn cluster(&self, entry: &Entry) -> Option<&kube::config::Cluster> {
+        let named = self.merged.as_ref()?.clusters.iter().find(|named| named.name == entry.cluster)?;
+        named.cluster.as_ref()
+    }
+
+    fn auth_info(&self, entry: &Entry) -> Option<&kube::config::AuthInfo> {
+        let named = self.merged.as_ref()?.auth_infos.iter().find(|named| named.name == entry.user)?;
+        named.auth_info.as_ref()
+    }
+
     /// Returns how a context is reached, without running its credential plugin.
     pub(super) async fn config(&self, entry: &Entry) -> Result<kube::Config, ConnectError> {
         let incomplete = |reason: String| ConnectError::Incomplete {
@@ -236,6 +292,11 @@ impl Contexts {
     fn path(&self) -> String {
         self.files.iter().map(|path| shown(path)).collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Reads a file that the kubeconfig names; one that cannot be read is as good as empty here.
+fn contents(path: Option<&String>) -> Vec<u8> {
+    path.and_then(|path| std::fs::read(path).ok()).unwrap_or_default()
 }
 
 /// Writes an error with its causes, each once: many errors repeat their cause in their own words.

@@ -1,28 +1,29 @@
 //! The connection to one cluster: how requests are sent, timed, counted and refused.
 //!
 //! What is asked over it stands in the modules beside: lists and watches (`follow`), whole objects and writes
-//! (`objects`), rights (`access`), the types that are served (`discovery`), foreign types (`table`) and `logs`.
+//! (`objects`), rights (`access`), the types that are served (`discovery`), foreign types (`table`) and `logs`; how
+//! its client is made and replaced stands in `session`.
 //! Nothing here knows what the answers mean, and nothing is tried again but a read whose credential had expired.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::{HeaderMap, HeaderValue, Method, Request, header};
 use hyper::body::Bytes;
 use hyper::upgrade::OnUpgrade;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::client::Body;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 
 use super::SourceError;
 use super::access::Reviews;
-use super::answer::{Asked, Status, no_answer, refusal, unreachable};
-use super::credential;
+use super::answer::{Asked, Status, is_tls, no_answer, refusal, unreachable};
 use super::discovery::Served;
 use super::endpoint::Answered;
-use super::kubeconfig::{ConnectError, Contexts, Entry, causes};
+use super::kubeconfig::{ConnectError, Contexts, Entry};
 use super::parts::Reach;
 use super::reader::Reader;
+use super::session::{Renewal, Session};
 use super::waits::Waits;
 use crate::clock::Clock;
 use crate::identity::{Context, Text};
@@ -34,9 +35,6 @@ const LISTS: usize = 6;
 /// How many pages are decoded at once. More would be faster on a large machine, but each thread that decodes gets its
 /// own arena from the allocator, which is not given back.
 pub(super) const DECODERS: usize = 2;
-
-/// How long before its end a credential is replaced.
-const EARLY: SignedDuration = SignedDuration::from_secs(60);
 
 /// What a connection is given besides the context.
 #[derive(Debug, Clone)]
@@ -100,22 +98,6 @@ struct Counters {
     failed: AtomicU64,
 }
 
-/// A client with the life of its credential.
-#[derive(Clone)]
-struct Session {
-    client: kube::Client,
-    /// Which renewal made it.
-    turn: u64,
-    expires: Option<Timestamp>,
-}
-
-/// When the credential was last replaced, and how that went.
-#[derive(Debug, Default)]
-struct Renewal {
-    at: Option<Timestamp>,
-    failed: Option<ConnectError>,
-}
-
 /// A connection to one cluster as one user; clones share it.
 #[derive(Clone)]
 pub struct Connection(Arc<Inner>);
@@ -123,12 +105,13 @@ pub struct Connection(Arc<Inner>);
 struct Inner {
     entry: Entry,
     contexts: Contexts,
-    place: Text,
     setup: Setup,
-    // Tasks share the client and replace it when the credential expires: a watch channel hands the newest to
+    // Tasks share the client and replace it when it does not serve any more: a watch channel hands the newest to
     // everybody, and the mutex lets one of them do the replacing.
     session: watch::Sender<Session>,
     renewal: Mutex<Renewal>,
+    /// Whether the last request that was not answered failed at TLS.
+    tls_failed: AtomicBool,
     standing: watch::Sender<Standing>,
     counters: Counters,
     lists: Semaphore,
@@ -147,14 +130,14 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// Prepares the connection to a context: reads its files and runs its credential plugin, and sends nothing yet.
     pub async fn open(contexts: Contexts, entry: Entry, setup: Setup) -> Result<Self, ConnectError> {
-        let (session, place) = session_at(&contexts, &entry, &setup.waits, 0).await?;
+        let session = Session::make(&contexts, &entry, &setup.waits).await?;
         Ok(Self(Arc::new(Inner {
             entry,
             contexts,
-            place,
             setup,
             session: watch::Sender::new(session),
             renewal: Mutex::default(),
+            tls_failed: AtomicBool::new(false),
             standing: watch::Sender::new(Standing::New),
             counters: Counters::default(),
             lists: Semaphore::new(LISTS),
@@ -176,8 +159,8 @@ impl Connection {
     }
 
     /// Returns the address of the server, without credentials.
-    pub fn place(&self) -> &Text {
-        &self.0.place
+    pub fn place(&self) -> Text {
+        self.0.session.borrow().place.clone()
     }
 
     /// Returns how the connection stands, and from now on every change of that.
@@ -197,6 +180,28 @@ impl Connection {
             throttled: count(&counters.throttled),
             failed: count(&counters.failed),
         }
+    }
+
+    pub(super) fn contexts(&self) -> &Contexts {
+        &self.0.contexts
+    }
+
+    pub(super) fn current(&self) -> &watch::Sender<Session> {
+        &self.0.session
+    }
+
+    pub(super) fn renewal(&self) -> &Mutex<Renewal> {
+        &self.0.renewal
+    }
+
+    /// Tells whether the last request got no answer because of TLS.
+    pub(super) fn failed_at_tls(&self) -> bool {
+        self.0.tls_failed.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the last request was not answered.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(*self.0.standing.borrow(), Standing::Lost(SourceError::Unreachable { .. }))
     }
 
     pub(super) fn namespaces(&self) -> &[Text] {
@@ -224,7 +229,7 @@ impl Connection {
     }
 
     pub(super) fn asked(&self, verb: &'static str, what: impl Into<String>) -> Asked {
-        Asked { verb, what: what.into(), place: self.0.place.clone() }
+        Asked { verb, what: what.into(), place: self.place() }
     }
 
     pub(super) fn count_bytes(&self, bytes: usize) {
@@ -516,7 +521,10 @@ impl Connection {
         let sent = session.client.send(request.map(Body::from));
         let answer = match tokio::time::timeout(patience, sent).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => return Err(no_answer(asked, &error)),
+            Ok(Err(error)) => {
+                self.0.tls_failed.store(is_tls(&error), Ordering::Relaxed);
+                return Err(no_answer(asked, &error));
+            }
             Err(_) => {
                 let reason = format!("no answer within {} s: the request timed out", patience.as_secs());
                 return Err(unreachable(asked, &reason));
@@ -525,7 +533,7 @@ impl Connection {
         Ok(Reader::new(self.clone(), asked.clone(), answer))
     }
 
-    fn stand(&self, standing: Standing) {
+    pub(super) fn stand(&self, standing: Standing) {
         self.0.standing.send_if_modified(|now| {
             let differs = *now != standing;
             if differs {
@@ -533,67 +541,6 @@ impl Connection {
             }
             differs
         });
-    }
-
-    async fn session(&self) -> Result<Session, SourceError> {
-        let session = self.0.session.borrow().clone();
-        match session.expires {
-            Some(expires) if expires.checked_sub(EARLY).is_ok_and(|early| early <= self.now()) => {
-                match self.renew(session.turn).await {
-                    // It still has some seconds, in which the next renewal may work.
-                    Err(_) if self.now() < expires => Ok(session),
-                    renewed => renewed,
-                }
-            }
-            _ => Ok(session),
-        }
-    }
-
-    /// Reads the kubeconfig again, runs the plugin again and builds a new client, unless another task has done so
-    /// since `turn`.
-    async fn renew(&self, turn: u64) -> Result<Session, SourceError> {
-        let inner = &self.0;
-        let mut renewal = inner.renewal.lock().await;
-        let session = inner.session.borrow().clone();
-        if session.turn != turn {
-            return Ok(session);
-        }
-        let now = self.now();
-        let refused = |reason: String| SourceError::Unauthenticated {
-            what: format!("the Kubernetes API at {}", inner.place),
-            reason,
-        };
-        let recent = renewal
-            .at
-            .and_then(|at| at.checked_add(self.waits().renewal).ok())
-            .is_some_and(|until| until > now);
-        if recent {
-            return Err(refused(match &renewal.failed {
-                Some(error) => error.to_string(),
-                None => "it was read anew, and the new one is refused too: log in again".into(),
-            }));
-        }
-        renewal.at = Some(now);
-        self.stand(Standing::Renewing { by: inner.entry.user.clone() });
-        tracing::info!(context = %inner.entry.context, "the credential is read anew");
-        let made = async {
-            let contexts = inner.contexts.reload()?;
-            let entry = contexts.choose(Some(inner.entry.context.as_str()))?;
-            session_at(&contexts, &entry, self.waits(), turn + 1).await
-        };
-        match made.await {
-            Ok((session, _)) => {
-                renewal.failed = None;
-                inner.session.send_replace(session.clone());
-                Ok(session)
-            }
-            Err(error) => {
-                let refused = refused(error.to_string());
-                renewal.failed = Some(error);
-                self.stand(Standing::Lost(refused.clone()));
-                Err(refused)
-            }
-        }
     }
 }
 
@@ -604,32 +551,5 @@ pub(super) struct OpenWatch(Connection);
 impl Drop for OpenWatch {
     fn drop(&mut self) {
         self.0.0.counters.watches.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-async fn session_at(
-    contexts: &Contexts,
-    entry: &Entry,
-    waits: &Waits,
-    turn: u64,
-) -> Result<(Session, Text), ConnectError> {
-    let mut config = contexts.config(entry).await?;
-    config.connect_timeout = Some(waits.connect);
-    let place = Text::from(place(&config.cluster_url));
-    let expires = credential::fill_in(&mut config.auth_info).await?;
-    let client = kube::Client::try_from(config).map_err(|error| ConnectError::Incomplete {
-        name: entry.context.to_string(),
-        reason: crate::text::one_line(&causes(&error)).into_owned(),
-    })?;
-    Ok((Session { client, turn, expires }, place))
-}
-
-/// Writes the address without a user and password that may stand in it.
-fn place(url: &http::Uri) -> String {
-    let host = url.host().unwrap_or("?");
-    let scheme = url.scheme_str().unwrap_or("https");
-    match url.port_u16() {
-        Some(port) => format!("{scheme}://{host}:{port}"),
-        None => format!("{scheme}://{host}"),
     }
 }

@@ -410,3 +410,40 @@ fn context_again(_name: &str) -> String {
     // A second document of the same name: the first file that names it wins.
     "---\ncontexts: [{name: staging-eu, context: {cluster: other, user: u}}]\n".to_owned()
 }
+
+/// Starts a platform that writes its kubeconfig to a file.
+async fn platform_at(kubeconfig: &std::path::Path, tenants: usize) -> Running {
+    opsdeck::install_crypto_provider();
+    let world = world::Options { tenants, pods_per_tenant: 6, nodes: 3, ..world::Options::default() };
+    let options = Options { world, kubeconfig: Some(kubeconfig.to_owned()), ..Options::default() };
+    Platform::start(options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_comes_back_as_another_is_found_by_the_same_kubeconfig() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config");
+    let first = platform_at(&path, 3).await;
+    let connection = connect(&first, None).await;
+    let namespaces = Query::all(connection.context(), &Resource::new("", "namespaces"));
+    let mut console = Console::follow(&connection, namespaces);
+    console.until_live().await;
+    assert!(console.names().contains(&"tenant-3".to_owned()), "{:?}", console.names());
+
+    // As when it is killed: the file stays.
+    let left = std::fs::read(&path).unwrap();
+    let (url, server) = (first.url.clone(), connection.place());
+    assert_eq!(*server, *url);
+    drop(first);
+    std::fs::write(&path, left).unwrap();
+    console.until("a failure", |console| console.feed().error().is_some()).await;
+
+    // Another port, another authority, other tokens, and a world with one tenant less.
+    let second = platform_at(&path, 2).await;
+    assert_ne!(second.url, url);
+    console.until_live().await;
+    assert_eq!(*connection.place(), *second.url);
+    let names = console.names();
+    assert!(names.contains(&"tenant-2".to_owned()), "{names:?}");
+    assert!(!names.contains(&"tenant-3".to_owned()), "what only the last server had is gone: {names:?}");
+}
