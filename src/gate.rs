@@ -122,6 +122,10 @@ pub struct Basis {
     pub facts: Vec<Fact>,
     /// The rights that its writes need.
     pub access: Vec<Access>,
+    /// The object that was asked about, where this one is written for its sake: the node of a pod that a drain
+    /// evicts. `None` for an object that was asked about itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sake: Option<ObjectRef>,
 }
 
 impl Basis {
@@ -135,7 +139,7 @@ impl Basis {
                 digest: digest(document.pointer(pointer)),
             })
             .collect();
-        Self { target, facts, access }
+        Self { target, facts, access, sake: None }
     }
 
     /// Compares a fresh look with what the plan found.

@@ -1,6 +1,7 @@
 //! How a plan comes about: what is known at once is written down, what must be asked is asked concurrently,
 //! and each line fills in as its answer comes.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -24,19 +25,49 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(super) struct Check<'a> {
     /// The sentence while it is asked.
     pub pending: String,
-    /// The asking; it yields the lines.
-    pub ask: Pin<Box<dyn Future<Output = Vec<Line>> + Send + 'a>>,
+    /// The asking; it yields what was found.
+    pub ask: Pin<Box<dyn Future<Output = Found> + Send + 'a>>,
+}
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The lines.
+    pub lines: Vec<Line>,
+    /// The other objects that will be written for the sake of the one that was asked about.
+    pub also: Vec<Also>,
+}
+
+impl From<Vec<Line>> for Found {
+    fn from(lines: Vec<Line>) -> Self {
+        Self { lines, also: Vec::new() }
+    }
+}
+
+/// An object that an action writes for the sake of the one that was asked about, such as a pod that a drain evicts.
+///
+/// It stands in the plan's basis like any other: no permit is given for what the plan does not name.
+#[derive(Debug)]
+pub(super) struct Also {
+    /// The object.
+    pub object: ObjectRef,
+    /// As the check read it.
+    pub document: Value,
+    /// What the plan relies on: pairs of JSON pointer and name for people.
+    pub facts: Vec<(&'static str, &'static str)>,
+    /// The rights that its writes need.
+    pub access: Vec<Access>,
 }
 
 impl<'a> Check<'a> {
     /// Describes a check.
-    pub fn new(pending: impl Into<String>, ask: impl Future<Output = Vec<Line>> + Send + 'a) -> Self {
-        Self { pending: pending.into(), ask: Box::pin(ask) }
+    pub fn new<F: Into<Found>>(pending: impl Into<String>, ask: impl Future<Output = F> + Send + 'a) -> Self {
+        Self { pending: pending.into(), ask: Box::pin(async move { ask.await.into() }) }
     }
 }
 
-/// The lines that fill a slot, once they are known.
-type Answer<'a> = Pin<Box<dyn Future<Output = (usize, Vec<Line>)> + Send + 'a>>;
+/// What fills a slot, once it is known.
+type Answer<'a> = Pin<Box<dyn Future<Output = (usize, Found)> + Send + 'a>>;
 
 /// One part of a plan: known, or still to be asked.
 pub(super) enum Part<'a> {
@@ -116,6 +147,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         }
     }
     let mut asked: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
+    let mut sakes: BTreeMap<usize, &ObjectRef> = BTreeMap::new();
     for (target, document) in &found {
         let prefix = several.then(|| format!("{}: ", target.object.name));
         if let Some(line) = replaced(target, document) {
@@ -136,37 +168,29 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
                     slots.push(vec![prefixed(prefix.as_deref(), line)]);
                     let prefix = prefix.clone();
                     asked.push(Box::pin(async move {
-                        let lines = tokio::time::timeout(PATIENCE, check.ask).await;
-                        let lines = lines.unwrap_or_else(|_| {
+                        let found = tokio::time::timeout(PATIENCE, check.ask).await;
+                        let mut found = found.unwrap_or_else(|_| {
                             let text = format!("no answer in {} s: {}", PATIENCE.as_secs(), check.pending);
-                            vec![Line::new(Mark::Stop, text)]
+                            vec![Line::new(Mark::Stop, text)].into()
                         });
-                        (slot, lines.into_iter().map(|line| prefixed(prefix.as_deref(), line)).collect())
+                        found.lines =
+                            found.lines.into_iter().map(|line| prefixed(prefix.as_deref(), line)).collect();
+                        (slot, found)
                     }));
+                    sakes.insert(slot, &target.object);
                 }
             }
         }
         for access in &draft.access {
             let slot = slots.len();
             slots.push(vec![Line::new(Mark::Pending, format!("may you {access}?"))]);
-            let (access, prefix) = (access.clone(), prefix.clone());
-            asked.push(Box::pin(async move {
-                let line = match tokio::time::timeout(PATIENCE, desk.remote.may(&access)).await {
-                    Ok(answer) => permission(&access, answer),
-                    Err(_) => Line::new(Mark::Stop, format!("no answer to: may you {access}?")),
-                };
-                (slot, vec![prefixed(prefix.as_deref(), line)])
-            }));
+            asked.push(Box::pin(may(desk, slot, access.clone(), prefix.clone())));
         }
         commands.push(draft.command);
         if let Some(automated) = draft.hold {
             plan.holds.push(Held { object: target.object.clone(), automated });
         }
-        let target = Target {
-            object: target.object.clone(),
-            uid: text(document, "/metadata/uid").into(),
-            resource_version: text(document, "/metadata/resourceVersion").into(),
-        };
+        let target = identified(&target.object, document);
         plan.basis.push(Basis::new(target, document, &draft.facts, draft.access));
     }
     slots.push(vec![Line::new(Mark::Pending, "can the audit be written?")]);
@@ -176,16 +200,29 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
             Ok(()) => Line::new(Mark::Ok, "the audit can be written"),
             Err(error) => Line::new(Mark::Stop, error.to_string()),
         };
-        (audit, vec![line])
+        (audit, vec![line].into())
     }));
-    slots.push(afterwards);
     commands.dedup();
     plan.command = commands.join("; ");
-    plan.lines = slots.concat();
+    plan.lines = [slots.concat(), afterwards.clone()].concat();
     let _ = drafts.try_send(plan.clone());
-    while let Some((slot, lines)) = asked.next().await {
-        slots[slot] = lines;
-        plan.lines = slots.concat();
+    let mut rights: Vec<Access> = plan.basis.iter().flat_map(|basis| basis.access.clone()).collect();
+    while let Some((slot, found)) = asked.next().await {
+        slots[slot] = found.lines;
+        for also in found.also {
+            for access in &also.access {
+                if !rights.contains(access) {
+                    rights.push(access.clone());
+                    slots.push(vec![Line::new(Mark::Pending, format!("may you {access}?"))]);
+                    asked.push(Box::pin(may(desk, slots.len() - 1, access.clone(), None)));
+                }
+            }
+            let target = identified(&also.object, &also.document);
+            let mut basis = Basis::new(target, &also.document, &also.facts, also.access);
+            basis.sake = sakes.get(&slot).map(|object| (*object).clone());
+            plan.basis.push(basis);
+        }
+        plan.lines = [slots.concat(), afterwards.clone()].concat();
         plan.made = desk.clock.now();
         let _ = drafts.try_send(plan.clone());
     }
@@ -196,11 +233,30 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
 /// Finds an object by name, for a command line that knows no more than that.
 pub async fn resolve<R: Remote>(desk: &Desk<R>, object: &ObjectRef) -> Result<Target, String> {
     let document = look(desk, object).await.map_err(|line| line.text)?;
-    Ok(Target {
+    Ok(identified(object, &document))
+}
+
+/// Names an object as it was read.
+fn identified(object: &ObjectRef, document: &Value) -> Target {
+    Target {
         object: object.clone(),
-        uid: text(&document, "/metadata/uid").into(),
-        resource_version: text(&document, "/metadata/resourceVersion").into(),
-    })
+        uid: text(document, "/metadata/uid").into(),
+        resource_version: text(document, "/metadata/resourceVersion").into(),
+    }
+}
+
+/// Asks for one right, and fills its slot.
+async fn may<R: Remote>(
+    desk: &Desk<R>,
+    slot: usize,
+    access: Access,
+    prefix: Option<String>,
+) -> (usize, Found) {
+    let line = match tokio::time::timeout(PATIENCE, desk.remote.may(&access)).await {
+        Ok(answer) => permission(&access, answer),
+        Err(_) => Line::new(Mark::Stop, format!("no answer to: may you {access}?")),
+    };
+    (slot, vec![prefixed(prefix.as_deref(), line)].into())
 }
 
 async fn look<R: Remote>(desk: &Desk<R>, object: &ObjectRef) -> Result<Value, Line> {

@@ -12,7 +12,7 @@ use super::desk::{Desk, Remote};
 use super::draft::text;
 use super::{Answer, Confirmed, Outcome, Plan, Progress, Standing, Step, verbs};
 use crate::audit::{After, Begun, Check, Ending, Intent, Who};
-use crate::gate::{Admission, Permit, Refusal};
+use crate::gate::{Admission, Basis, Permit, Refusal};
 use crate::human;
 use crate::identity::ObjectRef;
 use crate::sources::SourceError;
@@ -60,7 +60,12 @@ pub async fn carry_out<R: Remote>(
         Ok(begun) => begun,
         Err(error) => return Outcome::Refused(error.to_string()),
     };
-    let objects: Vec<ObjectRef> = admission.basis().iter().map(|basis| basis.target.object.clone()).collect();
+    let objects: Vec<ObjectRef> = admission
+        .basis()
+        .iter()
+        .filter(|basis| basis.sake.is_none())
+        .map(|basis| basis.target.object.clone())
+        .collect();
     let mut done = Vec::new();
     let mut steps = Vec::new();
     for object in &objects {
@@ -346,9 +351,20 @@ impl<R: Remote> Work<'_, R> {
         self.desk.remote.look(self.object).await
     }
 
+    /// Returns what the plan found of the objects that are written for the sake of this one.
+    pub fn others(&self) -> Vec<ObjectRef> {
+        let own = |basis: &&Basis| basis.sake.as_ref() == Some(self.object);
+        self.admission.basis().iter().filter(own).map(|basis| basis.target.object.clone()).collect()
+    }
+
     /// Asks the gate for a permit, looking at the object again.
     pub async fn permit(&self) -> Result<(Permit, Value), Refusal> {
-        self.admission.permit(self.object, self.begun, &self.desk.remote).await
+        self.permit_for(self.object).await
+    }
+
+    /// Asks the gate for a permit to write another object of the plan, looking at it again.
+    pub async fn permit_for(&self, object: &ObjectRef) -> Result<(Permit, Value), Refusal> {
+        self.admission.permit(object, self.begun, &self.desk.remote).await
     }
 
     /// Patches the object on the version that the gate looked at.
@@ -360,6 +376,16 @@ impl<R: Remote> Work<'_, R> {
         build: impl Fn(&Value) -> Result<Value, String>,
         landed: impl Fn(&Value) -> bool,
     ) -> Result<Written, Trouble> {
+        self.write_to(self.object, build, landed).await
+    }
+
+    /// Patches another object of the plan, as [`Work::write`] does.
+    pub async fn write_to(
+        &mut self,
+        at: &ObjectRef,
+        build: impl Fn(&Value) -> Result<Value, String>,
+        landed: impl Fn(&Value) -> bool,
+    ) -> Result<Written, Trouble> {
         let mut last = String::new();
         let mut unsure: Option<Permit> = None;
         for attempt in 0..ATTEMPTS {
@@ -367,15 +393,15 @@ impl<R: Remote> Work<'_, R> {
                 tokio::time::sleep(self.desk.pace.retry).await;
             }
             if let Some(permit) = unsure.take()
-                && let Some(object) = self.find(&landed).await?
+                && let Some(object) = self.find(at, &landed).await?
             {
                 self.written = true;
                 self.admission.wrote(permit, &object);
                 return Ok(Written { object, warnings: Vec::new() });
             }
-            let (permit, object) = self.permit().await?;
+            let (permit, object) = self.permit_for(at).await?;
             let patch = build(&object).map_err(Trouble::Refused)?;
-            match self.desk.remote.patch(&permit, self.object, &patch).await {
+            match self.desk.remote.patch(&permit, at, &patch).await {
                 Ok(stored) => {
                     self.written = true;
                     self.admission.wrote(permit, &stored.object);
@@ -402,7 +428,7 @@ impl<R: Remote> Work<'_, R> {
             }
         }
         if let Some(permit) = unsure
-            && let Some(object) = self.find(&landed).await?
+            && let Some(object) = self.find(at, &landed).await?
         {
             self.written = true;
             self.admission.wrote(permit, &object);
@@ -412,10 +438,10 @@ impl<R: Remote> Work<'_, R> {
     }
 
     /// Finds out whether a write has landed; reads a few times, because what lost the answer may last.
-    async fn find(&self, landed: impl Fn(&Value) -> bool) -> Result<Option<Value>, Trouble> {
+    async fn find(&self, at: &ObjectRef, landed: impl Fn(&Value) -> bool) -> Result<Option<Value>, Trouble> {
         let mut error = String::new();
         for _ in 0..READS {
-            match self.look().await {
+            match self.desk.remote.look(at).await {
                 Ok(Some(object)) => return Ok(landed(&object).then_some(object)),
                 Ok(None) => return Ok(None),
                 Err(reason) => error = reason,
@@ -424,16 +450,25 @@ impl<R: Remote> Work<'_, R> {
         }
         let text = format!(
             "whether it was written is not known: the answer was lost, and {} cannot be read ({error}); look at it before you try again",
-            self.object
+            at
         );
         Err(Trouble::Failed(text))
     }
 
     /// Deletes the object; the UID in the options makes sure that it is this one.
     pub async fn delete(&mut self, options: impl Fn(&Permit) -> Value) -> Result<(), Trouble> {
-        let (permit, _) = self.permit().await?;
+        self.delete_at(self.object, options).await
+    }
+
+    /// Deletes another object of the plan, as [`Work::delete`] does.
+    pub async fn delete_at(
+        &mut self,
+        at: &ObjectRef,
+        options: impl Fn(&Permit) -> Value,
+    ) -> Result<(), Trouble> {
+        let (permit, _) = self.permit_for(at).await?;
         let options = options(&permit);
-        match self.desk.remote.delete(&permit, self.object, &options).await {
+        match self.desk.remote.delete(&permit, at, &options).await {
             // Gone is what was wanted, whoever did it.
             Ok(()) | Err(SourceError::Missing { .. }) => {
                 self.written = true;
@@ -448,7 +483,7 @@ impl<R: Remote> Work<'_, R> {
                 };
                 for _ in 0..READS {
                     self.pause().await;
-                    match self.look().await {
+                    match self.desk.remote.look(at).await {
                         Ok(None) => {
                             self.written = true;
                             return Ok(());

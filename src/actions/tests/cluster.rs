@@ -262,6 +262,80 @@ impl Remote for Cluster {
         Ok(())
     }
 
+    async fn create_under(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        subresource: &str,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let fault = inside.faults.pop_front();
+        match &fault {
+            Some(Fault::NotSent) => return Err(lost()),
+            Some(Fault::Invalid) => {
+                let until = Some("2026-01-05T12:00:01Z".parse().unwrap());
+                let reason = "Cannot evict pod as it would violate the pod's disruption budget.".to_owned();
+                return Err(SourceError::Throttled { what: object.to_string(), until, reason });
+            }
+            _ => {}
+        }
+        inside.writes.push(json!({ "under": subresource, "of": object.to_string(), "body": body }));
+        if subresource == "eviction" {
+            inside.objects.remove(&key(object));
+        }
+        if matches!(fault, Some(Fault::AnswerLost)) {
+            return Err(lost());
+        }
+        Ok(Written { object: json!({ "kind": "Status", "status": "Success" }), warnings: Vec::new() })
+    }
+
+    async fn create_beside(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        resource: &Resource,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let fault = inside.faults.pop_front();
+        if matches!(fault, Some(Fault::NotSent)) {
+            return Err(lost());
+        }
+        let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
+        let made = self::object(
+            &resource.group,
+            &resource.plural,
+            object.namespace.as_deref().unwrap_or_default(),
+            name,
+        );
+        if inside.objects.contains_key(&key(&made)) {
+            return Err(SourceError::Conflict {
+                what: made.to_string(),
+                reason: "already exists".to_owned(),
+            });
+        }
+        inside.writes.push(body.clone());
+        inside.put(&made, body.clone());
+        if matches!(fault, Some(Fault::AnswerLost)) {
+            return Err(lost());
+        }
+        let object = inside.objects.get(&key(&made)).cloned().unwrap();
+        Ok(Written { object, warnings: Vec::new() })
+    }
+
+    async fn pretend_patch(&self, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
+        let inside = self.0.lock().await;
+        let Some(stored) = inside.objects.get(&key(object)) else {
+            return Err(SourceError::Missing { what: object.to_string(), reason: "gone".to_owned() });
+        };
+        let mut object = stored.clone();
+        json_patch::merge(&mut object, body);
+        Ok(Written { object, warnings: Vec::new() })
+    }
+
     async fn put_silence(
         &self,
         permit: &Permit,
