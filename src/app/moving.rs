@@ -137,8 +137,18 @@ pub fn panel(state: &mut State, by: isize) {
     }
 }
 
+/// Notes that the person means what is selected: from here on it stays selected, wherever it moves.
+pub fn choose(state: &mut State) {
+    match state.views.last_mut() {
+        Some(View::Table(table)) => table.chosen = true,
+        Some(View::Overview(overview)) => overview.chosen = true,
+        _ => {}
+    }
+}
+
 /// Selects a row that was clicked.
 pub fn select(state: &mut State, store: &Store, panel: usize, index: usize) {
+    choose(state);
     match state.views.last_mut() {
         Some(View::Table(table)) => match &mut table.chooser {
             Some(chooser) => chooser.view.select(index, chooser.columns.len()),
@@ -194,6 +204,7 @@ pub fn scroll(state: &mut State, store: &Store, spot: Option<Spot>, lines: isize
         Some(Overlay::Palette(_)) => return,
         None => {}
     }
+    choose(state);
     let page = page(state);
     let running = state.running.len();
     match state.views.last_mut() {

@@ -28,6 +28,9 @@ pub struct Overview {
     pub tenants: Viewport,
     /// The tenant that is selected, by name: it stays selected when the ranking moves.
     pub selected: Option<Text>,
+    /// Whether the person has moved or acted here. Until then the first tenant is the selected one, whichever that
+    /// is: the worst comes to stand there while the lists fill.
+    pub chosen: bool,
     /// The window over the changes.
     pub changes: Viewport,
     /// A filter over the tenants' names.

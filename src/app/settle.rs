@@ -1,7 +1,8 @@
 //! Settling: what the views show is brought up to date with the store, before each update and each frame.
 //!
 //! The work is proportional to what changed: a list whose revision is the same is not looked at. What is
-//! selected stays selected by identity; where it is gone, the row at its place is selected instead.
+//! selected stays selected by identity; where it is gone, the row at its place is selected instead. Before the
+//! person has chosen anything, the first row is selected, whichever that is.
 
 use crate::app::application::{Application, Node, Pane};
 use crate::app::describe;
@@ -11,6 +12,7 @@ use crate::app::logs::Logs;
 use crate::app::overview::{Overview, Panel};
 use crate::app::state::{Overlay, State};
 use crate::app::table::{Table, Within};
+use crate::app::viewport::Viewport;
 use crate::app::{memory, moving, standing};
 use crate::filter::Scratch;
 use crate::kinds::applications::Application as Slim;
@@ -119,7 +121,9 @@ fn settle_overview(
         .cloned()
         .collect();
     let selected = overview.selected.as_ref();
-    if let Some(row) = selected.and_then(|one| overview.ranking.iter().position(|name| name == one)) {
+    if !overview.chosen {
+        overview.tenants = Viewport::default();
+    } else if let Some(row) = selected.and_then(|one| overview.ranking.iter().position(|name| name == one)) {
         overview.tenants.cursor = row;
     }
     overview.tenants.settle(overview.ranking.len(), pages[0]);

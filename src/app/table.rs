@@ -103,6 +103,9 @@ pub struct Table {
     pub view: Viewport,
     /// What is selected, by identity.
     pub selected: Option<ObjectRef>,
+    /// Whether the person has moved, marked or acted here. Until then the first row is the selected one, whichever
+    /// that is: what hurts most comes to stand there while the lists fill.
+    pub chosen: bool,
     /// What is marked.
     pub marks: BTreeSet<ObjectRef>,
     /// Where a range of marks begins.
@@ -134,6 +137,7 @@ impl Table {
             left: 0,
             view: Viewport::default(),
             selected: None,
+            chosen: false,
             marks: BTreeSet::new(),
             anchor: None,
             arranged: false,
@@ -218,7 +222,9 @@ impl Table {
         if let Some(shelf) = self.shelf(store) {
             self.rows.refresh(shelf, kind, lens);
         }
-        if let Some(row) = self.selected.as_ref().and_then(|object| self.row_of(store, kind, object)) {
+        if !self.chosen {
+            self.view = Viewport::default();
+        } else if let Some(row) = self.selected.as_ref().and_then(|object| self.row_of(store, kind, object)) {
             self.view.cursor = row;
         }
         self.view.settle(self.len(), within.page);
@@ -240,12 +246,14 @@ impl Table {
 
     /// Selects a row.
     pub fn select(&mut self, store: &Store, row: usize) {
+        self.chosen = true;
         self.view.select(row, self.len());
         self.selected = self.object(store, self.view.cursor);
     }
 
     /// Moves the selection by some rows.
     pub fn step(&mut self, store: &Store, by: isize) {
+        self.chosen = true;
         self.view.step(by, self.len());
         self.selected = self.object(store, self.view.cursor);
     }

@@ -70,6 +70,11 @@ fn meant(state: &mut State, store: &Store, action: Action) -> Vec<Effect> {
 
 /// Carries out a command, wherever it came from: a key, the footer, the palette.
 pub fn run(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
+    if matches!(command.place(), Place::Verb | Place::List | Place::Object)
+        || matches!(command, Command::Mark | Command::MarkRange)
+    {
+        moving::choose(state);
+    }
     if command.verb().is_some() {
         return asking::ask(state, store, command);
     }

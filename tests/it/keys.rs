@@ -140,6 +140,58 @@ fn what_is_selected_stays_selected_when_the_table_moves() {
     assert_eq!(table(&stage).view.cursor, 3, "one row has come above it");
 }
 
+/// Sends a pod as a watch tells of it.
+fn put(stage: &mut Stage, list: &(opsdeck::store::Query, u64), pod: &serde_json::Value) {
+    let kinds = stage.state.kinds.clone();
+    let kind = kinds.get(&list.0.resource).unwrap();
+    let object = kind.decode(pod.to_string().as_bytes(), &mut opsdeck::kinds::Pool::default()).unwrap();
+    let update = Update::Changed { changes: vec![Change::Put(object.into())], garbled: Vec::new() };
+    stage.send(&list.0, list.1, update);
+    stage.state.settle(&stage.store);
+}
+
+#[test]
+fn the_first_row_is_selected_until_somebody_moves() {
+    let mut stage = Stage::new();
+    let list = stage.list("pods", &stage::pods());
+    stage.show(&list.0);
+    put(&mut stage, &list, &stage::pod("aaa", "first-of-all", stage::Mood::Fine, 5));
+    assert_eq!(selected(&stage), "first-of-all");
+    // Whoever acts means what is selected then.
+    press(&mut stage, &["y", "esc"]);
+    put(&mut stage, &list, &stage::pod("aaa", "before-the-first", stage::Mood::Fine, 5));
+    assert_eq!(selected(&stage), "first-of-all");
+    assert_eq!(table(&stage).view.cursor, 1);
+}
+
+#[test]
+fn the_worst_tenant_is_selected_until_somebody_moves() {
+    let mut stage = Stage::new();
+    let rules = opsdeck::model::tenants::Rules {
+        namespace_labels: vec!["opsdeck.dev/tenant".to_owned()],
+        ..Default::default()
+    };
+    stage.state.tenants = opsdeck::model::tenants::Tenants::new(rules);
+    stage.list("namespaces", &["tenant-1", "tenant-2", "tenant-3"].map(stage::namespace));
+    let list = stage.list("pods", &[stage::pod("tenant-1", "web-7f9c6b5d8-hw7tn", stage::Mood::Fine, 7_200)]);
+    stage.state.views = opsdeck::app::history::Views::default();
+    stage.state.settle(&stage.store);
+    let chosen = |stage: &Stage| match stage.state.view() {
+        Some(View::Overview(overview)) => {
+            (overview.selected.clone().unwrap().to_string(), overview.tenants.cursor)
+        }
+        other => panic!("no overview but {other:?}"),
+    };
+    assert_eq!(chosen(&stage), ("tenant-1".to_owned(), 0));
+    put(&mut stage, &list, &stage::pod("tenant-3", "web-7f9c6b5d8-2xk4l", stage::Mood::Crashing, 660));
+    assert_eq!(chosen(&stage), ("tenant-3".to_owned(), 0));
+    press(&mut stage, &["j", "k"]);
+    for name in ["web-7f9c6b5d8-aaaaa", "web-7f9c6b5d8-bbbbb"] {
+        put(&mut stage, &list, &stage::pod("tenant-2", name, stage::Mood::Crashing, 660));
+    }
+    assert_eq!(chosen(&stage), ("tenant-3".to_owned(), 1), "two pods crash in tenant-2 and one in tenant-3");
+}
+
 #[test]
 fn opening_a_pod_fetches_it_and_esc_and_the_history_go_back_and_forward() {
     let mut stage = pods();

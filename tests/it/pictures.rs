@@ -91,8 +91,6 @@ fn update() {
     terminal.wait("a tenant in trouble", |text| {
         ["degraded", "fires", "k8s live  argo live"].iter().all(|it| text.contains(it))
     });
-    // What is selected stays selected; the worst has come to stand above it.
-    terminal.press("g");
     terminal.wait("its suspect", |text| text.contains("Suspects"));
     take(&terminal, "overview");
     terminal.press(":pods -t tenant-2\r");
