@@ -123,6 +123,8 @@ pub enum Command {
     Logs(Logs),
     /// Ask Prometheus for the values of an expression.
     Query(Ask),
+    /// Print one frame of a board, or all its values; without a name, which boards there are.
+    Board(Board),
     /// Compare an Application with Git again.
     Refresh(Refresh),
     /// Sync an Application.
@@ -346,6 +348,57 @@ pub struct Ask {
     /// How values are printed.
     #[arg(short = 'o', long, value_enum, default_value_t)]
     pub output: Values,
+}
+
+/// How a board is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum BoardFormat {
+    /// As the console draws it; colours on a terminal only.
+    #[default]
+    Text,
+    /// Every panel with its series, as JSON.
+    Json,
+}
+
+/// `opsdeck board`.
+#[derive(Debug, Args)]
+pub struct Board {
+    /// The board; without it all of them are listed.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where.
+    #[command(flatten)]
+    pub scope: Scope,
+    /// The pod that it is for, in the namespace of `-n`.
+    #[arg(long, value_name = "NAME", conflicts_with = "workload", help_heading = "Subject")]
+    pub pod: Option<String>,
+    /// The workload whose pods it is for, in the namespace of `-n`.
+    #[arg(long, value_name = "KIND/NAME", help_heading = "Subject")]
+    pub workload: Option<String>,
+    /// The node that it is for.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["pod", "workload"], help_heading = "Subject")]
+    pub node: Option<String>,
+    /// The Argo CD Application that it is for.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["pod", "workload", "node"], help_heading = "Subject")]
+    pub app: Option<String>,
+    /// The last so long, such as `3h`; the default.
+    #[arg(long, value_name = "TIME", help_heading = "Time")]
+    pub since: Option<String>,
+    /// From when on: `2026-03-02T14:00:00Z`, `14:00`, `-6h`.
+    #[arg(long, value_name = "TIME", conflicts_with = "since", help_heading = "Time")]
+    pub from: Option<String>,
+    /// Until when; now without it.
+    #[arg(long, value_name = "TIME", help_heading = "Time")]
+    pub to: Option<String>,
+    /// How it is printed.
+    #[arg(short = 'o', long, value_enum, default_value_t)]
+    pub output: BoardFormat,
+    /// Columns; those of the terminal, else 120. They decide how far apart the values are.
+    #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(20..=1000))]
+    pub width: Option<u16>,
+    /// Rows; without it as many as all panels need.
+    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u16).range(5..=1000))]
+    pub height: Option<u16>,
 }
 
 /// What every command that changes the platform takes.

@@ -6,9 +6,11 @@
 
 mod act;
 mod audit;
+mod board;
 mod console;
 pub mod demo;
 mod doctor;
+mod frame;
 mod gather;
 mod get;
 mod logs;
@@ -240,6 +242,7 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
             None => loki::run(&mut desk, &args).await,
         },
         Command::Query(args) => query::run(&mut desk, &args).await,
+        Command::Board(args) => board::run(&mut desk, &args).await,
         command @ (Command::Refresh(_)
         | Command::Sync(_)
         | Command::Rollback(_)

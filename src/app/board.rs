@@ -21,9 +21,6 @@ use crate::signals::{Ask, Labels, Window};
 use crate::sources::SourceError;
 use prompt::Prompt;
 
-/// The window that a board opens with: three hours show a deploy and the time before it.
-const OPENS: u32 = 3 * 3_600;
-
 /// What a board is opened for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum About {
@@ -121,7 +118,7 @@ impl BoardView {
             board,
             about,
             subject: Subject::default(),
-            window: Window::Last { seconds: OPENS },
+            window: Window::Last { seconds: span::OPENS },
             panel: 0,
             top: 0,
             large: false,

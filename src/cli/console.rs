@@ -122,7 +122,7 @@ pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<E
 }
 
 /// How far back rollbacks are looked for in the audit: as far as a board reaches with one key.
-const ROLLBACKS: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const ROLLBACKS: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Reads the rollbacks of the audit beside the start: a long audit must not delay the first frame.
 fn tell_rollbacks(audit: Audit, now: Timestamp, notes: mpsc::Sender<Note>) {
@@ -136,7 +136,11 @@ fn tell_rollbacks(audit: Audit, now: Timestamp, notes: mpsc::Sender<Note>) {
     });
 }
 
-fn look(config: &Config, paths: &Paths, variable: impl Fn(&str) -> Option<String>) -> Result<Look> {
+pub(super) fn look(
+    config: &Config,
+    paths: &Paths,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Look> {
     let themes = Shelf::with_directory(&paths.themes()).map_err(|error| Usage::report(error.to_string()))?;
     let depth = Depth::detect(&variable);
     let mut theme = themes.theme(&config.theme, depth).map_err(|error| Usage::report(error.to_string()))?;

@@ -48,6 +48,20 @@ pub async fn gather(
     kinds: &Arc<Kinds>,
     queries: &[Query],
 ) -> Result<Store> {
+    let store = fill(desk, connection, kinds, queries).await?;
+    match queries.first().and_then(|query| failure(&store, query)) {
+        Some(error) => Err(error.into()),
+        None => Ok(store),
+    }
+}
+
+/// Fills a store with the lists of `queries`, each as far as it can be had; [`failure`] says which could not.
+pub async fn fill(
+    desk: &Desk<'_>,
+    connection: &Connection,
+    kinds: &Arc<Kinds>,
+    queries: &[Query],
+) -> Result<Store> {
     let systems = systems(desk, connection);
     let mut store = Store::default();
     let (sender, mut mail) = mpsc::channel(MAIL);
@@ -75,10 +89,7 @@ pub async fn gather(
     if tokio::time::timeout(PATIENCE, filled).await.is_err() {
         return Err(eyre!("{} did not answer within {} s", connection.place(), PATIENCE.as_secs()));
     }
-    match queries.first().and_then(|query| failure(&store, query)) {
-        Some(error) => Err(error.into()),
-        None => Ok(store),
-    }
+    Ok(store)
 }
 
 fn settled(store: &Store, query: &Query) -> bool {

@@ -57,7 +57,7 @@ pub async fn run(desk: &mut Desk<'_>, args: &Ask) -> Result<Exit> {
 }
 
 /// Writes a value; JSON has no NaN and no infinities, so those are text, as Prometheus has it.
-fn value(number: f64) -> Value {
+pub(super) fn value(number: f64) -> Value {
     if number.is_finite() { json!(number) } else { json!(text(number)) }
 }
 

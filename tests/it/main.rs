@@ -12,6 +12,7 @@
 mod actions;
 mod alertmanager;
 mod bare_console;
+mod board_command;
 mod boards;
 mod cloudwatch;
 mod cluster;

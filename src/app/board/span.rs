@@ -10,6 +10,9 @@ use crate::signals::Window;
 /// The windows that a key chooses, in seconds.
 pub const PRESETS: [u32; 6] = [900, 3_600, 10_800, 43_200, 86_400, 604_800];
 
+/// The window that a board opens with, in seconds: three hours show a deploy and the time before it.
+pub const OPENS: u32 = 3 * 3_600;
+
 /// The least and the greatest window, in seconds.
 const BOUNDS: (u32, u32) = (60, 90 * 86_400);
 
@@ -101,6 +104,12 @@ pub fn read(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Window, Strin
         }
         [.., last] => return Err(refused(last)),
     };
+    checked(Window::Between { from, to })
+}
+
+/// Refuses a window that ends before it begins, or that is too long; one that is too short is made longer.
+pub fn checked(window: Window) -> Result<Window, String> {
+    let Window::Between { from, to } = window else { return Ok(window) };
     if to <= from {
         return Err("the end must come after the beginning".to_owned());
     }
@@ -110,13 +119,14 @@ pub fn read(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Window, Strin
     Ok(Window::Between { from, to: to.max(from + i64::from(BOUNDS.0)) })
 }
 
-fn length(text: &str) -> Option<u32> {
+/// Reads a length of time, at least that of the least window.
+pub fn length(text: &str) -> Option<u32> {
     let seconds = human::parse_span(text)?;
     (seconds >= 1.0 && seconds <= f64::from(BOUNDS.1)).then_some((seconds as u32).max(BOUNDS.0))
 }
 
 /// Reads a time: of today, of a date, before now, or in seconds since 1970.
-fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<i64> {
+pub fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<i64> {
     if text == "now" {
         return Some(now.as_second());
     }
