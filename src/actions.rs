@@ -22,6 +22,7 @@ mod desk;
 mod difference;
 mod draft;
 mod images;
+mod manifests;
 mod node;
 pub mod operation;
 mod owners;

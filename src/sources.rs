@@ -8,6 +8,7 @@ use jiff::Timestamp;
 pub mod access;
 pub mod alertmanager;
 mod answer;
+mod argocd;
 pub(crate) mod backoff;
 mod credential;
 pub mod discovery;

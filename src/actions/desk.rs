@@ -88,6 +88,15 @@ pub trait Remote: Witness + Sync {
         place: &str,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
+    /// Returns what the sources of an Application want at one revision each, rendered by argocd-server; without the
+    /// values of Secrets.
+    fn manifests(
+        &self,
+        application: &ObjectRef,
+        project: &str,
+        revisions: &[String],
+    ) -> impl Future<Output = Result<Vec<Value>, SourceError>> + Send;
+
     /// Returns the user name that the API server knows us by.
     fn who(&self) -> impl Future<Output = Result<String, SourceError>> + Send;
 }
@@ -155,6 +164,15 @@ impl Remote for Systems {
         place: &str,
     ) -> Result<(), SourceError> {
         Self::expire_silence(self, permit, silence, place).await
+    }
+
+    async fn manifests(
+        &self,
+        application: &ObjectRef,
+        project: &str,
+        revisions: &[String],
+    ) -> Result<Vec<Value>, SourceError> {
+        Self::manifests(self, application, project, revisions).await
     }
 
     async fn who(&self) -> Result<String, SourceError> {

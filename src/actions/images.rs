@@ -1,8 +1,10 @@
-//! What a rollback changes in the pods: the pod templates of then and of now, side by side.
+//! What a rollback changes: the pod templates of then and of now side by side, and what else Git has.
 //!
-//! The history keeps no manifests. What ran then is known from the ReplicaSets that are still there; what is
-//! not known is said to be so. Names of settings are told, never their values: an environment variable may
+//! The history keeps no manifests. What ran then is known from the ReplicaSets that are still there, the rest from
+//! argocd-server where it can be asked ([`manifests`]); what is not known is said to be so. Names of settings are told, never their values: an environment variable may
 //! hold a secret.
+
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
@@ -12,6 +14,7 @@ use super::autosync::listed;
 use super::desk::{Desk, Remote};
 use super::difference::{self, FILLED_IN, Fields};
 use super::draft::text;
+use super::manifests::{self, Both, below};
 use super::rollback::summary;
 use super::{Line, Mark};
 use crate::identity::{ObjectRef, Resource};
@@ -28,6 +31,7 @@ pub(super) async fn lines<R: Remote>(
     object: &ObjectRef,
     app: App<'_>,
     entry: Entry<'_>,
+    prune: bool,
 ) -> Vec<Line> {
     let now = desk.clock.now();
     let newest = app.history().last().copied();
@@ -37,9 +41,19 @@ pub(super) async fn lines<R: Remote>(
     let mut unknown = Vec::new();
     let mut details = Vec::new();
     let workloads = if app.in_cluster() { app.workloads(object) } else { Vec::new() };
-    for workload in &workloads {
+    let kept = async {
+        let mut kept = Vec::new();
+        for workload in &workloads {
+            kept.push(templates(desk, workload, deployed(app, entry)).await);
+        }
+        kept
+    };
+    let (kept, git) = tokio::join!(kept, manifests::read(desk, object, app, entry));
+    let mut told = BTreeSet::new();
+    let mut pods = BTreeSet::new();
+    for (workload, sides) in workloads.iter().zip(kept) {
         let name = format!("{}/{}", singular(workload), workload.name);
-        match templates(desk, workload, deployed(app, entry)).await {
+        match sides.or_else(|why| git.as_ref().ok().and_then(|git| in_git(git, workload)).ok_or(why)) {
             Ok(sides) => {
                 add_tags(&mut then_images, &sides.then, &sides.now);
                 add_tags(&mut now_images, &sides.now, &sides.then);
@@ -51,6 +65,8 @@ pub(super) async fn lines<R: Remote>(
                 let read = settings_read(desk, workload, &sides).await;
                 changes.extend(read.changes);
                 details.extend(read.details);
+                told.extend(read.told);
+                pods.insert(name);
             }
             Err(why) => unknown.push(format!("{name} ({why})")),
         }
@@ -59,16 +75,25 @@ pub(super) async fn lines<R: Remote>(
     if let Some(newest) = newest {
         lines.push(Line::new(Mark::From, summary(newest, now, &now_images.join(" "))));
     }
+    if let Ok(git) = &git {
+        let said = git.lines(&told, &pods, prune);
+        changes.extend(said.changes);
+        details.extend(said.details);
+    }
     let same = changes.is_empty() && unknown.is_empty() && !workloads.is_empty();
     lines.append(&mut changes);
     if same {
-        lines.push(Line::new(Mark::Note, "the pods were the same then: no pod template differs"));
+        let text = match &git {
+            Ok(_) => "nothing differs: the pods were the same then, and Git wants the same",
+            Err(_) => "the pods were the same then: no pod template differs",
+        };
+        lines.push(Line::new(Mark::Note, text));
     }
     if !unknown.is_empty() {
         let text = format!("what ran then is not known of {}", listed(&unknown));
         lines.push(Line::new(Mark::Note, text));
     }
-    let touched = touched(app);
+    let touched = if git.is_ok() { Vec::new() } else { touched(app) };
     if !touched.is_empty() {
         let text = format!(
             "{} go back too, as far as they differ: the history does not keep what they were",
@@ -76,7 +101,11 @@ pub(super) async fn lines<R: Remote>(
         );
         lines.push(Line::new(Mark::Note, text));
     }
-    details.extend(unknown_rest(app));
+    if let Err(why) = git {
+        let text = format!("of what is no workload only names are known, not what changes: {why}");
+        lines.push(Line::new(Mark::Note, text));
+        details.extend(unknown_rest(app));
+    }
     lines.extend(details);
     lines
 }
@@ -114,9 +143,12 @@ fn whole(name: &str, sides: &Sides) -> Vec<Line> {
     std::iter::once(heading).chain(said.iter().map(|text| below(text))).collect()
 }
 
-/// A line of the difference that belongs to the resource above it.
-fn below(text: &str) -> Line {
-    Line { mark: Mark::Detail, text: format!("  {}", Line::new(Mark::Detail, text).text) }
+/// A workload as Git had it and has it, where the cluster does not know it any more.
+fn in_git(git: &Both, workload: &ObjectRef) -> Option<Sides> {
+    let (then, now) = git.workload(singular(workload), &workload.name)?;
+    let template = |side: &Value| side.pointer("/spec/template").cloned().unwrap_or_default();
+    let replicas = |side: &Value| side.pointer("/spec/replicas").and_then(Value::as_i64);
+    Some(Sides { then: template(then), now: template(now), replicas: (replicas(now), replicas(then)) })
 }
 
 /// What a plan says of the settings that pods read.
@@ -124,6 +156,8 @@ fn below(text: &str) -> Line {
 struct Read {
     changes: Vec<Line>,
     details: Vec<Line>,
+    /// What is told, as `Kind/name`.
+    told: BTreeSet<String>,
 }
 
 /// Compares the `ConfigMaps` that the pods of then read and those of now do not: names that carry a digest of their
@@ -138,6 +172,7 @@ async fn settings_read<R: Remote>(desk: &Desk<R>, workload: &ObjectRef, sides: &
                 read.details.push(Line::new(Mark::Detail, format!("{kind}/{name} is read again")));
                 continue;
             };
+            read.told.extend([format!("{kind}/{name}"), format!("{kind}/{other}")]);
             if kind == "Secret" {
                 let text = format!("{kind}/{name} is read in place of {other}; neither is looked into");
                 read.details.push(Line::new(Mark::Detail, text));

@@ -114,7 +114,8 @@ fn of_entry<'a, R: Remote>(
     let mut parts = Vec::new();
     let now = desk.clock.now();
     let pending = format!("{}; reading images", summary(entry, now, ""));
-    let changes = Check::new(pending, async move { images::lines(desk, object, app, entry).await });
+    let prune = request.options.prune;
+    let changes = Check::new(pending, async move { images::lines(desk, object, app, entry, prune).await });
     parts.push(changes.into());
     if entry.sources().is_empty() {
         let text = "the entry does not say its source: it cannot be rolled back to";

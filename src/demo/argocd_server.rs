@@ -187,19 +187,25 @@ impl Front {
     async fn wanted(
         &self,
         application: &Value,
-        revision: &str,
+        asked: &[(usize, String)],
     ) -> Result<(Vec<Value>, Vec<String>), Refusal> {
         let sources = sources_of(&application["spec"]);
         let (name, space) =
             (tracking(application), text(application, "/spec/destination/namespace").to_owned());
         let many = list(application, "/status/sync/revisions");
-        let compared: Vec<String> = if !revision.is_empty() {
-            vec![revision.to_owned(); sources.len()]
-        } else if many.is_empty() {
+        let mut compared: Vec<String> = if many.is_empty() {
             vec![text(application, "/status/sync/revision").to_owned()]
         } else {
             many.iter().filter_map(Value::as_str).map(str::to_owned).collect()
         };
+        compared.resize(sources.len(), String::new());
+        for (position, revision) in asked {
+            let place = position.checked_sub(1).and_then(|at| compared.get_mut(at));
+            let place = place.ok_or_else(|| {
+                Refusal(Code::Internal, format!("source position is out of range: {position}"))
+            })?;
+            place.clone_from(revision);
+        }
         let rendered = self.renderer.call(move |renderer| {
             let revisions = renderer.resolve(&sources, &compared)?;
             let manifests = renderer.render(&name, &space, &sources, &revisions)?;
@@ -212,7 +218,7 @@ impl Front {
 
     async fn managed(&self, name: &str, query: &Query) -> Result<Value, Refusal> {
         let Picture { application, resources } = self.picture(name, query).await?;
-        let (wanted, _) = self.wanted(&application, "").await?;
+        let (wanted, _) = self.wanted(&application, &[]).await?;
         let rules = list(&application, "/spec/ignoreDifferences");
         let asked = |entry: &Value| {
             ["group", "version", "kind", "namespace"].iter().all(|field| {
@@ -258,7 +264,7 @@ impl Front {
 
     async fn manifests(&self, name: &str, query: &Query) -> Result<Value, Refusal> {
         let application = self.picture(name, query).await?.application;
-        let (mut wanted, revisions) = self.wanted(&application, query.get("revision")).await?;
+        let (mut wanted, revisions) = self.wanted(&application, &asked_revisions(query)).await?;
         wanted.iter_mut().for_each(mask);
         let manifests: Vec<String> = wanted.iter().map(Value::to_string).collect();
         Ok(json!({
@@ -293,6 +299,16 @@ impl Backend for Front {
     fn answer(&self, request: Request) -> Answer<'_> {
         Box::pin(async move { self.route(&request).await.unwrap_or_else(|refusal| refusal.response()) })
     }
+}
+
+/// Reads which sources, counted from 1, are asked for at which revisions (contracts 1.11).
+fn asked_revisions(query: &Query) -> Vec<(usize, String)> {
+    let one = query.get("revision");
+    if !one.is_empty() {
+        return vec![(1, one.to_owned())];
+    }
+    let positions = query.all("sourcePositions").map(|position| position.parse().unwrap_or(0));
+    positions.zip(query.all("revisions").map(str::to_owned)).collect()
 }
 
 /// Writes an entry of `status.resources` as the head of a manifest.

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::SourceError;
 use super::endpoint::{Endpoint, ServicePort, header_of};
 use super::kubernetes::Connection;
-use crate::identity::Text;
+use crate::identity::{ObjectRef, Text};
 use crate::signals::{Answer, Found, System, Told, Wanted};
 
 /// How long what was found is believed.
@@ -139,6 +139,17 @@ impl Systems {
                 super::prometheus::label_names(&self.one(System::Prometheus).await?, matching).await
             }
         }
+    }
+
+    /// Asks argocd-server what the sources of an Application want at one revision each.
+    pub async fn manifests(
+        &self,
+        application: &ObjectRef,
+        project: &str,
+        revisions: &[String],
+    ) -> Result<Vec<Value>, SourceError> {
+        let endpoint = self.one(System::ArgoServer).await?;
+        super::argocd::manifests(&endpoint, application, project, revisions).await
     }
 
     /// Returns the endpoint of a system that is asked: the best that answers.

@@ -12,6 +12,7 @@ async fn a_rollback_states_everything_that_the_person_must_know() {
     assert_line(&plan, Mark::From, "#42  1.8.0  bbb  deployed 11m ago by auto-sync");
     assert_line(&plan, Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4");
     assert_line(&plan, Mark::Note, "ConfigMap/checkout-env go back too");
+    assert_line(&plan, Mark::Note, "only names are known, not what changes: argocd-server does not exist");
     assert_line(&plan, Mark::Ok, "you may patch applications.argoproj.io in argocd");
     assert_line(&plan, Mark::Ok, "no operation is running");
     assert_line(
@@ -273,6 +274,66 @@ async fn the_whole_difference_of_a_rollback_names_each_resource_and_says_what_is
     }
     assert!(whole.iter().any(|line| line.contains("not known what they were")), "{whole:#?}");
     assert!(plan.summary().iter().all(|line| line.mark != Mark::Detail));
+}
+
+#[tokio::test]
+async fn a_rollback_says_what_changes_beside_the_pods_as_git_has_it() {
+    let bench = Bench::new();
+    tenant(&bench.cluster, application()).await;
+    let rendered = |tag: &str, level: &str, port: u16, replicas: u16| {
+        vec![
+            json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "checkout-env" },
+                "data": { "app.conf": format!("level={level}\ncache=on\nregion={level}-1\n"), "SAME": "1" } }),
+            json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "checkout" },
+                "spec": { "ports": [{ "name": "http", "port": port }] } }),
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token" } }),
+            json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "checkout" },
+                "spec": { "replicas": replicas, "template": { "spec": { "containers": [
+                    { "name": "app", "image": format!("registry.example/checkout:{tag}") }] } } } }),
+            json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": { "name": "migrate-db",
+                "annotations": { "argocd.argoproj.io/hook": "PreSync" } }, "spec": { "x": tag } }),
+        ]
+    };
+    let mut now = rendered("1.8.0", "debug", 8080, 3);
+    now.push(json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "newer" } }));
+    bench.cluster.render("bbb", now).await;
+    bench.cluster.render("aaa", rendered("1.7.4", "info", 80, 2)).await;
+    let plan = bench.plan(Verb::Rollback, &checkout(), back_to_41()).await;
+    assert_line(&plan, Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4");
+    assert_line(&plan, Mark::Change, "Deployment/checkout spec.replicas 3 -> 2");
+    assert_line(&plan, Mark::Change, "ConfigMap/checkout-env 2 lines");
+    assert_line(&plan, Mark::Change, "Service/checkout spec.ports[http].port 8080 -> 80");
+    let said: Vec<&str> = plan.lines.iter().map(|line| line.text.as_str()).collect();
+    let said = said.join("\n");
+    assert!(!said.contains("only names are known") && !said.contains("go back too"), "{said}");
+    assert!(!said.contains("Job/migrate-db spec"), "a hook does not run and is no change: {said}");
+    let whole: Vec<String> = plan.difference().into_iter().map(|line| line.text).collect();
+    for said in [
+        "  app.conf: 2 of 3 lines",
+        "not looked into: Secret/token",
+        "ConfigMap/newer was added since and stays",
+    ] {
+        assert!(whole.iter().any(|line| line == said), "{said:?} in {whole:#?}");
+    }
+    let pruned = bench.plan(Verb::Rollback, &checkout(), Options { prune: true, ..back_to_41() }).await;
+    assert_line(&pruned, Mark::Change, "ConfigMap/newer is deleted");
+}
+
+#[tokio::test]
+async fn a_source_that_was_another_then_is_not_rendered_as_that_of_now() {
+    let bench = Bench::new();
+    let mut app = application();
+    app["status"]["history"][0]["source"]["path"] = json!("elsewhere");
+    tenant(&bench.cluster, app).await;
+    for revision in ["aaa", "bbb"] {
+        bench.cluster.render(revision, Vec::new()).await;
+    }
+    let plan = bench.plan(Verb::Rollback, &checkout(), back_to_41()).await;
+    assert_line(
+        &plan,
+        Mark::Note,
+        "only names are known, not what changes: its source was set otherwise then",
+    );
 }
 
 #[tokio::test]
