@@ -11,6 +11,7 @@
 //! the head of its module; the screens draw from it and from the store, and change nothing.
 
 pub mod action;
+pub mod alert;
 pub mod application;
 pub mod asking;
 pub mod board;

@@ -36,6 +36,7 @@
 
 mod file;
 mod formula;
+mod rule;
 mod subject;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use formula::{Formula, Legend, Need, Values, rate_window};
+pub use rule::{Comparison, NAME as RULE};
 pub use subject::Subject;
 
 use crate::human::Measure;

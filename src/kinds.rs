@@ -23,6 +23,7 @@ pub mod applications;
 pub mod argo;
 pub mod batch;
 pub mod cluster;
+pub mod concern;
 pub mod karpenter;
 pub mod measured;
 pub mod network;

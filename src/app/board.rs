@@ -108,6 +108,17 @@ pub struct BoardView {
     pub unfilled: Option<String>,
     /// Columns of panels beside one another, at the width of the last settling.
     pub columns: usize,
+    /// The alert that it was opened for.
+    pub alert: Option<OfAlert>,
+}
+
+/// The alert that a board was opened for: its series alone are drawn, and its times are marked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OfAlert {
+    /// Its labels, without those that its rule has set over those of the series.
+    pub labels: Labels,
+    /// When it began, and when it was told.
+    pub marks: Vec<Happened>,
 }
 
 impl BoardView {
@@ -132,6 +143,7 @@ impl BoardView {
             asks: Vec::new(),
             unfilled: None,
             columns: 1,
+            alert: None,
         }
     }
 
@@ -147,9 +159,22 @@ impl BoardView {
         view
     }
 
+    /// Opens the board of a rule, its one graph large.
+    pub fn of_rule(board: Board, window: Window) -> Self {
+        let mut view = Self::new(Arc::new(board), About::Scope);
+        view.large = true;
+        view.window = window;
+        view
+    }
+
     /// Tells whether it is the prompt's own.
     pub fn is_query(&self) -> bool {
         &*self.board.name == "query"
+    }
+
+    /// Tells whether its one panel is all that there is to see.
+    pub fn is_single(&self) -> bool {
+        self.is_query() || &*self.board.name == crate::boards::RULE
     }
 }
 

@@ -168,12 +168,21 @@ commands! {
         Describe = "describe", "describe";
         /// Shows the whole object as YAML.
         Yaml = "yaml", "yaml";
-        /// Shows the logs of the pod, or of all pods of the workload.
+        /// Shows the logs of the pod, of all pods of the workload, or of what an alert is about around its time.
         Logs = "logs", "logs";
         /// Shows what Loki has of it: of a tenant, workload, pod, or around an alert.
         QueryLogs = "query-logs", "logs in Loki";
         /// Shows the logs of the previous life of the containers.
         PreviousLogs = "previous-logs", "previous logs";
+        /// Shows what the rule of an alert measures, around the time when the alert began, with the line at which it
+        /// fires.
+        Graph = "graph", "graph";
+        /// Goes to the tenant of an alert.
+        ToTenant = "to-tenant", "tenant";
+        /// Goes to the workload that an alert is about, or else to the pod, node or volume.
+        ToWorkload = "to-workload", "workload";
+        /// Goes to the Application that manages what an alert is about.
+        ToApplication = "to-application", "application";
         /// Goes to the owner.
         Owner = "owner", "owner";
         /// Goes to the node.

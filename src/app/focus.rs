@@ -395,7 +395,12 @@ impl State {
             return super::explore::commands::subject(self, store).is_some();
         }
         let Some(object) = self.selected() else { return false };
+        if super::alert::is_for(&object, command) {
+            // What an alert does not lead to is said when it is asked for.
+            return store.object(&object).is_some();
+        }
         match command {
+            Command::Graph | Command::ToTenant | Command::ToWorkload | Command::ToApplication => false,
             Command::Logs | Command::PreviousLogs => self.logs_of(store, &object).is_some(),
             Command::CopyNamespace => object.namespace.is_some(),
             Command::Owner => self.related(store, &object, "owner").is_some(),

@@ -225,6 +225,9 @@ fn object(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(object) = state.selected() else { return Vec::new() };
+    if super::alert::is_for(&object, command) {
+        return super::alert::command(state, store, &object, command);
+    }
     match command {
         Command::Describe | Command::Yaml => {
             let tab = if command == Command::Yaml { Tab::Yaml } else { Tab::Describe };

@@ -45,7 +45,7 @@ pub(super) fn kinds() -> Vec<Kind> {
 const NAMESPACES: [&str; 4] = ["exported_namespace", "dest_namespace", "destination_namespace", "namespace"];
 
 /// Labels that name what an alert is about, the nearest first, with its type.
-const SUBJECTS: &[(&str, &str, &str)] = &[
+pub(super) const SUBJECTS: &[(&str, &str, &str)] = &[
     ("exported_pod", "", "pods"),
     ("pod", "", "pods"),
     ("deployment", "apps", "deployments"),
@@ -202,6 +202,8 @@ fn alert_kind() -> Kind {
     Kind::made::<Raised>(GROUP, "alerts", "Alert")
         .about("alerts of Alertmanager, of Prometheus's rules and of CloudWatch")
         .shorts(&["al", "alert"])
+        // What keeps one quiet is told in the words of the silence.
+        .needs(&[(GROUP, "silences")])
         .column(Column::new(Shape::Status, "status", "how bad and where it stands").priority(0), |row| {
             let alert = &row.body.alert;
             let text = match alert.state {

@@ -431,6 +431,7 @@ pub(super) fn kind() -> Kind {
                 _ => Cell::Empty,
             }
         })
+        .alerted("argoproj.io", "applications")
         .verbs(&[
             "refresh",
             "hard-refresh",

@@ -438,6 +438,7 @@ fn nodes() -> Kind {
             let id = row.body.provider_id.as_deref();
             id.map_or(Cell::Empty, |id| Cell::Text(Text::from(id.rsplit('/').next().unwrap_or(id))))
         })
+        .alerted("", "nodes")
         .verbs(&["cordon", "uncordon"])
         .health(|row| row.body.verdict(row.meta()))
         .links(|row| {

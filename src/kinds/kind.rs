@@ -310,6 +310,7 @@ impl Kind {
         let mut links = owners(object, lens);
         links.extend(self.managers(object, lens));
         links.extend((self.links)(object, lens));
+        links.extend(super::concern::links(&self.resource, object, lens));
         links
     }
 

@@ -4,6 +4,7 @@
 
 use super::decode::Slim;
 use super::kind::Describe;
+use super::pods::Pod;
 use super::{Cell, Column, Lens, Meta, Shape, Unit};
 use crate::identity::{Context, Resource, Text};
 use crate::signals::{Answer, Ask, Usage, Used, Using, Wanted};
@@ -68,17 +69,64 @@ impl<T: Slim> Describe<T> {
     pub(super) fn use_of_pods(self, kind: &'static str) -> Self {
         let cpu = Column::new(Shape::Quantity, "cpu-use", "CPU that its pods use");
         let memory = Column::new(Shape::Quantity, "memory-use", "memory that its pods use");
-        self.column(cpu.titled("CPU USE").priority(4).joined(), move |row| {
-            amount(of_workload(row.lens, row.meta(), kind).and_then(|used| used.cpu), Unit::Cores)
-        })
-        .column(memory.titled("MEM USE").priority(4).joined(), move |row| {
-            amount(of_workload(row.lens, row.meta(), kind).and_then(|used| used.memory), Unit::Bytes)
-        })
+        let mut described = self
+            .column(cpu.titled("CPU USE").priority(4).joined(), move |row| {
+                amount(of_workload(row.lens, row.meta(), kind).and_then(|sum| sum.used.cpu), Unit::Cores)
+            })
+            .column(memory.titled("MEM USE").priority(4).joined(), move |row| {
+                amount(of_workload(row.lens, row.meta(), kind).and_then(|sum| sum.used.memory), Unit::Bytes)
+            });
+        let shares: [(&str, &str, &str, fn(&Together) -> Cell); 4] = [
+            ("cpu-share", "CPU %", "CPU that its pods use, in percent of what they request", |sum| {
+                part(sum.used.cpu, sum.cpu.requested)
+            }),
+            ("cpu-limit-share", "CPU/LIM", "CPU that its pods use, in percent of their limit", |sum| {
+                part(sum.used.cpu, sum.cpu.limit.unwrap_or_default())
+            }),
+            ("memory-share", "MEM %", "memory that its pods use, in percent of what they request", |sum| {
+                part(sum.used.memory, sum.memory.requested)
+            }),
+            ("memory-limit-share", "MEM/LIM", "memory that its pods use, in percent of their limit", |sum| {
+                part(sum.used.memory, sum.memory.limit.unwrap_or_default())
+            }),
+        ];
+        for (id, title, about, cell) in shares {
+            let column = Column::new(Shape::Percent, id, about).titled(title).wide().joined();
+            described = described.column(column, move |row| {
+                of_workload(row.lens, row.meta(), kind).map_or(Cell::Unknown, |sum| cell(&sum))
+            });
+        }
+        described
     }
 }
 
-/// Adds up what the pods of a workload use; those of which nothing is known yet are left out.
-fn of_workload(lens: &Lens<'_>, meta: &Meta, kind: &str) -> Option<Used> {
+/// What several pods request of something, and what they may use of it; no limit where one of them has none.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounds {
+    requested: f64,
+    limit: Option<f64>,
+}
+
+impl Bounds {
+    fn add(&mut self, requested: f64, limit: f64, first: bool) {
+        self.requested += requested;
+        let before = if first { Some(0.0) } else { self.limit };
+        self.limit = before.filter(|_| limit > 0.0).map(|sum| sum + limit);
+    }
+}
+
+/// What the pods of a workload use together, and what they may use.
+#[derive(Debug, Clone, Copy, Default)]
+struct Together {
+    used: Used,
+    cpu: Bounds,
+    memory: Bounds,
+    pods: usize,
+}
+
+/// Adds up what the pods of a workload use; those of which nothing is known yet are left out, and what they request
+/// with them, so that a share is one of the same pods.
+fn of_workload(lens: &Lens<'_>, meta: &Meta, kind: &str) -> Option<Together> {
     let usage = lens.usage(Using::Pods)?;
     let pods = lens.shelf(&Resource::new("", "pods"))?;
     let namespace = meta.namespace.as_ref()?;
@@ -96,8 +144,15 @@ fn of_workload(lens: &Lens<'_>, meta: &Meta, kind: &str) -> Option<Used> {
         (Some(sum), Some(part)) => Some(sum + part),
         (sum, part) => sum.or(part),
     };
-    owned.filter_map(|pod| usage.get(namespace, &pod.meta.name)).fold(None, |sum: Option<Used>, part| {
-        let sum = sum.unwrap_or_default();
-        Some(Used { cpu: add(sum.cpu, part.cpu), memory: add(sum.memory, part.memory), ..sum })
+    let known = owned.filter_map(|pod| Some((pod.body::<Pod>()?, usage.get(namespace, &pod.meta.name)?)));
+    known.fold(None, |sum: Option<Together>, (pod, part)| {
+        let mut sum = sum.unwrap_or_default();
+        let first = sum.pods == 0;
+        sum.used.cpu = add(sum.used.cpu, part.cpu);
+        sum.used.memory = add(sum.used.memory, part.memory);
+        sum.cpu.add(f64::from(pod.cpu) / 1000.0, f64::from(pod.cpu_limit) / 1000.0, first);
+        sum.memory.add(pod.memory as f64, pod.memory_limit as f64, first);
+        sum.pods += 1;
+        Some(sum)
     })
 }

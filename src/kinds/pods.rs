@@ -40,6 +40,10 @@ pub struct Pod {
     pub cpu: u32,
     /// Effective memory request in bytes.
     pub memory: u64,
+    /// The CPU that its containers may use together, in thousandths of a core; nought where one has no limit.
+    pub cpu_limit: u32,
+    /// The memory that they may use together, in bytes; nought where one has no limit.
+    pub memory_limit: u64,
     /// Its IP address.
     pub ip: Option<Text>,
     /// When it was started on its node.
@@ -198,11 +202,17 @@ impl WireContainer<'_> {
 pub(super) struct WireResources<'a> {
     #[serde(borrow)]
     requests: Option<Amounts<'a>>,
+    #[serde(borrow)]
+    limits: Option<Amounts<'a>>,
 }
 
 impl WireResources<'_> {
     fn request(&self, what: &str) -> Option<f64> {
         self.requests.as_ref()?.get(what)
+    }
+
+    fn limit(&self, what: &str) -> Option<f64> {
+        self.limits.as_ref()?.get(what)
     }
 }
 
@@ -322,6 +332,7 @@ impl Slim for Pod {
             .map(|container| pool.share(as_str(&container.name)))
             .collect();
         let request = |what| effective(what, own_containers, init, wire.spec.as_ref());
+        let limit = |what| limited(what, own_containers, init, wire.spec.as_ref()).unwrap_or_default();
         let serving = condition(&status, "Ready").is_some_and(|c| as_str(&c.status) == "True");
         let pod = Self {
             node: wire.spec.as_ref().and_then(|spec| share(&spec.node_name, pool)),
@@ -337,6 +348,8 @@ impl Slim for Pod {
             // Sums of fractions are off by a little, which must not become a whole thousandth.
             cpu: (request("cpu") * 1000.0 - 1e-6).ceil() as u32,
             memory: request("memory") as u64,
+            cpu_limit: (limit("cpu") * 1000.0 - 1e-6).ceil() as u32,
+            memory_limit: limit("memory") as u64,
             ip: own(&status.pod_ip),
             started: time(&status.start_time),
             qos: share(&status.qos_class, pool),
@@ -373,6 +386,22 @@ fn effective(
     let whole = spec.and_then(|spec| spec.resources.as_ref()).and_then(|resources| resources.request(what));
     let overhead = spec.and_then(|spec| spec.overhead.as_ref()).and_then(|overhead| overhead.get(what));
     whole.unwrap_or_else(|| together.max(most)) + overhead.unwrap_or_default()
+}
+
+/// What the containers of a pod that go on running may use together; `None` where one of them has no limit, because
+/// then there is none for the pod. A limit of the pod as a whole goes first.
+fn limited(
+    what: &str,
+    containers: &[WireContainer<'_>],
+    init: &[WireContainer<'_>],
+    spec: Option<&WireSpec<'_>>,
+) -> Option<f64> {
+    let whole = spec.and_then(|spec| spec.resources.as_ref()).and_then(|resources| resources.limit(what));
+    if whole.is_some() {
+        return whole;
+    }
+    let running = containers.iter().chain(init.iter().filter(|container| container.is_sidecar()));
+    running.map(|container| container.resources.as_ref()?.limit(what)).sum()
 }
 
 /// What the statuses of the containers come to.
@@ -515,6 +544,11 @@ fn used(row: &Row<'_, Pod>) -> Option<Used> {
     row.lens.used(Using::Pods, row.meta().namespace.as_ref()?, &row.meta().name)
 }
 
+/// Makes the cell of a limit; where there is none it is empty.
+fn limit(value: f64, unit: Unit) -> Cell {
+    if value > 0.0 { Cell::Quantity { value, unit } } else { Cell::Empty }
+}
+
 pub(super) fn kind() -> Kind {
     Kind::describe::<Pod>("", "v1", "pods", "Pod")
         .about("what runs: containers on a node")
@@ -564,6 +598,16 @@ pub(super) fn kind() -> Kind {
             |row| measured::part(used(&row).and_then(|used| used.cpu), f64::from(row.body.cpu) / 1000.0),
         )
         .column(
+            Column::new(Shape::Percent, "cpu-limit-share", "CPU that it uses, in percent of its limit")
+                .titled("CPU/LIM")
+                .wide()
+                .joined(),
+            |row| {
+                let limit = f64::from(row.body.cpu_limit) / 1000.0;
+                measured::part(used(&row).and_then(|used| used.cpu), limit)
+            },
+        )
+        .column(
             Column::new(Shape::Quantity, "memory-use", "memory that it uses")
                 .titled("MEM USE")
                 .priority(4)
@@ -581,6 +625,30 @@ pub(super) fn kind() -> Kind {
             .joined(),
             |row| measured::part(used(&row).and_then(|used| used.memory), row.body.memory as f64),
         )
+        .column(
+            Column::new(Shape::Percent, "memory-limit-share", "memory that it uses, in percent of its limit")
+                .titled("MEM/LIM")
+                .wide()
+                .joined(),
+            |row| measured::part(used(&row).and_then(|used| used.memory), row.body.memory_limit as f64),
+        )
+        .column(
+            Column::new(Shape::Quantity, "cpu-limit", "CPU that its containers may use; empty for any amount")
+                .titled("CPU LIM")
+                .wide(),
+            |row| limit(f64::from(row.body.cpu_limit) / 1000.0, Unit::Cores),
+        )
+        .column(
+            Column::new(
+                Shape::Quantity,
+                "memory-limit",
+                "memory that its containers may use; empty for any amount",
+            )
+            .titled("MEM LIM")
+            .wide(),
+            |row| limit(row.body.memory_limit as f64, Unit::Bytes),
+        )
+        .alerted("", "pods")
         .column(Column::new(Shape::Link, "node", "the node that it is on").priority(3), |row| {
             match &row.body.node {
                 Some(node) => Cell::Link {

@@ -279,6 +279,7 @@ fn deployments() -> Kind {
         })
         .verbs(&["restart"])
         .use_of_pods("Deployment")
+        .alerted("apps", "deployments")
         .health(|row| row.body.verdict())
         .links(|row| {
             let mut links = pods_of(&row, &row.body.selector);
@@ -418,6 +419,7 @@ fn stateful_sets() -> Kind {
         })
         .verbs(&["restart"])
         .use_of_pods("StatefulSet")
+        .alerted("apps", "statefulsets")
         .health(|row| row.body.verdict())
         .links(|row| pods_of(&row, &row.body.selector))
         .done()
@@ -527,6 +529,7 @@ fn daemon_sets() -> Kind {
         )
         .verbs(&["restart"])
         .use_of_pods("DaemonSet")
+        .alerted("apps", "daemonsets")
         .health(|row| row.body.verdict())
         .links(|row| pods_of(&row, &row.body.selector))
         .done()

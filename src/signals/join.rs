@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::{Alert, AlertState, Labels, Origin, Rule};
 use crate::identity::Text;
 
@@ -28,6 +30,12 @@ impl Raised {
     /// Tells whether a rule calls it firing and no Alertmanager that answered knows it.
     pub fn is_unheard(&self) -> bool {
         self.alert.origins == [Origin::Prometheus] && self.alert.state == AlertState::Firing
+    }
+
+    /// Returns since when its condition holds, as its rule says: before it fires it is pending for a while.
+    pub fn active(&self) -> Option<Timestamp> {
+        let own = self.rule.iter().flat_map(|rule| &rule.alerts);
+        own.into_iter().find(|one| holds(&self.alert.labels, &one.labels)).and_then(|one| one.since)
     }
 }
 

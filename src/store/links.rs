@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use crate::identity::Text;
 use crate::kinds::Object;
 use crate::kinds::pods::Pod;
+use crate::signals::Raised;
 
 /// What the pods of a node ask for: those that are there, have not ended and are not going.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct Load {
 pub(super) struct Links {
     /// Owner's UID to the seats of the owned.
     owners: HashMap<Text, Vec<u32>>,
-    /// Node's name to the seats of its pods.
+    /// Node's name to the seats of its pods, or of the alerts about it.
     nodes: HashMap<Text, Node>,
 }
 
@@ -50,6 +51,9 @@ impl Links {
                 node.load.cpu += u64::from(pod.cpu);
                 node.load.memory += pod.memory;
             }
+        }
+        if let Some(name) = alerted(object) {
+            self.nodes.entry(name.into()).or_default().seats.push(index);
         }
     }
 
@@ -76,6 +80,14 @@ impl Links {
                 self.nodes.remove(name);
             }
         }
+        if let Some(name) = alerted(object)
+            && let Some(node) = self.nodes.get_mut(name)
+        {
+            node.seats.retain(|seat| *seat != index);
+            if node.seats.is_empty() {
+                self.nodes.remove(name);
+            }
+        }
     }
 
     pub(super) fn owned_by(&self, uid: &str) -> &[u32] {
@@ -89,4 +101,9 @@ impl Links {
     pub(super) fn load_of(&self, name: &str) -> Load {
         self.nodes.get(name).map_or_else(Load::default, |node| node.load)
     }
+}
+
+/// Returns the node that an alert is about.
+fn alerted(object: &Object) -> Option<&str> {
+    object.body::<Raised>()?.alert.labels.get("node")
 }

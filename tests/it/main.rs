@@ -11,6 +11,7 @@
 
 mod actions;
 mod alertmanager;
+mod alerts;
 mod bare_console;
 mod board_command;
 mod boards;

@@ -80,12 +80,23 @@ impl Stage {
             .iter()
             .map(|object| Arc::new(kind.decode(object.to_string().as_bytes(), &mut pool).unwrap()))
             .collect();
-        let epoch = self.store.subscribe(&query);
-        self.send(&query, epoch, Update::ListStarted);
-        self.send(&query, epoch, Update::Page { objects, garbled: Vec::new(), remaining: None });
-        self.send(&query, epoch, Update::ListDone);
-        self.send(&query, epoch, Update::Alive);
+        let epoch = self.fill(&query, objects);
         (query, epoch)
+    }
+
+    /// Subscribes to a list and fills it with objects.
+    pub fn fill(&mut self, query: &Query, objects: Vec<Arc<Object>>) -> u64 {
+        let epoch = self.store.subscribe(query);
+        self.relist(query, epoch, objects);
+        epoch
+    }
+
+    /// Puts a whole list in the place of what it held.
+    pub fn relist(&mut self, query: &Query, epoch: u64, objects: Vec<Arc<Object>>) {
+        self.send(query, epoch, Update::ListStarted);
+        self.send(query, epoch, Update::Page { objects, garbled: Vec::new(), remaining: None });
+        self.send(query, epoch, Update::ListDone);
+        self.send(query, epoch, Update::Alive);
     }
 
     /// Opens the table of a list, with the first row selected.

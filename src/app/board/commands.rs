@@ -87,7 +87,7 @@ pub fn back(view: &mut BoardView) -> bool {
     if view.cursor.take().is_some() {
         return true;
     }
-    if view.large && !view.is_query() {
+    if view.large && !view.is_single() {
         view.large = false;
         return true;
     }

@@ -11,7 +11,7 @@ use crate::kinds::{Health, Lens};
 use crate::model::deployments;
 use crate::model::tenants::Tenants;
 use crate::rows::Scope;
-use crate::signals::{AlertState, Answer, Ask, Severity, Wanted, Window};
+use crate::signals::{AlertState, Answer, Ask, Labels, Series, Severity, Wanted, Window};
 use crate::sources::SourceError;
 use crate::store::Store;
 
@@ -96,7 +96,10 @@ pub fn settle(view: &mut BoardView, lens: &Lens<'_>, within: Within<'_>) {
             continue;
         };
         let edited = view.edited.get(&number).map(|text| Formula::typed(text));
-        let job = Job { panel, edited: edited.as_ref(), values: &values, window: view.window, step, span };
+        let job =
+            Job { panel, edited: edited.as_ref(), values: &values, window: view.window, step, span, only: None };
+        let only = view.alert.as_ref().map(|alert| &alert.labels).filter(|_| edited.is_none());
+        let job = Job { only, ..job };
         fill(state, &job, &there, &mut asking, lens, within.rollbacks);
     }
     asking.ask(Wanted::Alerts);
@@ -215,6 +218,8 @@ struct Job<'a> {
     window: Window,
     step: u32,
     span: (i64, i64),
+    /// The labels of the alert that the series must not contradict.
+    only: Option<&'a Labels>,
 }
 
 impl Job<'_> {
@@ -284,7 +289,7 @@ fn fill(
         let expr = Text::from(formula.fill(job.values));
         let ask = asking.ask(job.wanted(&expr));
         let legend = if edited.is_some() { None } else { Some(&query.legend) };
-        read(state, number, &ask, legend, lens);
+        read(state, number, &ask, (legend, job.only), lens);
         state.asked.push(Asked { query: number, ask, expr });
     }
     state.series.retain(|series| live.contains(&series.query));
@@ -336,7 +341,7 @@ fn read(
     state: &mut PanelState,
     query: usize,
     ask: &Ask,
-    legend: Option<&crate::boards::Legend>,
+    (legend, only): (Option<&crate::boards::Legend>, Option<&Labels>),
     lens: &Lens<'_>,
 ) {
     let Some(reading) = lens.store.reading(ask).filter(|reading| !reading.is_waiting()) else {
@@ -366,14 +371,23 @@ fn read(
         Some(legend) => legend.name(labels),
         None => crate::boards::Legend::default().name(labels),
     };
-    let drawn = all.iter().filter(|series| !series.histogram).take(MOST).map(|series| Drawn {
+    let contradicts = |series: &&Series| {
+        only.is_some_and(|only| {
+            series.labels.iter().any(|(name, value)| only.get(name).is_some_and(|own| own != value))
+        })
+    };
+    let own: Vec<&Series> = all.iter().filter(|series| !contradicts(series)).collect();
+    // An alert whose series has gone is seen among the others, and better than in an empty picture.
+    let own = if own.is_empty() { all.iter().collect() } else { own };
+    let drawn = own.into_iter().filter(|series| !series.histogram).take(MOST).map(|series| Drawn {
         query,
         name: name(&series.labels),
         labels: series.labels.clone(),
         points: series.samples.iter().map(|sample| (sample.at, sample.value)).collect(),
     });
-    let drawn = drawn.collect();
-    state.cut.insert(query, all.len().saturating_sub(MOST));
+    let drawn: Vec<Drawn> = drawn.collect();
+    let plain = all.iter().filter(|series| !series.histogram).count();
+    state.cut.insert(query, plain.saturating_sub(drawn.len()));
     state.histograms = all.iter().filter(|series| series.histogram).count();
     state.take(query, drawn);
     state.seen.insert(query, stamp);
@@ -445,6 +459,13 @@ fn happened(view: &BoardView, lens: &Lens<'_>, span: (i64, i64)) -> Vec<Happened
             };
             happened.push(Happened { at, health, text: format!("{} fires", alert.name) });
         }
+    }
+    if let Some(alert) = &view.alert {
+        // Its own times are told in its own words.
+        let of_it = |one: &Happened| alert.marks.iter().any(|mark| mark.at == one.at);
+        happened.retain(|one| !of_it(one));
+        let within = |mark: &&Happened| (span.0..=span.1).contains(&mark.at.as_second());
+        happened.extend(alert.marks.iter().filter(within).cloned());
     }
     happened.sort_by(|one, other| one.at.cmp(&other.at).then_with(|| one.text.cmp(&other.text)));
     let surplus = happened.len().saturating_sub(EVENTS);
