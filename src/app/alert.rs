@@ -82,13 +82,16 @@ fn led(
             Ok(going::open(state, to))
         }
         Command::ToApplication => {
-            let to = concern::application(&alert.labels, &state.lens(store, &object.context))
-                .ok_or_else(|| format!("no Application manages what {name} is about, as far as its labels tell"))?;
+            let to = concern::application(&alert.labels, &state.lens(store, &object.context)).ok_or_else(
+                || format!("no Application manages what {name} is about, as far as its labels tell"),
+            )?;
             Ok(going::open(state, to))
         }
         _ => {
             if explore::commands::subject(state, store).is_none() {
-                return Err(format!("the labels of {name} name no namespace, pod or container to read logs of"));
+                return Err(format!(
+                    "the labels of {name} name no namespace, pod or container to read logs of"
+                ));
             }
             explore::commands::open_subject(state, store);
             Ok(Vec::new())
@@ -134,15 +137,20 @@ fn decoded(text: &str) -> String {
 pub fn board(raised: &Raised, now: Timestamp) -> Result<BoardView, String> {
     let alert = &raised.alert;
     let expr = expression(raised).ok_or_else(|| match alert.origins.as_slice() {
-        [Origin::CloudWatch] => format!("{} is an alarm of CloudWatch and has no expression to draw", alert.name),
-        _ => format!("no Prometheus that answers has the rule of {}, so there is nothing to draw", alert.name),
+        [Origin::CloudWatch] => {
+            format!("{} is an alarm of CloudWatch and has no expression to draw", alert.name)
+        }
+        _ => {
+            format!("no Prometheus that answers has the rule of {}, so there is nothing to draw", alert.name)
+        }
     })?;
     let board = Board::of_rule(&alert.name, &expr, health(alert.severity));
     let mut view = BoardView::of_rule(board, window(raised, now));
     let set = raised.rule.as_ref().map(|rule| &rule.labels);
-    let own = alert.labels.iter().filter(|(name, _)| {
-        *name != "alertname" && set.is_none_or(|set| set.get(name).is_none())
-    });
+    let own = alert
+        .labels
+        .iter()
+        .filter(|(name, _)| *name != "alertname" && set.is_none_or(|set| set.get(name).is_none()));
     view.alert = Some(OfAlert {
         labels: own.map(|(name, value)| (name.into(), value.into())).collect(),
         marks: marks(raised),

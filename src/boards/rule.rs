@@ -222,7 +222,10 @@ mod tests {
     #[test]
     fn units_are_read_from_names() {
         let unit = |expr: &str| Comparison::read(expr).unwrap().unit;
-        assert_eq!(unit("histogram_quantile(0.99, sum by (le) (rate(x_seconds_bucket[5m]))) > 1"), Measure::Seconds);
+        assert_eq!(
+            unit("histogram_quantile(0.99, sum by (le) (rate(x_seconds_bucket[5m]))) > 1"),
+            Measure::Seconds
+        );
         assert_eq!(unit("1 - avg(rate(idle[5m])) > 0.9"), Measure::Ratio);
         assert_eq!(unit("process_resident_memory_bytes > 1e9"), Measure::Bytes);
         assert_eq!(unit("time() - last_timestamp_seconds > 60"), Measure::Short);

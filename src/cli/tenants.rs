@@ -167,6 +167,8 @@ fn as_json(tenant: &Summary) -> Value {
         "pods": tenant.ready.map(|ready| json!({ "ready": ready, "wanted": tenant.pods })),
         "troubledPods": tenant.ready.map(|_| tenant.troubled_pods),
         "restarts": tenant.restarts,
+        "requests": { "cpu": tenant.claims.cpu as f64 / 1000.0, "memory": tenant.claims.memory },
+        "limits": { "cpu": tenant.claims.most_cpu(), "memory": tenant.claims.most_memory() },
         "quota": tenant.quota.as_ref().map(|(key, share)| json!({ "key": key, "used": share })),
         "deployed": tenant.deployed.map(|at| at.to_string()),
         "complete": tenant.complete,

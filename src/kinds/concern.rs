@@ -159,16 +159,19 @@ pub fn alerts_of<'a>(resource: &Resource, object: &'a Object, lens: &'a Lens<'a>
                 .filter(|alert| labels(alert).is_some_and(of_label))
                 .collect();
             let Some(slim) = object.body::<Application>() else { return found };
-            let mut places: Vec<&Text> = slim.resources.iter().filter_map(|one| one.namespace.as_ref()).collect();
+            let mut places: Vec<&Text> =
+                slim.resources.iter().filter_map(|one| one.namespace.as_ref()).collect();
             places.sort_unstable();
             places.dedup();
             for place in places {
                 for alert in shelf.in_namespace(Some(place)) {
-                    let its = slim.resources.iter().filter(|one| one.namespace.as_ref() == Some(place)).any(|one| {
-                        lens.kinds
-                            .by_kind(&one.group, &one.kind)
-                            .is_some_and(|kind| about(&alert, &one.group, &kind.resource.plural, &one.name))
-                    });
+                    let its = slim.resources.iter().filter(|one| one.namespace.as_ref() == Some(place)).any(
+                        |one| {
+                            lens.kinds.by_kind(&one.group, &one.kind).is_some_and(|kind| {
+                                about(&alert, &one.group, &kind.resource.plural, &one.name)
+                            })
+                        },
+                    );
                     if its && !found.iter().any(|other| other.meta.name == alert.meta.name) {
                         found.push(alert);
                     }
@@ -192,7 +195,8 @@ pub fn alerts_of<'a>(resource: &Resource, object: &'a Object, lens: &'a Lens<'a>
 pub(super) fn links(resource: &Resource, object: &Object, lens: &Lens<'_>) -> Vec<Link> {
     let mut found = alerts_of(resource, object, lens);
     found.sort_by(|one, other| {
-        let rank = |alert: &Object| alert.body::<Raised>().map(|raised| (raised.alert.state, raised.alert.severity));
+        let rank =
+            |alert: &Object| alert.body::<Raised>().map(|raised| (raised.alert.state, raised.alert.severity));
         rank(one).cmp(&rank(other)).then_with(|| natural(&one.meta.name, &other.meta.name))
     });
     found
@@ -209,8 +213,9 @@ pub(super) fn count(resource: &Resource, object: &Object, lens: &Lens<'_>) -> Ce
     if lens.whole(&alerts::alerts()).is_none() {
         return Cell::Unknown;
     }
-    let fires =
-        |alert: &&Arc<Object>| alert.body::<Raised>().is_some_and(|raised| raised.alert.state == AlertState::Firing);
+    let fires = |alert: &&Arc<Object>| {
+        alert.body::<Raised>().is_some_and(|raised| raised.alert.state == AlertState::Firing)
+    };
     match alerts_of(resource, object, lens).iter().filter(|alert| fires(alert)).count() {
         0 => Cell::Empty,
         some => Cell::Count(i64::try_from(some).unwrap_or(i64::MAX)),
@@ -221,7 +226,8 @@ impl<T: Send + Sync + 'static> Describe<T> {
     /// Adds how many alerts fire about it.
     pub(super) fn alerted(self, group: &str, plural: &str) -> Self {
         let resource = Resource::new(group, plural);
-        let column = Column::new(Shape::Count, "alerts", "how many alerts fire about it").joined().priority(4);
+        let column =
+            Column::new(Shape::Count, "alerts", "how many alerts fire about it").joined().priority(4);
         self.column(column, move |row| count(&resource, row.object, row.lens))
     }
 }

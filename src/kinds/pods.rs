@@ -633,9 +633,13 @@ pub(super) fn kind() -> Kind {
             |row| measured::part(used(&row).and_then(|used| used.memory), row.body.memory_limit as f64),
         )
         .column(
-            Column::new(Shape::Quantity, "cpu-limit", "CPU that its containers may use; empty for any amount")
-                .titled("CPU LIM")
-                .wide(),
+            Column::new(
+                Shape::Quantity,
+                "cpu-limit",
+                "CPU that its containers may use; empty for any amount",
+            )
+            .titled("CPU LIM")
+            .wide(),
             |row| limit(f64::from(row.body.cpu_limit) / 1000.0, Unit::Cores),
         )
         .column(

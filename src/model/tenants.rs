@@ -104,6 +104,8 @@ pub struct Summary {
     pub restarts: u64,
     /// The key of its quotas of which least is left, with the used share.
     pub quota: Option<(Text, f64)>,
+    /// What its pods request and may use.
+    pub claims: Claims,
     /// How many alerts fire for it; `None` where alerts are not known.
     pub alerts: Option<usize>,
     /// When one of its Applications was last deployed.
@@ -116,6 +118,60 @@ pub struct Summary {
     pub complete: bool,
 }
 
+/// What the pods of a tenant request and may use, without those that have ended or are going.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Requested CPU in thousandths of a core.
+    pub cpu: u64,
+    /// Requested memory in bytes.
+    pub memory: u64,
+    /// The sum of the limits of CPU in thousandths of a core.
+    pub cpu_limit: u64,
+    /// The sum of the limits of memory in bytes.
+    pub memory_limit: u64,
+    /// How many pods may use any amount of CPU, and how many of memory.
+    pub unlimited: (usize, usize),
+}
+
+impl Claims {
+    fn of(pod: &Pod) -> Self {
+        Self {
+            cpu: u64::from(pod.cpu),
+            memory: pod.memory,
+            cpu_limit: u64::from(pod.cpu_limit),
+            memory_limit: pod.memory_limit,
+            unlimited: (usize::from(pod.cpu_limit == 0), usize::from(pod.memory_limit == 0)),
+        }
+    }
+
+    /// Adds those of a pod, or takes them out.
+    fn book(&mut self, other: &Self, adds: bool) {
+        let add =
+            |sum: u64, part: u64| if adds { sum.saturating_add(part) } else { sum.saturating_sub(part) };
+        let count = |sum: usize, part: usize| if adds { sum + part } else { sum.saturating_sub(part) };
+        *self = Self {
+            cpu: add(self.cpu, other.cpu),
+            memory: add(self.memory, other.memory),
+            cpu_limit: add(self.cpu_limit, other.cpu_limit),
+            memory_limit: add(self.memory_limit, other.memory_limit),
+            unlimited: (
+                count(self.unlimited.0, other.unlimited.0),
+                count(self.unlimited.1, other.unlimited.1),
+            ),
+        };
+    }
+
+    /// Returns the sum of the limits of CPU in cores; `None` where a pod has none.
+    pub fn most_cpu(&self) -> Option<f64> {
+        (self.unlimited.0 == 0 && self.cpu_limit > 0).then_some(self.cpu_limit as f64 / 1000.0)
+    }
+
+    /// Returns the sum of the limits of memory in bytes; `None` where a pod has none.
+    pub fn most_memory(&self) -> Option<f64> {
+        (self.unlimited.1 == 0 && self.memory_limit > 0).then_some(self.memory_limit as f64)
+    }
+}
+
 /// What one object adds to its tenant.
 #[derive(Debug, Clone, PartialEq)]
 struct Share {
@@ -126,7 +182,7 @@ struct Share {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Part {
-    Pod { serving: bool, wanted: bool, restarts: u32 },
+    Pod { serving: bool, wanted: bool, restarts: u32, claims: Claims },
     App { out_of_sync: bool, busy: bool, says: Health, deployed: Option<Timestamp> },
     Quota { key: Text, share: f64 },
     Alert { firing: bool },
@@ -152,6 +208,7 @@ struct Tally {
     serving: usize,
     wanted: usize,
     restarts: u64,
+    claims: Claims,
     /// Seats of what is not well: Applications, pods; worst ones are named in the reason.
     apps_in_trouble: BTreeMap<u32, Health>,
     pods_in_trouble: BTreeMap<u32, Health>,
@@ -476,6 +533,7 @@ impl Tenants {
                 .count(),
             restarts: tally.restarts,
             quota: tightest,
+            claims: tally.claims,
             alerts: self.known.alerts.then_some(tally.alerts.len()),
             deployed: tally.deployed.values().max().copied(),
             health,
@@ -492,7 +550,8 @@ fn pod_share(tenancy: &Tenancy, object: &Object, now: Timestamp) -> Option<Share
     let tenant = tenancy.of_namespace(object.meta.namespace.as_deref()?)?.clone();
     let (health, _) = pod.verdict(&object.meta, now);
     let wanted = !pod.is_finished() && object.meta.deleted.is_none();
-    let part = Part::Pod { serving: wanted && pod.serving, wanted, restarts: pod.restarts };
+    let claims = if wanted { Claims::of(pod) } else { Claims::default() };
+    let part = Part::Pod { serving: wanted && pod.serving, wanted, restarts: pod.restarts, claims };
     Some(Share { tenant, health, part })
 }
 
@@ -572,7 +631,8 @@ impl Tally {
             *sum = if sign > 0 { *sum + amount } else { sum.saturating_sub(amount) };
         };
         match &share.part {
-            Part::Pod { serving, wanted, restarts } => {
+            Part::Pod { serving, wanted, restarts, claims } => {
+                self.claims.book(claims, sign > 0);
                 add(&mut self.serving, usize::from(*serving));
                 add(&mut self.wanted, usize::from(*wanted));
                 let restarts = u64::from(*restarts);

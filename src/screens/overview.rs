@@ -218,7 +218,11 @@ fn tenants(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
         Column { right: true, ..column("ERR%", Width::Fixed(5), 4) },
         Column { right: true, ..column("P95", Width::Fixed(7), 5) },
         Column { right: true, ..column("CPU", Width::Fixed(6), 8) },
+        Column { right: true, ..column("OF REQ", Width::Fixed(6), 9) },
+        Column { right: true, ..column("OF LIM", Width::Fixed(6), 10) },
         Column { right: true, ..column("MEM", Width::Fixed(7), 8) },
+        Column { right: true, ..column("OF REQ", Width::Fixed(6), 9) },
+        Column { right: true, ..column("OF LIM", Width::Fixed(6), 10) },
         column("QUOTA", Width::Fixed(9), 7),
         Column { right: true, ..column("ALERTS", Width::Fixed(6), 6) },
         column("WHY", Width::Flexible { least: 14, most: 120 }, 2),
@@ -267,7 +271,7 @@ fn measured(scene: &Scene<'_>, tenant: &Summary) -> Option<Used> {
     }))
 }
 
-fn cells(tenant: &Summary, used: Option<Used>) -> [Painted<'static>; 13] {
+fn cells(tenant: &Summary, used: Option<Used>) -> [Painted<'static>; 17] {
     let unknown = || Painted::toned("?", Role::Unknown);
     let environments = match &*tenant.environments {
         [] => String::new(),
@@ -320,7 +324,11 @@ fn cells(tenant: &Summary, used: Option<Used>) -> [Painted<'static>; 13] {
         errors(used),
         figure(used, |used| used.p95, Measure::Seconds),
         figure(used, |used| used.cpu, Measure::Cores),
+        share(used, |used| used.cpu, Some(tenant.claims.cpu as f64 / 1000.0)),
+        share(used, |used| used.cpu, tenant.claims.most_cpu()),
         figure(used, |used| used.memory, Measure::Bytes),
+        share(used, |used| used.memory, Some(tenant.claims.memory as f64)),
+        share(used, |used| used.memory, tenant.claims.most_memory()),
         quota,
         match tenant.alerts {
             None => unknown(),
@@ -329,6 +337,15 @@ fn cells(tenant: &Summary, used: Option<Used>) -> [Painted<'static>; 13] {
         },
         Painted::text(tenant.reason.to_string()),
     ]
+}
+
+/// What is used of what is requested, or of what may be used, in percent; empty where there is no such bound.
+fn share(used: Option<Used>, of: fn(&Used) -> Option<f64>, bound: Option<f64>) -> Painted<'static> {
+    match (used.as_ref().and_then(of), bound.filter(|bound| *bound > 0.0)) {
+        (Some(used), Some(bound)) => Painted::text(format!("{}%", human::percent(used / bound * 100.0))),
+        (None, _) => Painted::toned("?", Role::Unknown),
+        (_, None) => Painted::text(""),
+    }
 }
 
 /// The part of the requests that is answered with an error, in percent; empty where nothing is asked.

@@ -17,8 +17,7 @@ use crate::keys::press;
 use crate::stage::{self, Stage, context, now, text};
 
 /// The expression of the rule of the made-up alerts, in the form in which Prometheus gives it back.
-const EXPRESSION: &str =
-    r#"sum by (exported_namespace, ingress) (rate(nginx_ingress_controller_requests{status=~"5.."}[2m])) / sum by (exported_namespace, ingress) (rate(nginx_ingress_controller_requests[2m])) > 0.05"#;
+const EXPRESSION: &str = r#"sum by (exported_namespace, ingress) (rate(nginx_ingress_controller_requests{status=~"5.."}[2m])) / sum by (exported_namespace, ingress) (rate(nginx_ingress_controller_requests[2m])) > 0.05"#;
 
 pub fn labels(pairs: &[(&str, &str)]) -> Labels {
     pairs.iter().map(|(name, value)| (Text::from(*name), Text::from(*value))).collect()
@@ -204,7 +203,8 @@ fn the_graph_of_an_alert_has_the_line_of_its_rule_and_marks_when_it_began() {
     assert_eq!(view.board.panels[0].thresholds.len(), 1);
     let asked = view.panels[0].asked[0].expr.to_string();
     assert!(asked.contains("rate(") && !asked.contains("> 0.05"), "{asked}");
-    let marks: Vec<_> = view.happened.iter().map(|one| (&*one.text, (now() - one.at).get_seconds())).collect();
+    let marks: Vec<_> =
+        view.happened.iter().map(|one| (&*one.text, (now() - one.at).get_seconds())).collect();
     assert_eq!(marks, [("HighErrorRate began", 600), ("HighErrorRate fires", 480)]);
     // What began long ago is shown as it was then.
     let old = alert("HighErrorRate", &[("namespace", "tenant-2")], Severity::Critical, 200_000);
@@ -261,8 +261,11 @@ fn alerts_stand_on_the_application_the_workload_the_pod_and_the_node_they_are_ab
     let elsewhere = [("namespace", "tenant-3"), ("pod", pod)];
     let other = object(alert("Elsewhere", &elsewhere, Severity::Critical, 60), None);
     let mut stage = desk(vec![errors(), crash(pod), exported, pressure, sync, other]);
-    stage.list("nodes", &[serde_json::json!({"apiVersion": "v1", "kind": "Node",
-        "metadata": {"name": node, "uid": "uid-node", "resourceVersion": "1"}, "spec": {}, "status": {}})]);
+    stage.list(
+        "nodes",
+        &[serde_json::json!({"apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": node, "uid": "uid-node", "resourceVersion": "1"}, "spec": {}, "status": {}})],
+    );
     stage.list("deployments", &[serde_json::json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"namespace": "tenant-2", "name": "checkout", "uid": "uid-deploy", "resourceVersion": "1"},
         "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "checkout"}}, "template": {}},

@@ -96,8 +96,15 @@ pub fn settle(view: &mut BoardView, lens: &Lens<'_>, within: Within<'_>) {
             continue;
         };
         let edited = view.edited.get(&number).map(|text| Formula::typed(text));
-        let job =
-            Job { panel, edited: edited.as_ref(), values: &values, window: view.window, step, span, only: None };
+        let job = Job {
+            panel,
+            edited: edited.as_ref(),
+            values: &values,
+            window: view.window,
+            step,
+            span,
+            only: None,
+        };
         let only = view.alert.as_ref().map(|alert| &alert.labels).filter(|_| edited.is_none());
         let job = Job { only, ..job };
         fill(state, &job, &there, &mut asking, lens, within.rollbacks);
