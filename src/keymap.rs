@@ -126,7 +126,10 @@ impl Keymap {
 
 /// Tells whether two commands of one place may share a key, because they never apply to the same object.
 fn together(a: Command, b: Command) -> bool {
-    a.place() == Place::Verb && b.place() == Place::Verb && !overlap(a, b)
+    // What an alert is about is no owner of it: an alert has none.
+    let about = [Command::ToWorkload, Command::Owner];
+    about.contains(&a) && about.contains(&b)
+        || a.place() == Place::Verb && b.place() == Place::Verb && !overlap(a, b)
 }
 
 /// Tells whether two verbs can apply to the same object at the same moment.
