@@ -18,6 +18,7 @@ mod registry;
 mod tenancy;
 mod wire;
 
+pub mod alarms;
 pub mod alerts;
 pub mod applications;
 pub mod argo;

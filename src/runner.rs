@@ -36,7 +36,7 @@ use crate::config::Config;
 use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::{Kind, Kinds, alerts};
-use crate::signals::{Ask, Report};
+use crate::signals::{Alarm, Ask, Raised, Report};
 use crate::sources::backoff::Backoff;
 use crate::sources::kubernetes::Setup;
 use crate::sources::logs::{LogNews, LogRequest, LogsFrom};
@@ -189,7 +189,7 @@ impl Runner {
             Note::SaidOf { turn, message } if turn == self.turn => vec![message],
             Note::Opened { turn, connection } if turn == self.turn => {
                 let standing = self.equipment.config.standing(connection.context().as_str());
-                self.systems = Some(Systems::new(connection.clone(), standing.systems));
+                self.systems = Some(Systems::with_environment(connection.clone(), standing.systems));
                 self.connection = Some(connection);
                 Vec::new()
             }
@@ -480,8 +480,13 @@ impl Runner {
 
     fn fetch(&mut self, object: ObjectRef, store: &Store) {
         if &*object.resource.group == alerts::GROUP {
-            // What the systems said of it is all there is.
-            let whole = store.object(&object).and_then(|found| alerts::document(found));
+            // What the systems said of it is all there is; of an alarm CloudWatch knows what happened to it.
+            let found = store.object(&object);
+            let whole = found.and_then(|found| alerts::document(found));
+            let alarm = found.and_then(|found| found.body::<Raised>()).and_then(|one| one.alarm.clone());
+            if let (Some(whole), Some(alarm)) = (&whole, alarm) {
+                self.look_up_history(object.clone(), whole.clone(), &alarm);
+            }
             let result = whole.map(Arc::new).ok_or_else(|| SourceError::Missing {
                 what: object.to_string(),
                 reason: "it is over".to_owned(),
@@ -497,6 +502,17 @@ impl Runner {
         let notes = self.notes.clone();
         tokio::spawn(async move {
             let result = connection.document(&object).await.map(Arc::new);
+            let _ = notes.send(Note::Said(Message::Document { object, result })).await;
+        });
+    }
+
+    /// Adds what happened to an alarm to what is known of it, once it has come.
+    fn look_up_history(&self, object: ObjectRef, mut whole: serde_json::Value, alarm: &Alarm) {
+        let Some(systems) = self.systems.clone() else { return };
+        let (notes, name) = (self.notes.clone(), alarm.alert.name.clone());
+        tokio::spawn(async move {
+            whole["history"] = systems.alarm_history(&name).await;
+            let result = Ok(Arc::new(whole));
             let _ = notes.send(Note::Said(Message::Document { object, result })).await;
         });
     }

@@ -11,14 +11,18 @@ use jiff::Timestamp;
 use crate::identity::{Context, Text};
 use crate::sources::SourceError;
 
+mod alarm;
 mod alert;
+mod figures;
 mod join;
 mod labels;
 mod series;
 mod silence;
 mod usage;
 
+pub use alarm::{Alarm, AlarmEvent, Watch, Watched};
 pub use alert::{Alert, AlertState, Origin, Rule, RuleHealth, RuleState, Severity};
+pub use figures::{Figures, Finding, Part, PartSource, Scale};
 pub use join::{Raised, join, watchdog_is_silent};
 pub use labels::Labels;
 pub use series::{Sample, Series, Window};
@@ -95,6 +99,10 @@ pub struct Found {
     pub version: Option<Text>,
     /// Why it cannot be used.
     pub error: Option<SourceError>,
+    /// What asking it has cost so far; of CloudWatch alone.
+    pub note: Option<Text>,
+    /// When it last answered, where that is not when it was looked for.
+    pub heard: Option<Timestamp>,
 }
 
 /// A question to a system beside Kubernetes that is asked again as long as somebody looks at the answer.
@@ -147,6 +155,17 @@ pub enum Wanted {
         /// A selector that narrows the series; empty for all.
         matching: Text,
     },
+    /// The alarms of CloudWatch that are not in order.
+    Alarms,
+    /// Values of metrics of CloudWatch over a window.
+    Figures {
+        /// Which.
+        figures: Figures,
+        /// The window.
+        window: Window,
+        /// Seconds between two values; CloudWatch may have fewer values for what is old.
+        step: u32,
+    },
 }
 
 impl Wanted {
@@ -162,9 +181,14 @@ impl Wanted {
             Self::Range { window: Window::Last { .. }, step, .. } => Some(u64::from(*step).clamp(15, 300)),
             // Services move rarely; what could not be reached may be back.
             Self::Systems => Some(60),
+            // Alarms are evaluated every minute, and every metric that is asked for costs.
+            Self::Alarms => Some(60),
+            Self::Figures { window: Window::Last { .. }, step, .. } => Some(u64::from(*step).clamp(60, 900)),
             // Metrics come and go with what is installed.
             Self::Values { .. } | Self::LabelNames { .. } => Some(300),
-            Self::Instant { at: Some(_), .. } | Self::Range { window: Window::Between { .. }, .. } => None,
+            Self::Instant { at: Some(_), .. }
+            | Self::Range { window: Window::Between { .. }, .. }
+            | Self::Figures { window: Window::Between { .. }, .. } => None,
         }
     }
 }
@@ -176,6 +200,8 @@ pub enum Answer {
     Systems(Vec<Found>),
     /// Alerts, and what was skipped.
     Alerts(Vec<Arc<Alert>>),
+    /// Alarms of CloudWatch.
+    Alarms(Vec<Arc<Alarm>>),
     /// Silences.
     Silences(Vec<Arc<Silence>>),
     /// Rules.

@@ -10,6 +10,7 @@ use crate::identity::Resource;
 use crate::identity::Text;
 use crate::kinds::cluster::Event;
 use crate::kinds::{Cell, Health, Leads, Lens, Object};
+use crate::signals::Raised;
 use crate::text::one_line;
 
 /// How many events are shown.
@@ -32,9 +33,11 @@ pub fn entries(detail: &Detail, lens: &Lens<'_>) -> Vec<Entry> {
             let value = Cell::Status { text: why, health };
             entries.insert(0, Entry::Field { name: "health".to_owned(), value });
         }
+        alarm(object, &mut entries);
         labels(object, &mut entries);
     }
     if let Document::Ready(document) = &detail.document {
+        history(document, lens, &mut entries);
         conditions(document, &mut entries);
     }
     if let (Some(kind), Some(object)) = (lens.kinds.get(&detail.object.resource), found) {
@@ -49,6 +52,66 @@ fn heading(entries: &mut Vec<Entry>, title: &str) {
         entries.push(Entry::Gap);
     }
     entries.push(Entry::Heading(title.to_owned()));
+}
+
+/// How many letters stand beside the name of a field.
+const SHORT: usize = 40;
+
+/// How many events of an alarm are shown.
+const HISTORY: usize = 30;
+
+/// Shows what an alarm of CloudWatch watches, and why it stands as it does.
+fn alarm(object: &Object, entries: &mut Vec<Entry>) {
+    let Some(alarm) = object.body::<Raised>().and_then(|raised| raised.alarm.as_deref()) else { return };
+    heading(entries, "Alarm");
+    for (name, text) in crate::kinds::alarms::facts(alarm) {
+        let text = one_line(&text).into_owned();
+        // A long condition stands below its name, where it is broken into lines.
+        if text.len() <= SHORT {
+            entries.push(Entry::Field { name: name.to_owned(), value: Cell::Text(text.into()) });
+        } else {
+            entries.push(Entry::Field { name: name.to_owned(), value: Cell::Empty });
+            entries.push(Entry::Words(text));
+        }
+    }
+}
+
+/// Shows what happened to an alarm, the latest first.
+fn history(document: &Value, lens: &Lens<'_>, entries: &mut Vec<Entry>) {
+    let Some(history) = document.get("history") else { return };
+    heading(entries, "History");
+    if let Some(why) = history.as_str() {
+        entries.push(Entry::Words(one_line(why).into_owned()));
+    }
+    let all = history.as_array().map(Vec::as_slice).unwrap_or_default();
+    if all.is_empty() && history.is_array() {
+        entries.push(Entry::Words("nothing happened to it within two weeks".to_owned()));
+    }
+    for event in all.iter().take(HISTORY) {
+        let text = |key: &str| event.get(key).and_then(Value::as_str).map(one_line).unwrap_or_default();
+        let at = text("at").parse::<jiff::Timestamp>().ok();
+        let when = at.map_or_else(|| "?".to_owned(), |at| format!("{} ago", crate::human::age(lens.now, at)));
+        let summary = text("summary");
+        let health = if summary.ends_with("to ALARM") {
+            Health::Degraded
+        } else if summary.ends_with("to OK") {
+            Health::Healthy
+        } else if summary.ends_with("to INSUFFICIENT_DATA") {
+            Health::Unknown
+        } else {
+            Health::Idle
+        };
+        let value = Cell::Status { text: Text::from(&*summary), health };
+        entries.push(Entry::Field { name: when, value });
+        let reason = text("reason");
+        if !reason.is_empty() {
+            entries.push(Entry::Words(reason.into_owned()));
+        }
+    }
+    let hidden = all.len().saturating_sub(HISTORY);
+    if hidden > 0 {
+        entries.push(Entry::Words(format!("and {hidden} before that")));
+    }
 }
 
 fn labels(object: &Object, entries: &mut Vec<Entry>) {

@@ -58,26 +58,29 @@ pub async fn open(cli: &Cli, args: &Args, paths: &Paths, reports: &Reports) -> R
         look: args.look.clone().or(&cli.look),
         kind: None,
         kubeconfig: Some(running.kubeconfig.clone()),
-        contexts: vec![account(&running)],
+        contexts: vec![account(&running)?],
     };
     console::run(opening, paths, reports).await
 }
 
-/// Says where CloudWatch of the platform's account is, so that the person's own AWS profile is not asked.
-fn account(running: &Running) -> ContextRule {
+/// Says where CloudWatch of the platform's account is and with which credentials, so that the person's own AWS
+/// profile is not asked. It is what configuration can say of any context.
+fn account(running: &Running) -> Result<ContextRule> {
+    let file = running.write_aws_credentials().wrap_err("the AWS credentials cannot be written")?;
     let directions = Directions {
         url: Some(running.cloudwatch.url.clone()),
         region: Some(cloudwatch::REGION.to_owned()),
+        credentials_file: Some(file),
         ..Directions::default()
     };
-    ContextRule {
+    Ok(ContextRule {
         pattern: format!("{}*", credentials::ADMIN_CONTEXT),
         environment: None,
         readonly: None,
         namespaces: None,
         systems: [(System::CloudWatch, directions)].into(),
         place: None,
-    }
+    })
 }
 
 /// Serves until SIGINT or SIGTERM; the first line of the output says where.
@@ -87,10 +90,13 @@ pub async fn headless(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     let running = start(args, desk.clock.clone()).await?;
     let scrapes =
         running.write_scrape_config("30s").await.wrap_err("the scrape configuration cannot be written")?;
+    let keys = running.write_aws_credentials().wrap_err("the AWS credentials cannot be written")?;
     desk.out.json_line(&json!({
         "kubeconfig": running.kubeconfig,
         "kubernetes": running.url,
         "cloudwatch": running.cloudwatch.url,
+        "awsCredentials": keys,
+        "awsRegion": cloudwatch::REGION,
         "scrapeConfig": scrapes.config,
     }))?;
     interrupted.await;

@@ -13,7 +13,7 @@ use crate::args::{Doctor as Args, Format};
 use crate::audit::Audit;
 use crate::gate::Access;
 use crate::identity::{Resource, Text};
-use crate::signals::Found;
+use crate::signals::{Found, System};
 use crate::sources::SourceError;
 use crate::sources::kubeconfig::{Contexts, Places};
 use crate::sources::kubernetes::{Connection, Setup};
@@ -80,7 +80,8 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
                     Ok(connection) => {
                         cluster(&connection, scope.namespace.as_deref(), &mut findings).await;
                         let looked = systems(desk, &connection).look().await;
-                        findings.extend(looked.into_iter().map(system));
+                        let now = desk.clock.now();
+                        findings.extend(looked.into_iter().map(|found| system(found, now)));
                     }
                     Err(error) => findings.push(broken("credential", &error.to_string())),
                 }
@@ -95,18 +96,29 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
 }
 
 /// A system beside the cluster: how it is reached and which version it is, or why it is not.
-fn system(found: Found) -> Finding {
+fn system(found: Found, now: jiff::Timestamp) -> Finding {
     let what = found.system.to_string();
+    // What it cost and when it answered last stand behind either.
+    let heard = found.heard.map(|at| format!("last answer {} ago", crate::human::age(now, at)));
+    let more: String =
+        found.note.iter().map(ToString::to_string).chain(heard).map(|text| format!("; {text}")).collect();
     match found.error {
         None => Finding {
             what,
             standing: Standing::Ok,
             detail: match found.version {
-                Some(version) => format!("{version}, {}", found.way),
-                None => found.way.to_string(),
+                Some(version) => format!("{version}, {}{more}", found.way),
+                None => format!("{}{more}", found.way),
             },
         },
-        Some(error) => missing(&what, &error),
+        Some(error) => {
+            let way = if found.system == System::CloudWatch && !found.way.is_empty() {
+                format!(" ({})", found.way)
+            } else {
+                String::new()
+            };
+            Finding { what, standing: Standing::Missing, detail: format!("{error}{way}{more}") }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub async fn connect(desk: &Desk<'_>, scope: &Scope) -> Result<Connection> {
 
 /// Returns the systems beside a cluster, as configuration directs.
 pub fn systems(desk: &Desk<'_>, connection: &Connection) -> Systems {
-    Systems::new(connection.clone(), desk.config.standing(connection.context().as_str()).systems)
+    Systems::with_environment(connection.clone(), desk.config.standing(connection.context().as_str()).systems)
 }
 
 /// Fills a store with the lists of `queries`; the first is the one that must succeed.

@@ -121,7 +121,7 @@ fn directions(system: System, entry: &Entry<'_>) -> Result<Directions, SettingsE
         return Ok(directions);
     }
     let table = entry.section()?;
-    let aws: &[&str] = &["off", "url", "region", "profile"];
+    let aws: &[&str] = &["off", "url", "region", "profile", "credentials_file"];
     let http: &[&str] =
         &["off", "url", "service", "prefix", "headers", "bearer_env", "bearer_file", "ca_file", "insecure"];
     let allowed = match system {
@@ -144,6 +144,7 @@ fn directions(system: System, entry: &Entry<'_>) -> Result<Directions, SettingsE
     directions.insecure = flag("insecure")?;
     directions.region = text("region")?;
     directions.profile = text("profile")?;
+    directions.credentials_file = text("credentials_file")?.map(PathBuf::from);
     if let Some(headers) = table.get("headers") {
         for header in headers.section()?.entries() {
             directions.headers.push((header.name.clone(), header.string()?));
@@ -232,6 +233,7 @@ fn written(directions: &Directions) -> String {
         ("ca_file", directions.ca_file.as_ref().map(|file| file.display().to_string())),
         ("region", directions.region.clone()),
         ("profile", directions.profile.clone()),
+        ("credentials_file", directions.credentials_file.as_ref().map(|file| file.display().to_string())),
     ];
     let mut parts: Vec<String> = texts
         .into_iter()

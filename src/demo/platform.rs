@@ -185,6 +185,20 @@ impl Running {
         &self.state.path
     }
 
+    /// Writes the key that CloudWatch takes, as a file of AWS credentials, and returns where; it goes with the platform.
+    pub fn write_aws_credentials(&self) -> io::Result<PathBuf> {
+        std::fs::create_dir_all(&self.state.path)?;
+        let path = std::path::absolute(self.state.path.join("aws-credentials"))?;
+        let text = format!(
+            "{}\n[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            credentials::MARK,
+            cloudwatch::ACCESS_KEY_ID,
+            cloudwatch::SECRET_ACCESS_KEY
+        );
+        credentials::write_kubeconfig(&path, &text)?;
+        Ok(path)
+    }
+
     /// Writes the configuration of a Prometheus that scrapes everything, beside the kubeconfig; it goes with what is
     /// returned. `interval` is such as `30s`.
     pub async fn write_scrape_config(&self, interval: &str) -> io::Result<Written> {

@@ -490,7 +490,7 @@ pub fn document(object: &Object) -> Option<Value> {
             .into()
     };
     let at = |time: Option<Timestamp>| time.map(|time| time.to_string());
-    if let Some(Raised { alert, rule }) = object.body::<Raised>() {
+    if let Some(Raised { alert, rule, alarm }) = object.body::<Raised>() {
         return Some(json!({
             "kind": "Alert",
             "name": &*alert.name,
@@ -510,6 +510,7 @@ pub fn document(object: &Object) -> Option<Value> {
             "rule": rule.as_ref().map(|rule| json!({
                 "group": rule.group, "query": rule.query, "for": rule.hold,
             })),
+            "alarm": alarm.as_deref().map(super::alarms::document),
         }));
     }
     if let Some(silence) = object.body::<Arc<Silence>>() {

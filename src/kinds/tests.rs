@@ -597,7 +597,7 @@ fn raised(pairs: &[(&str, &str)], state: AlertState, severity: Severity) -> Obje
         origins: vec![Origin::Alertmanager],
         places: Vec::new(),
     };
-    alerts::alert_object(Raised { alert, rule: None })
+    alerts::alert_object(Raised { alert, rule: None, alarm: None })
 }
 
 #[test]

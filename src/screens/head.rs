@@ -223,7 +223,8 @@ fn systems(scene: &Scene<'_>, context: &Context) -> Vec<(&'static str, String, R
         let mut of = found.iter().filter(|one| one.system == system).peekable();
         of.peek()?;
         if of.clone().any(|one| one.error.is_none()) {
-            let age = now.as_second() - at.as_second();
+            let heard = found.iter().filter(|one| one.system == system).find_map(|one| one.heard);
+            let age = now.as_second() - heard.unwrap_or(at).as_second();
             // To the minute, as the clock beside it: an idle console does not draw for seconds.
             let text = if age < 60 { "<1m".to_owned() } else { human::span(age) };
             return Some((text, Role::Healthy));

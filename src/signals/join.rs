@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Alert, AlertState, Labels, Origin, Rule};
+use super::{Alarm, Alert, AlertState, Labels, Origin, Rule};
 use crate::identity::Text;
 
 /// The alert that always fires, so that its absence tells that alerts do not get through (contracts 4.3).
@@ -24,6 +24,8 @@ pub struct Raised {
     pub alert: Alert,
     /// Its rule.
     pub rule: Option<Arc<Rule>>,
+    /// The alarm of CloudWatch that it is.
+    pub alarm: Option<Arc<Alarm>>,
 }
 
 impl Raised {
@@ -40,9 +42,9 @@ impl Raised {
 }
 
 /// Joins the lists; the same alert of several is one.
-pub fn join(alerts: &[Arc<Alert>], rules: &[Arc<Rule>], alarms: &[Arc<Alert>]) -> Vec<Raised> {
+pub fn join(alerts: &[Arc<Alert>], rules: &[Arc<Rule>], alarms: &[Arc<Alarm>]) -> Vec<Raised> {
     let mut raised: Vec<Raised> =
-        alerts.iter().map(|alert| Raised { alert: (**alert).clone(), rule: None }).collect();
+        alerts.iter().map(|alert| Raised { alert: (**alert).clone(), rule: None, alarm: None }).collect();
     let mut by_name: HashMap<Text, Vec<usize>> = HashMap::new();
     for (at, one) in raised.iter().enumerate() {
         by_name.entry(one.alert.name.clone()).or_default().push(at);
@@ -62,7 +64,9 @@ pub fn join(alerts: &[Arc<Alert>], rules: &[Arc<Rule>], alarms: &[Arc<Alert>]) -
                         one.alert.origins.push(Origin::Prometheus);
                     }
                 }
-                None => new.push(Raised { alert: alert.clone(), rule: Some(Arc::clone(rule)) }),
+                None => {
+                    new.push(Raised { alert: alert.clone(), rule: Some(Arc::clone(rule)), alarm: None });
+                }
             }
         }
         // A rule that resolved a moment ago still explains the alert that Alertmanager keeps for a while.
@@ -74,9 +78,36 @@ pub fn join(alerts: &[Arc<Alert>], rules: &[Arc<Rule>], alarms: &[Arc<Alert>]) -
         }
     }
     raised.extend(new);
-    raised.extend(alarms.iter().map(|alarm| Raised { alert: (**alarm).clone(), rule: None }));
+    for alarm in alarms {
+        match raised.iter_mut().find(|one| is_told_of(&one.alert, &alarm.alert)) {
+            // Somebody hands alarms on to an Alertmanager: one trouble, of two origins.
+            Some(one) => {
+                one.alert.origins.push(Origin::CloudWatch);
+                one.alert.places.extend(alarm.alert.places.iter().cloned());
+                for receiver in &alarm.alert.receivers {
+                    if !one.alert.receivers.contains(receiver) {
+                        one.alert.receivers.push(receiver.clone());
+                    }
+                }
+                one.alarm = Some(Arc::clone(alarm));
+            }
+            None => {
+                raised.push(Raised { alert: alarm.alert.clone(), rule: None, alarm: Some(Arc::clone(alarm)) })
+            }
+        }
+    }
     raised.retain(|one| !PLUMBING.contains(&&*one.alert.name));
     raised
+}
+
+/// Labels by which alerts that stand for an alarm name it.
+const NAMES_ALARM: [&str; 4] = ["alarm_arn", "alarm_name", "AlarmName", "alarmname"];
+
+/// Tells whether an alert of an Alertmanager stands for an alarm: a label names it by its name or its ARN.
+fn is_told_of(alert: &Alert, alarm: &Alert) -> bool {
+    let named = alert.labels.first(&NAMES_ALARM);
+    !alert.origins.contains(&Origin::CloudWatch)
+        && named.is_some_and(|named| named == &*alarm.name || named == &*alarm.fingerprint)
 }
 
 /// Tells whether all labels of `some` are among `all`.

@@ -133,6 +133,15 @@ pub(super) struct Print {
     user: u64,
 }
 
+/// What a credential plugin is told about AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PluginWord {
+    /// The profile.
+    Profile,
+    /// The region.
+    Region,
+}
+
 /// The contexts that there are.
 #[derive(Debug, Clone)]
 pub struct Contexts {
@@ -287,6 +296,31 @@ impl Contexts {
             config.disable_compression = true;
         }
         Ok(config)
+    }
+
+    /// Returns what the credential plugin of a context is told about AWS; the plugin is not run.
+    pub(super) fn plugin_words(&self, entry: &Entry) -> Vec<(PluginWord, String)> {
+        let users = self.merged.iter().flat_map(|merged| &merged.auth_infos);
+        let user = users.filter(|user| user.name == entry.user).find_map(|user| user.auth_info.as_ref());
+        let Some(exec) = user.and_then(|user| user.exec.as_ref()) else { return Vec::new() };
+        let variables = exec.env.iter().flatten().filter_map(|one| {
+            let word = match one.get("name")?.as_str() {
+                "AWS_PROFILE" | "AWS_DEFAULT_PROFILE" => PluginWord::Profile,
+                "AWS_REGION" | "AWS_DEFAULT_REGION" => PluginWord::Region,
+                _ => return None,
+            };
+            Some((word, one.get("value")?.clone()))
+        });
+        let arguments = exec.args.as_deref().unwrap_or_default();
+        let flags = arguments.windows(2).filter_map(|pair| {
+            let word = match pair[0].as_str() {
+                "--profile" => PluginWord::Profile,
+                "--region" => PluginWord::Region,
+                _ => return None,
+            };
+            Some((word, pair[1].clone()))
+        });
+        variables.chain(flags).collect()
     }
 
     fn path(&self) -> String {

@@ -158,6 +158,11 @@ impl Connection {
         &self.0.entry
     }
 
+    /// Returns what the kubeconfig tells the credential plugin about AWS.
+    pub(super) fn credential_plugin(&self) -> Vec<(super::kubeconfig::PluginWord, String)> {
+        self.0.contexts.plugin_words(&self.0.entry)
+    }
+
     /// Returns the address of the server, without credentials.
     pub fn place(&self) -> Text {
         self.0.session.borrow().place.clone()

@@ -18,12 +18,15 @@ use super::{SourceError, Systems};
 use crate::gate::Permit;
 use crate::identity::{ObjectRef, Resource};
 use crate::kinds::{Garbled, Object, alerts};
-use crate::signals::{Alert, Answer, Raised, Rule, Told, Wanted, join, watchdog_is_silent};
+use crate::signals::{Alarm, Alert, Answer, Raised, Rule, Told, Wanted, join, watchdog_is_silent};
 use crate::signals::{AlertState, Labels, Origin, Severity, System};
 use crate::store::{Envelope, Hidden, Query, Update};
 
 /// How often the lists are asked for: a person waits for an alert to come or go.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// How long the other alerts wait for the alarms of CloudWatch: those of the last time are shown instead.
+const CLOUD: Duration = Duration::from_secs(3);
 
 /// How many objects one piece of mail holds.
 const PIECE: usize = 500;
@@ -107,6 +110,18 @@ impl Systems {
         Ok(all.into_iter().find(is_it))
     }
 
+    /// Returns what happened to an alarm, the latest first, or in its place why that is not known.
+    pub async fn alarm_history(&self, name: &str) -> Value {
+        let asked = match self.cloud() {
+            Ok(cloud) => cloud.history(name).await,
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(events) => events.iter().map(crate::kinds::alarms::event_document).collect(),
+            Err(error) => json!(error.to_string()),
+        }
+    }
+
     /// Posts a silence, once, and returns its id.
     pub async fn put_silence(
         &self,
@@ -149,13 +164,22 @@ impl Systems {
     }
 
     async fn alert_list(&self) -> Result<List, SourceError> {
-        let (heard, said) = tokio::join!(self.answer(&Wanted::Alerts), self.answer(&Wanted::Rules));
+        let alarms = async {
+            match self.cloud() {
+                Ok(cloud) => cloud.recent_alarms(CLOUD).await,
+                Err(error) => (None, Some(error)),
+            }
+        };
+        let (heard, said, (alarms, cloud)) =
+            tokio::join!(self.answer(&Wanted::Alerts), self.answer(&Wanted::Rules), alarms);
         let mut list = List { objects: Vec::new(), garbled: 0, silent: Vec::new() };
         let mut heard_alerts: Vec<Arc<Alert>> = Vec::new();
         let mut rules: Vec<Arc<Rule>> = Vec::new();
         let mut answered = 0;
         let mut failed = Vec::new();
-        for result in [heard, said] {
+        let mut alarmed: Vec<Arc<Alarm>> = Vec::new();
+        failed.extend(cloud);
+        for result in [heard, said].into_iter().chain(alarms.map(Ok)) {
             match result {
                 Ok(told) => {
                     answered += 1;
@@ -164,6 +188,7 @@ impl Systems {
                     match told.answer {
                         Answer::Alerts(some) => heard_alerts = some,
                         Answer::Rules(some) => rules = some,
+                        Answer::Alarms(some) => alarmed = some,
                         _ => {}
                     }
                 }
@@ -171,11 +196,15 @@ impl Systems {
             }
         }
         if answered == 0 {
-            return Err(failed.swap_remove(0));
+            // Of several reasons that of Alertmanager or Prometheus: CloudWatch is beside them.
+            return Err(failed.pop().unwrap_or_else(|| SourceError::Missing {
+                what: "alerts".to_owned(),
+                reason: "nobody was asked".to_owned(),
+            }));
         }
         // One that is not installed hides nothing.
         failed.retain(|error| !matches!(error, SourceError::Missing { .. }));
-        let mut raised = join(&heard_alerts, &rules, &[]);
+        let mut raised = join(&heard_alerts, &rules, &alarmed);
         if failed.is_empty() && !heard_alerts.is_empty() && watchdog_is_silent(&heard_alerts, &rules) {
             raised.push(silent_watchdog());
         }
@@ -242,6 +271,7 @@ fn silent_watchdog() -> Raised {
             places: Vec::new(),
         },
         rule: None,
+        alarm: None,
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::SourceError;
+use super::cloudwatch::CloudWatch;
 use super::endpoint::{Endpoint, ServicePort, header_of};
 use super::kubernetes::Connection;
 use crate::identity::{ObjectRef, Text};
@@ -74,6 +75,8 @@ pub struct Directions {
     pub region: Option<String>,
     /// The AWS profile; of CloudWatch alone.
     pub profile: Option<String>,
+    /// The file of AWS credentials in the place of those of the home directory; of CloudWatch alone.
+    pub credentials_file: Option<PathBuf>,
 }
 
 /// The systems beside one cluster; clones share what was found.
@@ -84,6 +87,8 @@ pub struct Systems(Arc<Inner>);
 struct Inner {
     connection: Connection,
     directions: BTreeMap<System, Directions>,
+    /// `None` where it is switched off.
+    cloud: Option<CloudWatch>,
     // Held while looking, so that ten questions at the start look once.
     known: Mutex<Option<Known>>,
 }
@@ -104,8 +109,29 @@ impl Known {
 
 impl Systems {
     /// The systems of a connection, as configuration directs; nothing is asked yet.
+    ///
+    /// AWS is asked where configuration names it: nothing of the environment is taken for credentials.
     pub fn new(connection: Connection, directions: BTreeMap<System, Directions>) -> Self {
-        Self(Arc::new(Inner { connection, directions, known: Mutex::default() }))
+        Self::made(connection, directions, false)
+    }
+
+    /// The same, with AWS also where the cluster lives there and the environment holds credentials.
+    pub fn with_environment(connection: Connection, directions: BTreeMap<System, Directions>) -> Self {
+        Self::made(connection, directions, true)
+    }
+
+    fn made(connection: Connection, directions: BTreeMap<System, Directions>, ambient: bool) -> Self {
+        let of_cloud = directions.get(&System::CloudWatch).cloned().unwrap_or_default();
+        let cloud = (!of_cloud.off).then(|| CloudWatch::new(connection.clone(), of_cloud, ambient));
+        Self(Arc::new(Inner { connection, directions, cloud, known: Mutex::default() }))
+    }
+
+    /// Returns CloudWatch, unless it is switched off.
+    pub fn cloud(&self) -> Result<&CloudWatch, SourceError> {
+        self.0.cloud.as_ref().ok_or_else(|| SourceError::Missing {
+            what: System::CloudWatch.name().to_owned(),
+            reason: "it is switched off in the configuration".to_owned(),
+        })
     }
 
     /// Returns the connection to the cluster.
@@ -138,6 +164,8 @@ impl Systems {
             Wanted::LabelNames { matching } => {
                 super::prometheus::label_names(&self.one(System::Prometheus).await?, matching).await
             }
+            Wanted::Alarms => self.cloud()?.alarms().await,
+            Wanted::Figures { .. } => self.cloud()?.figures(wanted).await,
         }
     }
 
@@ -170,7 +198,15 @@ impl Systems {
 
     /// Looks again and returns what was found, system by system.
     pub async fn look(&self) -> Vec<Found> {
-        self.known(true).await.found
+        let cloud = async {
+            match &self.0.cloud {
+                Some(cloud) => cloud.found().await,
+                None => None,
+            }
+        };
+        // Beside the others: an account that does not answer holds nobody up who looks for Prometheus.
+        let (known, cloud) = tokio::join!(self.known(true), cloud);
+        known.found.into_iter().chain(cloud).collect()
     }
 
     async fn known(&self, anew: bool) -> Known {
@@ -211,7 +247,7 @@ impl Systems {
         }
         match system {
             System::ResourceMetrics => return (vec![self.resource_metrics().await], Vec::new()),
-            // Not a service of the cluster: its own source says how it is reached.
+            // Not a service of the cluster: its own source says how it is reached (`look`).
             System::CloudWatch => return (Vec::new(), Vec::new()),
             _ => {}
         }
@@ -227,7 +263,7 @@ impl Systems {
             match version {
                 // Several Prometheus, Loki or Argo CD are one and its copies, or parts of one: the best is asked.
                 Ok(version) if first || system == System::Alertmanager => {
-                    found.push(Found { system, way: one.way().into(), version, error: None });
+                    found.push(found_at(system, &one.way(), version));
                     usable.push(one);
                 }
                 Ok(_) => {}
@@ -345,16 +381,18 @@ impl Systems {
         let answer = connection.get(&asked, "/apis/metrics.k8s.io/v1beta1", "application/json").await;
         let system = System::ResourceMetrics;
         match answer {
-            Ok(_) => {
-                Found { system, way: "the API server".into(), version: Some("v1beta1".into()), error: None }
-            }
+            Ok(_) => found_at(system, "the API server", Some("v1beta1".into())),
             Err(error) => lost(system, "the API server", error),
         }
     }
 }
 
+fn found_at(system: System, way: &str, version: Option<Text>) -> Found {
+    Found { system, way: way.into(), version, error: None, note: None, heard: None }
+}
+
 fn lost(system: System, way: &str, error: SourceError) -> Found {
-    Found { system, way: way.into(), version: None, error: Some(error) }
+    Found { error: Some(error), ..found_at(system, way, None) }
 }
 
 fn not_found(system: System) -> SourceError {
