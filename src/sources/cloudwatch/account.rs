@@ -84,7 +84,7 @@ pub(super) async fn open(
     }
     let mut cluster = Cluster::of_kubeconfig(
         connection.context().as_str(),
-        connection.place(),
+        &connection.place(),
         &connection.entry().cluster,
         &connection.credential_plugin(),
     );
