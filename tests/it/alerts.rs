@@ -73,7 +73,7 @@ pub fn rule(alert: &Alert, query: &str) -> Arc<Rule> {
 }
 
 pub fn object(alert: Alert, rule: Option<Arc<Rule>>) -> Arc<Object> {
-    Arc::new(alerts::alert_object(Raised { alert, rule }))
+    Arc::new(alerts::alert_object(Raised { alert, rule, alarm: None }))
 }
 
 pub fn query() -> Query {
