@@ -180,7 +180,8 @@ impl Controller for Applications {
     fn watch(&self, seen: &Seen, _view: &View, keys: &mut Vec<Key>) {
         let kind = seen.key.kind;
         // Pods and what controllers make carry no tracking annotation; most changes are theirs.
-        if matches!(kind, Type::Pod | Type::ReplicaSet | Type::Node | Type::EndpointSlice | Type::Lease) {
+        let made = matches!(kind, Type::ReplicaSet | Type::EndpointSlice | Type::Endpoints | Type::Lease);
+        if made || matches!(kind, Type::Pod | Type::Node) {
             return;
         }
         if kind == Type::Application || kind == Type::AppProject || tracking_name_of(&seen.object).is_some() {

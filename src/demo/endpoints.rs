@@ -1,4 +1,6 @@
-//! `EndpointSlices`: where the traffic of a Service goes.
+//! `EndpointSlices` and the older `Endpoints`: where the traffic of a Service goes.
+//!
+//! Both are made, as on a real control plane: kubectl 1.20 and others ask for `Endpoints` still.
 
 use serde_json::{Value, json};
 
@@ -9,8 +11,11 @@ use super::untyped::{list, text};
 use super::view::{Seen, View};
 use super::world::{Controller, Cx, fnv64};
 
-/// Endpoints that one slice holds at most, as the API server enforces.
+/// Endpoints that one slice or one object of `Endpoints` holds at most, as the API server and the controller enforce.
 const MOST: usize = 1000;
+
+/// The label that a headless Service's `Endpoints` carry.
+const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// The controller.
 #[derive(Debug, Default)]
@@ -23,7 +28,7 @@ impl Controller for EndpointSlices {
 
     fn watch(&self, seen: &Seen, view: &View, keys: &mut Vec<Key>) {
         match seen.key.kind {
-            Type::Service if !seen.gone => keys.push(seen.key.clone()),
+            Type::Service => keys.push(seen.key.clone()),
             Type::Pod => {
                 let now = view.pod(&seen.key);
                 let same = match (&seen.before, now) {
@@ -43,7 +48,14 @@ impl Controller for EndpointSlices {
     }
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) {
-        let Some(service) = cx.get(key) else { return };
+        let Some(service) = cx.get(key) else {
+            // The slice goes by its owner; Endpoints have none.
+            let old = Key::new(Type::Endpoints, &key.namespace, &key.name);
+            if cx.objects.get(&old).is_some() {
+                cx.delete(&old);
+            }
+            return;
+        };
         if service["spec"]["selector"].as_object().is_none_or(serde_json::Map::is_empty) {
             return;
         }
@@ -67,6 +79,7 @@ impl Controller for EndpointSlices {
             })
             .take(MOST)
             .collect();
+        older(key, &service, &endpoints, &ports, cx);
         let name = format!(
             "{}-{}",
             key.name,
@@ -93,6 +106,63 @@ impl Controller for EndpointSlices {
         // Refused only where the namespace is going.
         let _ = cx.create(Type::EndpointSlice, object);
     }
+}
+
+/// Keeps the `Endpoints` of a Service: one subset with the addresses that are ready and those that are not.
+fn older(key: &Key, service: &Value, endpoints: &[Value], ports: &Value, cx: &mut Cx<'_>) {
+    let addresses = |ready: bool| -> Vec<Value> {
+        let wanted = endpoints.iter().filter(|endpoint| {
+            (endpoint["conditions"]["ready"] == true) == ready && endpoint["conditions"]["terminating"] != true
+        });
+        let mut addresses: Vec<Value> = wanted
+            .map(|endpoint| {
+                json!({
+                    "ip": endpoint["addresses"][0], "nodeName": endpoint["nodeName"],
+                    "targetRef": endpoint["targetRef"],
+                })
+            })
+            .collect();
+        addresses.sort_by(|one, other| text(one, "/ip").cmp(text(other, "/ip")));
+        addresses
+    };
+    let mut subset = serde_json::Map::new();
+    for (field, ready) in [("addresses", true), ("notReadyAddresses", false)] {
+        let addresses = addresses(ready);
+        if !addresses.is_empty() {
+            subset.insert(field.to_owned(), json!(addresses));
+        }
+    }
+    let mut subsets = Vec::new();
+    if !subset.is_empty() {
+        if list(service, "/spec/ports").is_empty() {
+            subsets.push(Value::Object(subset));
+        } else {
+            subset.insert("ports".to_owned(), ports.clone());
+            subsets.push(Value::Object(subset));
+        }
+    }
+    let mut labels = service["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+    if text(service, "/spec/clusterIP") == "None" {
+        labels.insert(HEADLESS.to_owned(), json!(""));
+    }
+    let own = Key::new(Type::Endpoints, &key.namespace, &key.name);
+    if cx.objects.get(&own).is_some() {
+        cx.update(&own, |own| {
+            own["metadata"]["labels"] = json!(labels);
+            own["subsets"] = json!(subsets);
+        });
+        return;
+    }
+    let object = json!({
+        "apiVersion": "v1", "kind": "Endpoints",
+        "metadata": {
+            "name": &*key.name, "namespace": &*key.namespace, "labels": labels,
+            "creationTimestamp": service["metadata"]["creationTimestamp"],
+        },
+        "subsets": subsets,
+    });
+    // Refused only where the namespace is going.
+    let _ = cx.create(Type::Endpoints, object);
 }
 
 /// Resolves the target ports of a Service with one of its pods.

@@ -223,6 +223,7 @@ async fn other_kinds_are_described_in_the_versions_that_a_client_knows() {
             ("endpointslices", "Endpoints:"),
             ("ingress", "Rules:"),
             ("services", "Endpoints:"),
+            ("endpoints", "Subsets:"),
             ("cronjobs", "Schedule:"),
             ("quota", "Resource"),
             ("nodepools", "Node Class Ref:"),
@@ -231,6 +232,10 @@ async fn other_kinds_are_described_in_the_versions_that_a_client_knows() {
             let said = cluster.ok(&["describe", kind, "-A"]).await;
             assert!(names.is_empty() || said.contains(part), "1.{} {kind}: {said}", kubectl.minor);
         }
+        let table = cluster.ok(&["get", "ep", "checkout", "-n", "tenant-1"]).await;
+        assert!(table.starts_with("NAME       ENDPOINTS") && table.contains(":8080"), "{table}");
+        let service = cluster.ok(&["describe", "service", "checkout", "-n", "tenant-1"]).await;
+        assert!(service.lines().any(|line| line.starts_with("Endpoints:") && line.contains(":8080")), "{service}");
         // Lists of old versions say which they are.
         let old = cluster.ok(&["get", "--raw", "/apis/policy/v1beta1/poddisruptionbudgets"]).await;
         let old: Value = serde_json::from_str(&old).unwrap();
