@@ -18,6 +18,7 @@ use crate::text::one_line;
 
 pub mod application;
 mod autosync;
+mod closing;
 mod desk;
 mod difference;
 mod draft;
@@ -38,6 +39,7 @@ mod terminate;
 mod verbs;
 pub mod windows;
 
+pub use closing::{Closed, close};
 pub use desk::{Desk, Pace, Remote, local_user};
 pub use draft::{plan, resolve};
 pub use run::{Follow, carry_out};

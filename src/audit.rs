@@ -13,7 +13,7 @@
 //! same disk cannot show is the loss of its newest lines: ship the file elsewhere if that matters.
 //!
 //! Several consoles write one file: a lock on a file beside it (which survives the rotation) is held for the
-//! time of one append, with a bounded wait.
+//! time of one append, with a bounded wait. Each action has a lock of its own while it is under way (`running`).
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -21,12 +21,14 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::{Context, ObjectRef, Target};
+use running::Lock;
 
 mod chain;
+mod running;
 
 pub use chain::{Broken, Verified, hash};
 
@@ -37,6 +39,10 @@ pub const GENESIS: &str = "00000000000000000000000000000000000000000000000000000
 const ROTATE_AT: u64 = 16 * 1024 * 1024;
 /// The verb that gives back what was held.
 const RELEASE: &str = "release-autosync";
+/// After how long an action without a lock file counts as cut off.
+const UNLOCKED: SignedDuration = SignedDuration::from_hours(24);
+/// The outcomes of a release that gave nothing back, or of which that is not known.
+const NOT_GIVEN_BACK: [&str; 4] = ["failed", "refused", "not-done", "cannot-be-told"];
 /// How long an append waits for another console's append.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -139,7 +145,8 @@ pub struct After {
 /// How it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
-    /// `verified`, `accepted`, `not-verified`, `failed`, `refused`.
+    /// `verified`, `accepted`, `not-verified`, `failed`, `refused`; of an action that was cut off, by what was found
+    /// later, `done`, `not-done`, `cannot-be-told`.
     pub outcome: String,
     /// The sentence.
     pub detail: String,
@@ -188,6 +195,8 @@ pub struct Record {
 pub struct Begun {
     id: String,
     at: Timestamp,
+    /// While it is held, other consoles know that the action is under way.
+    lock: Lock,
 }
 
 impl Begun {
@@ -248,13 +257,48 @@ impl Audit {
 
     /// Writes the record before an action and syncs it to the disk.
     pub async fn begin(&self, id: &str, intent: Intent, now: Timestamp) -> Result<Begun, AuditError> {
-        self.append(id, Event::Before(Box::new(intent)), now).await?;
-        Ok(Begun { id: id.to_owned(), at: now })
+        let Some(lock) = self.lock_action(id)? else { return Err(AuditError::Held(self.path.clone())) };
+        let begun = Begun { id: id.to_owned(), at: now, lock };
+        match self.append(id, Event::Before(Box::new(intent)), now).await {
+            Ok(()) => Ok(begun),
+            Err(error) => {
+                begun.lock.clear();
+                Err(error)
+            }
+        }
     }
 
     /// Writes the record after an action and syncs it to the disk.
     pub async fn end(&self, begun: Begun, ending: Ending, now: Timestamp) -> Result<(), AuditError> {
-        self.append(&begun.id, Event::After(ending), now).await
+        self.append(&begun.id, Event::After(ending), now).await?;
+        begun.lock.clear();
+        Ok(())
+    }
+
+    /// Takes over an action that was cut off, so that its end can be written; `None` where a console still carries
+    /// it out or its end is written by now. Reads the whole record, so call it away from a loop.
+    ///
+    /// What is returned and dropped leaves the action as cut off as it was.
+    pub fn take_over(&self, before: &Record, now: Timestamp) -> Result<Option<Begun>, AuditError> {
+        // A version that did not lock yet has no file; its actions ended or were cut off long ago.
+        let known = Lock::path(&self.path, &before.id).exists();
+        if !known && now.duration_since(before.at) < UNLOCKED {
+            return Ok(None);
+        }
+        let Some(lock) = self.lock_action(&before.id)? else { return Ok(None) };
+        // Another console may have written the end while this one waited for the lock.
+        if self.unfinished()?.iter().any(|open| open.id == before.id) {
+            return Ok(Some(Begun { id: before.id.clone(), at: before.at, lock }));
+        }
+        lock.clear();
+        Ok(None)
+    }
+
+    fn lock_action(&self, id: &str) -> Result<Option<Lock>, AuditError> {
+        let path = Lock::path(&self.path, id);
+        let failed = |source| self.file_error("locked", source);
+        let file = self.open_private(&path).map_err(failed)?;
+        Lock::take(path, file).map_err(failed)
     }
 
     /// Reads the records since a moment, over all files that are still there.
@@ -322,7 +366,7 @@ impl Audit {
                     }
                 }
                 Event::After(ending) => {
-                    let written = !matches!(ending.outcome.as_str(), "failed" | "refused");
+                    let written = !NOT_GIVEN_BACK.contains(&ending.outcome.as_str());
                     if releases.remove(&record.id) && written {
                         held = None;
                     }

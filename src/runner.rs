@@ -191,6 +191,7 @@ impl Runner {
                 let standing = self.equipment.config.standing(connection.context().as_str());
                 self.systems = Some(Systems::with_environment(connection.clone(), standing.systems));
                 self.connection = Some(connection);
+                self.close_cut();
                 Vec::new()
             }
             Note::Reported(report) => {
@@ -526,6 +527,20 @@ impl Runner {
                 Ok(Ok(records)) => Message::Cut(records.iter().filter_map(Cut::of).collect()),
                 Ok(Err(error)) => Message::Trouble(error.to_string()),
                 Err(error) => Message::Trouble(format!("the audit was not read: {error}")),
+            };
+            let _ = notes.send(Note::Said(message)).await;
+        });
+    }
+
+    /// Finds out what became of actions that were cut off in this context; sends nothing that changes anything.
+    fn close_cut(&self) {
+        let Some(desk) = self.desk() else { return };
+        let notes = self.notes.clone();
+        tokio::spawn(async move {
+            let message = match actions::close(&desk).await {
+                Ok(closed) if closed.is_empty() => return,
+                Ok(closed) => Message::Closed(closed),
+                Err(error) => Message::Trouble(format!("what was cut off is still open: {error}")),
             };
             let _ = notes.send(Note::Said(message)).await;
         });

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::gate::Rules;
 use crate::identity::Context;
 
+mod closing;
 mod cluster;
 mod gate;
 mod planning;

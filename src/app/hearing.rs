@@ -1,5 +1,6 @@
 //! What tasks say: connection, documents, plans, progress, logs.
 
+use crate::actions::Closed;
 use crate::app::detail::Document;
 use crate::app::effect::{Effect, LogsOf};
 use crate::app::history::View;
@@ -122,9 +123,22 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
         Message::Rollbacks(rollbacks) => state.rollbacks = rollbacks,
         Message::Requests { total, minute } => state.session.requests = (total, minute),
         Message::Cut(cut) => state.cut = cut,
+        Message::Closed(closed) => tell_closed(state, &closed),
         Message::Trouble(text) => state.say(Health::Warning, text),
     }
     Vec::new()
+}
+
+/// Says what became of actions that were cut off, and tells of them as unfinished no longer.
+fn tell_closed(state: &mut State, closed: &[Closed]) {
+    state.cut.retain(|cut| closed.iter().all(|one| one.id != cut.id));
+    let text = match closed {
+        [one] => format!("cut off earlier: {}", one.text),
+        several => {
+            format!("{} actions were cut off earlier; what became of them: opsdeck audit", several.len())
+        }
+    };
+    state.say(Health::Idle, text);
 }
 
 fn tell_link(state: &mut State, link: &Link) {

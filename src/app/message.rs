@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::actions::{Outcome, Plan, Progress};
+use crate::actions::{Closed, Outcome, Plan, Progress};
 use crate::app::effect::LogsOf;
 use crate::app::explore::{LinesNews, LinesOf};
 use crate::app::logs::LogLine;
@@ -107,6 +107,8 @@ pub enum Message {
     },
     /// Actions that have no end in the audit, as it stood at the start.
     Cut(Vec<Cut>),
+    /// Actions that were cut off, with what became of them; their records are closed.
+    Closed(Vec<Closed>),
     /// A sentence about something that went wrong without a place of its own.
     Trouble(String),
 }

@@ -284,3 +284,23 @@ async fn a_file_that_cannot_be_written_is_said_with_its_name() {
     assert!(error.to_string().contains("no change is made without a record"), "{error}");
     assert!(audit.begin("a", intent("sync"), at(0)).await.is_err());
 }
+
+#[tokio::test]
+async fn an_action_that_was_cut_off_is_taken_over_once_and_one_under_way_never() {
+    let (directory, audit) = fresh();
+    let begun = audit.begin("a", intent("restart"), at(0)).await.unwrap();
+    let record = audit.unfinished().unwrap().remove(0);
+    let other = Audit::at(audit.path());
+    assert!(other.take_over(&record, at(1)).unwrap().is_none(), "its console still runs");
+    // As when its process ends in the middle.
+    drop(begun);
+    let taken = other.take_over(&record, at(2)).unwrap().unwrap();
+    assert!(audit.take_over(&record, at(2)).unwrap().is_none(), "another console has it");
+    other.end(taken, ending(), at(3)).await.unwrap();
+    assert!(audit.take_over(&record, at(4)).unwrap().is_none(), "it has its end");
+    assert!(audit.unfinished().unwrap().is_empty());
+    audit.verify().unwrap().unwrap();
+    let names = fs::read_dir(directory.path().join("state")).unwrap();
+    let left = names.filter(|entry| entry.as_ref().unwrap().path().extension() == Some("running".as_ref()));
+    assert_eq!(left.count(), 0, "no lock stays behind");
+}

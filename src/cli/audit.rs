@@ -64,7 +64,7 @@ fn print(desk: &mut Desk<'_>, audit: &Audit, args: &Args) -> Result<Exit> {
             let count = open.len();
             writeln!(
                 desk.out,
-                "{count} {actions} {have} no end: a console still follows it, or was cut off; look at what it was to do"
+                "{count} {actions} {have} no end: a console still follows it, or was cut off; opsdeck finds out what became of it when it opens that context again"
             )?;
         }
         desk.out.flush()?;

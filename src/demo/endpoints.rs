@@ -112,7 +112,8 @@ impl Controller for EndpointSlices {
 fn older(key: &Key, service: &Value, endpoints: &[Value], ports: &Value, cx: &mut Cx<'_>) {
     let addresses = |ready: bool| -> Vec<Value> {
         let wanted = endpoints.iter().filter(|endpoint| {
-            (endpoint["conditions"]["ready"] == true) == ready && endpoint["conditions"]["terminating"] != true
+            (endpoint["conditions"]["ready"] == true) == ready
+                && endpoint["conditions"]["terminating"] != true
         });
         let mut addresses: Vec<Value> = wanted
             .map(|endpoint| {

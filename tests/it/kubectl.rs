@@ -235,7 +235,10 @@ async fn other_kinds_are_described_in_the_versions_that_a_client_knows() {
         let table = cluster.ok(&["get", "ep", "checkout", "-n", "tenant-1"]).await;
         assert!(table.starts_with("NAME       ENDPOINTS") && table.contains(":8080"), "{table}");
         let service = cluster.ok(&["describe", "service", "checkout", "-n", "tenant-1"]).await;
-        assert!(service.lines().any(|line| line.starts_with("Endpoints:") && line.contains(":8080")), "{service}");
+        assert!(
+            service.lines().any(|line| line.starts_with("Endpoints:") && line.contains(":8080")),
+            "{service}"
+        );
         // Lists of old versions say which they are.
         let old = cluster.ok(&["get", "--raw", "/apis/policy/v1beta1/poddisruptionbudgets"]).await;
         let old: Value = serde_json::from_str(&old).unwrap();

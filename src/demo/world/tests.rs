@@ -335,9 +335,8 @@ fn a_service_sends_traffic_to_ready_pods_only() {
     // The older form says the same.
     let service = before["metadata"]["labels"]["kubernetes.io/service-name"].as_str().unwrap().to_owned();
     let older = Key::new(Type::Endpoints, &key.namespace, &service);
-    let addresses = |stage: &Stage, field: &str| {
-        stage.get(&older)["subsets"][0][field].as_array().map_or(0, Vec::len)
-    };
+    let addresses =
+        |stage: &Stage, field: &str| stage.get(&older)["subsets"][0][field].as_array().map_or(0, Vec::len);
     assert_eq!((addresses(&stage, "addresses"), addresses(&stage, "notReadyAddresses")), (ready(&before), 0));
     assert_eq!(stage.get(&older)["subsets"][0]["ports"], before["ports"]);
     set_image(&mut stage, &key, &Image::new(&image.repository, "unready"));
@@ -346,9 +345,9 @@ fn a_service_sends_traffic_to_ready_pods_only() {
     assert!(ready(&after) < list(&after, "/endpoints").len());
     assert_eq!(addresses(&stage, "addresses"), ready(&after));
     // Pods that are going stand in slices only.
-    let waiting = list(&after, "/endpoints").iter().filter(|one| {
-        one["conditions"]["ready"] == false && one["conditions"]["terminating"] == false
-    });
+    let waiting = list(&after, "/endpoints")
+        .iter()
+        .filter(|one| one["conditions"]["ready"] == false && one["conditions"]["terminating"] == false);
     assert_eq!(addresses(&stage, "notReadyAddresses"), waiting.count());
     stage.world.with(|cx| cx.delete(&Key::new(Type::Service, &older.namespace, &older.name)));
     stage.pass(5);

@@ -1,0 +1,333 @@
+//! What became of actions that were cut off: found out from the cluster, and written as the end of their record.
+//!
+//! It reads and never sends anything that changes something. An action that a console still carries out is left to
+//! that console, and one that is still under way in the cluster keeps its record open. What the cluster does not
+//! tell is not guessed.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::application::{App, applications};
+use super::desk::{Desk, Remote};
+use super::draft::text;
+use crate::audit::{After, AuditError, Begun, Check, Ending, Event, Intent, Record};
+use crate::identity::Target;
+use crate::kinds::alerts;
+
+/// The annotation that asks Argo CD to compare again; it goes when that is done.
+const REFRESH: &str = "argocd.argoproj.io/refresh";
+
+/// The annotation of `kubectl rollout restart`.
+const RESTARTED: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
+
+/// What became of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    /// It was done; with the evidence.
+    Done(String),
+    /// It was not done, or failed; with the evidence.
+    NotDone(String),
+    /// The cluster does not tell; with the reason.
+    Unknown(String),
+    /// It goes on, or cannot be asked about now: the record stays open.
+    Later,
+}
+
+/// An action whose record was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Its id in the audit.
+    pub id: String,
+    /// What it was, and what was found, in a sentence.
+    pub text: String,
+}
+
+/// Finds out what became of the actions of this context that were cut off, and closes their records.
+///
+/// Sends nothing that changes anything. Of several consoles one closes a record; an action that is still carried
+/// out somewhere is passed over.
+pub async fn close<R: Remote>(desk: &Desk<R>) -> Result<Vec<Closed>, AuditError> {
+    let mut closed = Vec::new();
+    for record in blocking(desk, |audit| audit.unfinished()).await? {
+        let Event::Before(intent) = record.event.clone() else { continue };
+        if intent.context != desk.rules.context {
+            continue;
+        }
+        let now = desk.clock.now();
+        let asked = record.clone();
+        let Some(begun) = blocking(desk, move |audit| audit.take_over(&asked, now)).await? else { continue };
+        if let Some(one) = close_one(desk, &record, &intent, begun).await? {
+            closed.push(one);
+        }
+    }
+    Ok(closed)
+}
+
+/// Runs what reads files away from the loop's thread.
+async fn blocking<R: Remote, T: Send + 'static>(
+    desk: &Desk<R>,
+    run: impl FnOnce(crate::audit::Audit) -> Result<T, AuditError> + Send + 'static,
+) -> Result<T, AuditError> {
+    let audit = desk.audit.clone();
+    let path = audit.path().to_owned();
+    let done = tokio::task::spawn_blocking(move || run(audit)).await;
+    done.map_err(|error| AuditError::File { path, verb: "read", source: std::io::Error::other(error) })?
+}
+
+async fn close_one<R: Remote>(
+    desk: &Desk<R>,
+    record: &Record,
+    intent: &Intent,
+    begun: Begun,
+) -> Result<Option<Closed>, AuditError> {
+    let mut found = Vec::new();
+    let mut after = Vec::new();
+    for target in &intent.targets {
+        if !concerns(&intent.verb, target) {
+            continue;
+        }
+        let Ok(document) = desk.remote.look(&target.object).await else { return Ok(None) };
+        let one = match intent.verb.as_str() {
+            "silence" => silence(desk, record.at, intent).await,
+            verb => judge(verb, &record.id, record.at, target, document.as_ref()),
+        };
+        if one == Found::Later {
+            return Ok(None);
+        }
+        let field = |pointer: &str| document.as_ref().map(|document| text(document, pointer).to_owned());
+        after.push(After {
+            object: target.object.clone(),
+            uid: field("/metadata/uid"),
+            resource_version: field("/metadata/resourceVersion"),
+        });
+        found.push((target, one));
+    }
+    let (outcome, detail) = sum_up(&found);
+    let now = desk.clock.now();
+    let ending = Ending {
+        outcome: outcome.to_owned(),
+        detail: format!("it was cut off; found later: {detail}"),
+        steps: found
+            .iter()
+            .map(|(target, one)| {
+                let (word, evidence) = said(one);
+                Check { mark: word.to_owned(), text: format!("{}: {evidence}", target.object.name) }
+            })
+            .collect(),
+        after,
+        duration_ms: now.as_millisecond() - record.at.as_millisecond(),
+    };
+    desk.audit.end(begun, ending, now).await?;
+    let words = outcome.replace('-', " ");
+    Ok(Some(Closed { id: record.id.clone(), text: format!("{}: {words}, {detail}", intent.title) }))
+}
+
+/// Tells whether an object is one that the verb is about, and not one that it touches on the way.
+fn concerns(verb: &str, target: &Target) -> bool {
+    let plural = &*target.object.resource.plural;
+    match verb {
+        "delete-pod" => plural == "pods",
+        "cordon" | "uncordon" => plural == "nodes",
+        "refresh" | "hard-refresh" | "sync" | "rollback" | "terminate" | "hold-autosync"
+        | "release-autosync" => target.object.resource == applications(),
+        _ => true,
+    }
+}
+
+fn said(found: &Found) -> (&'static str, &str) {
+    match found {
+        Found::Done(evidence) => ("done", evidence),
+        Found::NotDone(evidence) => ("not-done", evidence),
+        Found::Unknown(why) => ("cannot-be-told", why),
+        Found::Later => ("open", ""),
+    }
+}
+
+/// One word for all objects, and the evidence of each.
+fn sum_up(found: &[(&Target, Found)]) -> (&'static str, String) {
+    let count = |word: &str| found.iter().filter(|(_, one)| said(one).0 == word).count();
+    let word = if found.is_empty() || count("cannot-be-told") > 0 {
+        "cannot-be-told"
+    } else if count("not-done") > 0 {
+        "not-done"
+    } else {
+        "done"
+    };
+    let detail = match found {
+        [] => "the record names no object that could be looked at".to_owned(),
+        [(_, one)] => said(one).1.to_owned(),
+        several => {
+            let each: Vec<String> = several
+                .iter()
+                .map(|(target, one)| format!("{} {} ({})", target.object.name, said(one).0, said(one).1))
+                .collect();
+            format!("{} of {} done: {}", count("done"), several.len(), each.join("; "))
+        }
+    };
+    (word, detail)
+}
+
+/// Says what an object tells of an action that was begun at a moment.
+fn judge(verb: &str, id: &str, begun: Timestamp, target: &Target, document: Option<&Value>) -> Found {
+    if verb == "delete-pod" {
+        return pod(target, document);
+    }
+    let Some(document) = document else {
+        return Found::Unknown("the object does not exist any more".to_owned());
+    };
+    let signal = &*target.object.resource.group == alerts::GROUP;
+    if !signal && text(document, "/metadata/uid") != &*target.uid {
+        return Found::Unknown("another object has its name now".to_owned());
+    }
+    let app = App(document);
+    match verb {
+        "cordon" | "uncordon" => {
+            let unschedulable =
+                document.pointer("/spec/unschedulable").and_then(Value::as_bool) == Some(true);
+            let state = if unschedulable { "it is unschedulable" } else { "it is schedulable" };
+            if unschedulable == (verb == "cordon") {
+                Found::Done(state.to_owned())
+            } else {
+                Found::NotDone(state.to_owned())
+            }
+        }
+        "restart" => restart(begun, document),
+        "refresh" | "hard-refresh" => refresh(begun, app),
+        "sync" | "rollback" => operation(id, begun, app),
+        "terminate" => terminate(begun, app),
+        "hold-autosync" => match app.hold() {
+            Some(hold) if hold.action == id && !app.auto_sync() => {
+                Found::Done("auto-sync is off, held by this action".to_owned())
+            }
+            Some(_) => Found::Unknown("auto-sync is held by another action now".to_owned()),
+            None if text(document, "/metadata/resourceVersion") == &*target.resource_version => {
+                Found::NotDone("the Application is as it was before".to_owned())
+            }
+            None => Found::Unknown("it is not held: it never was, or was given back since".to_owned()),
+        },
+        "release-autosync" => match app.hold() {
+            Some(hold) if hold.at < begun => {
+                Found::NotDone(format!("auto-sync is still held, by {} since {}", hold.by, hold.at))
+            }
+            Some(hold) => Found::Unknown(format!("auto-sync was held again at {}", hold.at)),
+            None if app.auto_sync() => Found::Done("auto-sync is on".to_owned()),
+            None => Found::Unknown("auto-sync is off, and nothing says why".to_owned()),
+        },
+        "expire-silence" => match text(document, "/status/state") {
+            "expired" => Found::Done("the silence is expired".to_owned()),
+            "" => Found::Unknown("its state is not said".to_owned()),
+            state => Found::NotDone(format!("the silence is {state}")),
+        },
+        "extend-silence" if text(document, "/metadata/resourceVersion") == &*target.resource_version => {
+            Found::NotDone(format!("it ends at {}, as before", text(document, "/endsAt")))
+        }
+        "extend-silence" => {
+            Found::Unknown(format!("it was changed since, and ends at {}", text(document, "/endsAt")))
+        }
+        _ => Found::Unknown("what this verb leaves behind is not known".to_owned()),
+    }
+}
+
+fn pod(target: &Target, document: Option<&Value>) -> Found {
+    match document {
+        None => Found::Done("the pod is gone".to_owned()),
+        Some(pod) if text(pod, "/metadata/uid") != &*target.uid => {
+            Found::Done("the pod is gone, and another has its name".to_owned())
+        }
+        Some(pod) => match text(pod, "/metadata/deletionTimestamp") {
+            "" => Found::NotDone("the pod is still there".to_owned()),
+            at => Found::Done(format!("the pod is being deleted, by {at} at the latest")),
+        },
+    }
+}
+
+/// The annotation is that of the action where it says the second in which it was begun.
+fn restart(begun: Timestamp, document: &Value) -> Found {
+    let at = text(document, RESTARTED);
+    match at.parse::<Timestamp>() {
+        Ok(restarted) if restarted.as_second() == begun.as_second() => {
+            Found::Done(format!("its pod template says that it was restarted at {at}"))
+        }
+        Ok(restarted) if restarted > begun => Found::Unknown(format!("it was restarted again at {at}")),
+        Ok(_) => Found::NotDone(format!("its pod template says that it was restarted at {at}, before this")),
+        Err(_) => Found::NotDone("its pod template says nothing of a restart".to_owned()),
+    }
+}
+
+fn refresh(begun: Timestamp, app: App<'_>) -> Found {
+    if app.annotation(REFRESH).is_some() {
+        return Found::Later;
+    }
+    let at = text(app.0, "/status/reconciledAt");
+    match at.parse::<Timestamp>() {
+        Ok(compared) if compared >= begun => Found::Done(format!("it was compared at {at}")),
+        Ok(_) => Found::NotDone(format!("it was compared last at {at}, before this")),
+        Err(_) => Found::Unknown("when it was compared is not said".to_owned()),
+    }
+}
+
+/// An operation carries the id of the action that began it.
+fn operation(id: &str, begun: Timestamp, app: App<'_>) -> Found {
+    let held = match app.hold() {
+        Some(hold) if hold.action == id => "; auto-sync is still held by it",
+        _ => "",
+    };
+    if app.picked_up(id) {
+        let (message, at) = (app.operation_message(), text(app.0, "/status/operationState/finishedAt"));
+        return match app.phase() {
+            "Succeeded" => Found::Done(format!("its operation succeeded at {at}: {message}{held}")),
+            "Failed" | "Error" => Found::NotDone(format!(
+                "its operation {} at {at}: {message}{held}",
+                app.phase().to_lowercase()
+            )),
+            _ => Found::Later,
+        };
+    }
+    if app.action() == Some(id) {
+        return Found::Later;
+    }
+    let started = text(app.0, "/status/operationState/startedAt");
+    match started.parse::<Timestamp>() {
+        Ok(at) if at >= begun => Found::Unknown(format!("another operation was begun at {started}{held}")),
+        _ if app.requested() => Found::Unknown(format!("another operation is requested{held}")),
+        Ok(_) => Found::NotDone(format!("the last operation was begun at {started}, before this{held}")),
+        Err(_) => Found::NotDone(format!("there was no operation{held}")),
+    }
+}
+
+fn terminate(begun: Timestamp, app: App<'_>) -> Found {
+    let finished = text(app.0, "/status/operationState/finishedAt");
+    match app.phase() {
+        "Terminating" => Found::Later,
+        "Running" => match text(app.0, "/status/operationState/startedAt").parse::<Timestamp>() {
+            Ok(started) if started < begun => Found::NotDone("the operation is still running".to_owned()),
+            _ => Found::Unknown("another operation is running now".to_owned()),
+        },
+        phase if app.operation_message().contains("terminated") => {
+            Found::Done(format!("the operation {} at {finished}: terminated", phase.to_lowercase()))
+        }
+        "" => Found::Unknown("no operation is known".to_owned()),
+        phase => Found::Unknown(format!("the operation has ended by itself ({phase} at {finished})")),
+    }
+}
+
+/// Looks for the silence that would have been made, by its author and comment.
+async fn silence<R: Remote>(desk: &Desk<R>, begun: Timestamp, intent: &Intent) -> Found {
+    let Ok(all) = desk.remote.list(&alerts::silences(), None, "", "").await else { return Found::Later };
+    let ours = all.iter().find(|silence| {
+        text(silence, "/createdBy") == intent.who.server
+            && text(silence, "/comment") == intent.reason.trim()
+            // The server may put the start a moment later; nobody writes the same twice in a minute.
+            && text(silence, "/startsAt").parse::<Timestamp>().is_ok_and(|starts| {
+                (starts.as_second() - begun.as_second()).abs() <= 60
+            })
+    });
+    match ours {
+        Some(silence) => Found::Done(format!(
+            "silence {} exists, until {}",
+            text(silence, "/id"),
+            text(silence, "/endsAt")
+        )),
+        None => Found::NotDone("no silence with this author, comment and time exists".to_owned()),
+    }
+}
