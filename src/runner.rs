@@ -686,11 +686,13 @@ impl Polling {
                     backoff.reset();
                     self.ask.wanted.every().map(Duration::from_secs)
                 }
-                // The same question would be refused again.
-                Err(SourceError::Invalid { .. }) => None,
+                // The same question is mostly refused again, but a configuration can be put right, and what Thanos
+                // cannot join now it may a minute later.
+                Err(SourceError::Invalid { .. }) => Some(Duration::from_mins(1)),
                 Err(SourceError::Throttled { until: Some(until), .. }) => {
-                    let wait = until.duration_since(self.clock.now());
-                    Some(Duration::try_from(wait).unwrap_or_default().max(Duration::from_secs(1)))
+                    let wait = Duration::try_from(until.duration_since(self.clock.now())).unwrap_or_default();
+                    // A server may ask for minutes; a wrong clock must not make it hours.
+                    Some(wait.clamp(Duration::from_secs(1), Duration::from_mins(5)))
                 }
                 Err(_) => Some(backoff.next_wait()),
             };

@@ -36,6 +36,7 @@ mod table;
 pub mod usage;
 mod waits;
 
+pub(crate) use endpoint::without_credentials;
 pub use endpoint::{Endpoint, ServicePort};
 pub use kubeconfig::{ConnectError, Contexts, Entry, Places};
 pub use kubernetes::{Connection, Setup, Standing, Traffic};

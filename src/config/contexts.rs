@@ -7,7 +7,7 @@ use super::{Origin, Setting};
 use crate::app::session::Environment;
 use crate::settings::{Entry, Place, Section, SettingsError};
 use crate::signals::System;
-use crate::sources::Directions;
+use crate::sources::{Directions, without_credentials};
 
 /// What a pattern of contexts says; what it leaves open a later pattern may say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,7 +225,8 @@ fn written(directions: &Directions) -> String {
         return "\"off\"".to_owned();
     }
     let texts = [
-        ("url", directions.url.clone()),
+        // It may hold a user and a password.
+        ("url", directions.url.as_deref().map(without_credentials)),
         ("service", directions.service.clone()),
         ("prefix", directions.prefix.clone()),
         ("bearer_env", directions.bearer_env.clone()),

@@ -124,7 +124,8 @@ impl Kind {
         let list: WireList<'_> =
             serde_json::from_slice(json).map_err(|error| garbled(&self.resource, json, &error))?;
         let mut page = list.metadata.unwrap_or_default().page();
-        for item in list.items.or(list.rows).unwrap_or_default() {
+        let none = || garbled(&self.resource, json, &de::Error::missing_field("items"));
+        for item in list.items.or(list.rows).ok_or_else(none)? {
             match self.decode(item.get().as_bytes(), pool) {
                 Ok(object) => page.objects.push(Arc::new(object)),
                 Err(garbled) => page.garbled.push(garbled),
@@ -246,13 +247,14 @@ impl<'de, T: Slim> Visitor<'de> for ListSeed<'_, T> {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Page, A::Error> {
         let mut about = ListMeta::default();
-        let mut objects = None;
+        let mut items = None;
         while let Some(key) = map.next_key::<Str<'de>>()? {
             match key.as_str() {
                 "metadata" => about = map.next_value::<Option<ListMeta<'de>>>()?.unwrap_or_default(),
                 // A Table has rows where a list has items.
                 "items" | "rows" => {
-                    objects = map.next_value_seed(ItemsSeed::<T> { pool: self.pool, slim: PhantomData })?;
+                    let seed = ItemsSeed::<T> { pool: self.pool, slim: PhantomData };
+                    items = Some(map.next_value_seed(seed)?);
                 }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -260,7 +262,8 @@ impl<'de, T: Slim> Visitor<'de> for ListSeed<'_, T> {
             }
         }
         let mut page = about.page();
-        page.objects = objects.unwrap_or_default();
+        // An empty list has its items, too; what has none is another answer, and not "there is nothing".
+        page.objects = items.ok_or_else(|| de::Error::missing_field("items"))?.unwrap_or_default();
         Ok(page)
     }
 }

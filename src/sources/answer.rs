@@ -21,8 +21,10 @@ pub struct Asked {
     pub verb: &'static str,
     /// The object or type, such as `pods in tenant-2`.
     pub what: String,
-    /// The address, without credentials.
+    /// The address of the API server, without credentials.
     pub place: Text,
+    /// The system behind the API server that is to answer, with its place; `None` where the API server itself is.
+    pub behind: Option<(&'static str, Text)>,
 }
 
 /// The parts of a `Status` object that an error is made from.
@@ -88,35 +90,95 @@ pub(super) fn refusal(
     body: &[u8],
     now: Timestamp,
 ) -> SourceError {
-    let retry_after = headers
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|seconds| seconds.parse::<i64>().ok());
+    let until = retry_after(headers, now);
     if let Some(status) = Status::read(body) {
-        return told(asked, code, &status, retry_after, now);
+        return told(asked, code, &status, until, now);
     }
-    let text = quote(&String::from_utf8_lossy(body));
-    let lower = text.to_ascii_lowercase();
-    if lower.starts_with("<!doctype") || lower.starts_with("<html") {
-        // Not the API server: a proxy or a login page stands in between.
-        return SourceError::Unreachable {
-            what: "the Kubernetes API".into(),
-            place: asked.place.to_string(),
-            reason: format!(
-                "a web page came instead ({}): a proxy or a login stands in between",
-                named(code)
-            ),
-        };
+    if code.is_redirection() {
+        return sends_on(API, &asked.place, headers);
     }
+    // What a page says is for a browser; that the credential is refused is for the console.
+    let page = is_page(body);
+    if page && code != StatusCode::UNAUTHORIZED {
+        return web_page(API, &asked.place, code);
+    }
+    let text = if page { String::new() } else { quote(&String::from_utf8_lossy(body)) };
     let status = Status { message: Some(text), ..Status::default() };
-    told(asked, code, &status, retry_after, now)
+    told(asked, code, &status, until, now)
+}
+
+/// What answers where no system behind it is named.
+const API: &str = "the Kubernetes API";
+
+/// Returns when to ask again, as a server says it: in seconds, or as a date.
+pub(super) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    match text.parse::<i64>() {
+        Ok(seconds) => now.checked_add(SignedDuration::from_secs(seconds)).ok(),
+        Err(_) => Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp()),
+    }
+}
+
+/// Tells whether a body is a page for a browser and not an answer of any API.
+pub(super) fn is_page(body: &[u8]) -> bool {
+    let start = body.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(body.len());
+    let begins = |word: &[u8]| {
+        body.get(start..start + word.len()).is_some_and(|there| there.eq_ignore_ascii_case(word))
+    };
+    begins(b"<!doctype") || begins(b"<html")
+}
+
+/// Says that a page for a browser came: a proxy or a login stands before the system.
+pub(super) fn web_page(what: &str, place: &str, code: StatusCode) -> SourceError {
+    SourceError::Unreachable {
+        what: what.to_owned(),
+        place: place.to_owned(),
+        reason: format!(
+            "a web page came instead ({}): a proxy or a login stands in between; log in there, or check the address",
+            named(code)
+        ),
+    }
+}
+
+/// Says that the answer was to ask elsewhere, where no credential is sent.
+pub(super) fn sends_on(what: &str, place: &str, headers: &HeaderMap) -> SourceError {
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // The rest of the address may hold what only a browser should see.
+    let to = match location.split_once("://") {
+        Some((scheme, rest)) => {
+            let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            quote(&format!("{scheme}://{host}"))
+        }
+        None => "another page".to_owned(),
+    };
+    SourceError::Unreachable {
+        what: what.to_owned(),
+        place: place.to_owned(),
+        reason: format!(
+            "it sends on to {to}: a proxy or a login stands in between; log in there, or check the address"
+        ),
+    }
+}
+
+/// Tells whether an answer came and could not be unpacked, as against one that was cut off.
+pub(super) fn is_badly_packed(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if matches!(kind, Some(std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
 }
 
 fn told(
     asked: &Asked,
     code: StatusCode,
     status: &Status,
-    retry_after: Option<i64>,
+    until: Option<Timestamp>,
     now: Timestamp,
 ) -> SourceError {
     let message = quote(status.message.as_deref().unwrap_or_default());
@@ -145,17 +207,15 @@ fn told(
             SourceError::Invalid { what, reason: with_causes(reason, status.details.as_ref()) }
         }
         StatusCode::TOO_MANY_REQUESTS => {
-            let seconds = retry_after
-                .or_else(|| status.details.as_ref().and_then(|details| details.retry_after_seconds));
-            SourceError::Throttled {
-                what,
-                until: seconds.and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok()),
-                reason: with_causes(reason, status.details.as_ref()),
-            }
+            let until = until.or_else(|| {
+                let seconds = status.details.as_ref()?.retry_after_seconds?;
+                now.checked_add(SignedDuration::from_secs(seconds)).ok()
+            });
+            SourceError::Throttled { what, until, reason: with_causes(reason, status.details.as_ref()) }
         }
         StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
             SourceError::Unreachable {
-                what: "the Kubernetes API".into(),
+                what: API.into(),
                 place: asked.place.to_string(),
                 reason: if reason == named(code) { reason } else { format!("{}: {reason}", named(code)) },
             }
@@ -198,6 +258,18 @@ pub(super) fn is_tls(error: &kube::Error) -> bool {
     false
 }
 
+/// Says that an answer did not come in time, or not whole; behind the API server that is the system's doing.
+pub(super) fn late(asked: &Asked, reason: &str) -> SourceError {
+    match &asked.behind {
+        Some((system, place)) => SourceError::Unreachable {
+            what: (*system).to_owned(),
+            place: place.to_string(),
+            reason: format!("{reason}; does it run, and is it busy?"),
+        },
+        None => unreachable(asked, reason),
+    }
+}
+
 /// Says that nothing came back, with what usually helps.
 pub(super) fn unreachable(asked: &Asked, reason: &str) -> SourceError {
     let lower = reason.to_ascii_lowercase();
@@ -213,7 +285,7 @@ pub(super) fn unreachable(asked: &Asked, reason: &str) -> SourceError {
         ""
     };
     SourceError::Unreachable {
-        what: "the Kubernetes API".into(),
+        what: API.into(),
         place: asked.place.to_string(),
         reason: format!("{reason}{hint}"),
     }
@@ -262,7 +334,8 @@ mod tests {
     use super::*;
 
     fn asked() -> Asked {
-        Asked { verb: "list", what: "pods in shop".into(), place: "https://10.0.0.1:6443".into() }
+        let place = "https://10.0.0.1:6443".into();
+        Asked { verb: "list", what: "pods in shop".into(), place, behind: None }
     }
 
     /// Answers as kube-apiserver 1.33 writes them, except where a name says otherwise.

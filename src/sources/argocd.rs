@@ -20,6 +20,9 @@ struct Manifests {
     /// Each is JSON in a text.
     #[serde(default)]
     manifests: Option<Vec<String>>,
+    /// What was rendered; there even where it came to nothing.
+    #[serde(default)]
+    revision: Option<String>,
 }
 
 /// Asks what the sources of an Application want at one revision each, hooks among it.
@@ -49,6 +52,9 @@ pub(super) async fn manifests(
     let body = endpoint.get(&path, &query).await?;
     let garbled = |error: serde_json::Error| endpoint.garbled(&format!("its manifests: {error}"));
     let answer: Manifests = serde_json::from_slice(&body).map_err(garbled)?;
+    if answer.manifests.is_none() && answer.revision.is_none() {
+        return Err(endpoint.garbled("an answer with neither manifests nor a revision"));
+    }
     answer
         .manifests
         .unwrap_or_default()

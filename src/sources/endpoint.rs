@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::body::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::SourceError;
-use super::answer::{Asked, Status, refusal};
+use super::answer::{Asked, Status, is_badly_packed, is_page, refusal, retry_after, sends_on, web_page};
 use super::kubeconfig::causes;
 use super::kubernetes::Connection;
 use super::socket::{self, Handshake, WebSocket};
@@ -142,22 +142,23 @@ impl Endpoint {
             Way::Url { client, base, patience, .. } => {
                 let uri = format!("{base}{}{path}?{query}", self.prefix);
                 let sent = tokio::time::timeout(*patience, client.get(&uri).headers(headers).send());
-                let answer = sent.await.map_err(|_| SourceError::Unreachable {
-                    what: self.system.name().to_owned(),
-                    place: self.place.to_string(),
-                    reason: "the request timed out".to_owned(),
-                })?;
-                let answer = answer.map_err(|error| self.unreachable(&error))?;
+                let answer = sent.await.map_err(|_| self.timed_out())?.map_err(|error| self.lost(&error))?;
                 if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                     if !handshake.is_kept(answer.headers()) {
                         return Err(self.garbled("it goes on in another protocol than a WebSocket"));
                     }
-                    let io = answer.upgrade().await.map_err(|error| self.unreachable(&error))?;
+                    let waiting = tokio::time::timeout(*patience, answer.upgrade());
+                    let io =
+                        waiting.await.map_err(|_| self.timed_out())?.map_err(|error| self.lost(&error))?;
                     return Ok(socket::open(io).await);
                 }
-                self.whole(answer).await?
+                let whole = tokio::time::timeout(*patience, self.whole(answer));
+                whole.await.map_err(|_| self.timed_out())??
             }
         };
+        if refused.code.is_success() && !is_page(&refused.body) {
+            return Err(self.garbled("it answers and does not go on as a WebSocket"));
+        }
         Err(self.refused(path, &refused))
     }
 
@@ -186,11 +187,17 @@ impl Endpoint {
     /// Asks for something; a query too long for a request line goes as a form, which changes nothing either.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, SourceError> {
         let encoded = encode(query);
-        if encoded.len() > LINE {
+        let body = if encoded.len() > LINE {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
-            return self.send(Method::POST, path, "", Some((kind, encoded.into_bytes()))).await;
+            self.send(Method::POST, path, "", Some((kind, encoded.into_bytes()))).await?
+        } else {
+            self.send(Method::GET, path, &encoded, None).await?
+        };
+        // No answer of any of their APIs is empty.
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Err(self.garbled("nothing: its answer is empty"));
         }
-        self.send(Method::GET, path, &encoded, None).await
+        Ok(body)
     }
 
     /// Sends one request and returns the body of a good answer.
@@ -202,7 +209,7 @@ impl Endpoint {
         body: Option<(HeaderValue, Vec<u8>)>,
     ) -> Result<Bytes, SourceError> {
         let answered = self.exchange(method, path, query, body).await?;
-        if answered.code.is_success() {
+        if answered.code.is_success() && !is_page(&answered.body) {
             return Ok(answered.body);
         }
         Err(self.refused(path, &answered))
@@ -229,7 +236,7 @@ impl Endpoint {
                 if let Some((kind, body)) = body {
                     request = request.header(header::CONTENT_TYPE, kind).body(body);
                 }
-                let answer = request.send().await.map_err(|error| self.unreachable(&error))?;
+                let answer = request.send().await.map_err(|error| self.lost(&error))?;
                 self.whole(answer).await
             }
         }
@@ -238,9 +245,14 @@ impl Endpoint {
     async fn whole(&self, mut answer: reqwest::Response) -> Result<Answered, SourceError> {
         let (code, headers) = (answer.status(), answer.headers().clone());
         let mut body = Vec::new();
-        while let Some(bytes) = answer.chunk().await.map_err(|error| self.unreachable(&error))? {
+        let too_large = || self.garbled(&format!("the answer is larger than {} MiB", LIMIT / 1024 / 1024));
+        // What is announced as too large need not be waited for.
+        if answer.content_length().is_some_and(|length| length > LIMIT as u64) {
+            return Err(too_large());
+        }
+        while let Some(bytes) = answer.chunk().await.map_err(|error| self.lost(&error))? {
             if body.len() + bytes.len() > LIMIT {
-                return Err(self.garbled(&format!("the answer is larger than {} MiB", LIMIT / 1024 / 1024)));
+                return Err(too_large());
             }
             body.extend_from_slice(&bytes);
         }
@@ -248,20 +260,38 @@ impl Endpoint {
     }
 
     fn asked(&self, path: &str) -> Asked {
+        let (Way::Proxy { connection, .. } | Way::Url { connection, .. }) = &self.way;
         Asked {
             verb: "get",
             what: format!("{} ({path}) at {}", self.system, self.place),
-            place: self.place.clone(),
+            place: connection.place(),
+            behind: Some((self.system.name(), self.place.clone())),
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> SourceError {
+    /// Says why there is no answer, or no whole one.
+    fn lost(&self, error: &reqwest::Error) -> SourceError {
         // The URL may hold a user and a password.
         let reason = quote(&causes(&WithoutUrl(error)));
+        if is_badly_packed(error) {
+            return self.garbled(&format!("it cannot be unpacked: {reason}"));
+        }
         SourceError::Unreachable {
             what: self.system.name().to_owned(),
             place: self.place.to_string(),
-            reason,
+            reason: if reason.contains("certificate") {
+                format!("{reason}; is its ca_file in the configuration that of this system?")
+            } else {
+                format!("{reason}; does it run, and is this its address?")
+            },
+        }
+    }
+
+    fn timed_out(&self) -> SourceError {
+        SourceError::Unreachable {
+            what: self.system.name().to_owned(),
+            place: self.place.to_string(),
+            reason: "the request timed out; does it run, and is it busy?".to_owned(),
         }
     }
 
@@ -277,31 +307,41 @@ impl Endpoint {
         if matches!(self.way, Way::Proxy { .. }) && Status::read(body).is_some() {
             return self.proxy_refused(path, *code, headers, body, now);
         }
+        let page = is_page(body);
         let text = String::from_utf8_lossy(&body[..body.len().min(64 * 1024)]);
-        let lower = text.trim_start().to_ascii_lowercase();
         let named = format!("{} {}", code.as_u16(), code.canonical_reason().unwrap_or("(no name)"));
         let what = format!("{} at {}", self.system, self.place);
-        if lower.starts_with("<!doctype") || lower.starts_with("<html") {
-            return SourceError::Unreachable {
-                what: self.system.name().to_owned(),
-                place: self.place.to_string(),
-                reason: format!("a web page came instead ({named}): a proxy or a login stands in between"),
-            };
+        if code.is_redirection() {
+            return sends_on(self.system.name(), &self.place, headers);
         }
-        let said = quote(&own_words(&text));
+        // What a page says is for a browser; what these two codes say is for the console.
+        if page && !matches!(*code, StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS) {
+            return web_page(self.system.name(), &self.place, *code);
+        }
+        let said = if page { String::new() } else { quote(&own_words(&text)) };
         let reason = if said.is_empty() { named.clone() } else { said };
+        let section = format!("[contexts.\"...\".{}] of the configuration", self.system.key());
         match *code {
-            StatusCode::UNAUTHORIZED => SourceError::Unauthenticated { what, reason },
-            StatusCode::FORBIDDEN => SourceError::Denied { verb: "use".to_owned(), object: what, reason },
+            StatusCode::UNAUTHORIZED => SourceError::Unauthenticated {
+                what,
+                reason: format!("{reason}; {section} can name a bearer_env, a bearer_file or headers"),
+            },
+            StatusCode::FORBIDDEN => SourceError::Denied {
+                verb: "use".to_owned(),
+                object: what,
+                reason: format!("{reason}; ask whoever runs it for the right"),
+            },
+            // What a server says that has no such path at all; a missing object is told in other words.
+            StatusCode::NOT_FOUND if reason == named || reason == "404 page not found" => {
+                SourceError::Missing { what, reason: format!("{reason}; {section} can name its prefix") }
+            }
             StatusCode::NOT_FOUND => SourceError::Missing { what, reason },
             StatusCode::CONFLICT => SourceError::Conflict { what, reason },
             StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
                 SourceError::Invalid { what, reason }
             }
             StatusCode::TOO_MANY_REQUESTS => {
-                let until = retry_after(headers)
-                    .and_then(|seconds| now.checked_add(SignedDuration::from_secs(seconds)).ok());
-                SourceError::Throttled { what, until, reason }
+                SourceError::Throttled { what, until: retry_after(headers, now), reason }
             }
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 SourceError::Unreachable {
@@ -310,10 +350,10 @@ impl Endpoint {
                     reason: if reason == named { named } else { format!("{named}: {reason}") },
                 }
             }
-            _ => SourceError::Garbled {
-                what,
-                reason: if reason == named { named } else { format!("{named}: {reason}") },
-            },
+            _ => {
+                let reason = if reason == named { named } else { format!("{named}: {reason}") };
+                SourceError::Garbled { what, reason: format!("{reason}; its log says more") }
+            }
         }
     }
 
@@ -353,10 +393,6 @@ fn own_words(text: &str) -> String {
             .to_owned(),
         _ => text.to_owned(),
     }
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<i64> {
-    headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok()
 }
 
 /// Writes names and values as the query of a URL or a form.
@@ -403,7 +439,8 @@ fn quote(text: &str) -> String {
     }
 }
 
-fn without_credentials(url: &str) -> String {
+/// Writes a URL without user, password and query.
+pub(crate) fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
@@ -425,8 +462,8 @@ impl std::fmt::Display for WithoutUrl<'_> {
             "the request timed out"
         } else if self.0.is_connect() {
             "no connection"
-        } else if self.0.is_redirect() {
-            "it redirects too often"
+        } else if self.0.is_body() || self.0.is_decode() {
+            "the answer was cut off"
         } else {
             "the request failed"
         })

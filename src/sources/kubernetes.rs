@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, Semaphore, SemaphorePermit, watch};
 
 use super::SourceError;
 use super::access::Reviews;
-use super::answer::{Asked, Status, is_tls, no_answer, refusal, unreachable};
+use super::answer::{Asked, Status, is_page, is_tls, late, no_answer, refusal, web_page};
 use super::discovery::Served;
 use super::endpoint::Answered;
 use super::kubeconfig::{ConnectError, Contexts, Entry};
@@ -234,7 +234,7 @@ impl Connection {
     }
 
     pub(super) fn asked(&self, verb: &'static str, what: impl Into<String>) -> Asked {
-        Asked { verb, what: what.into(), place: self.place() }
+        Asked { verb, what: what.into(), place: self.place(), behind: None }
     }
 
     pub(super) fn count_bytes(&self, bytes: usize) {
@@ -264,7 +264,10 @@ impl Connection {
     /// Asks for something and returns the whole body of the answer.
     pub(super) async fn get(&self, asked: &Asked, path: &str, accept: &str) -> Result<Bytes, SourceError> {
         let reader = self.read(asked, path, accept).await?;
-        reader.whole().await
+        let code = reader.code();
+        let body = reader.whole().await?;
+        no_page(asked, code, &body)?;
+        Ok(body)
     }
 
     /// Asks for something and returns the whole body of the answer in a buffer that is used again.
@@ -276,7 +279,9 @@ impl Connection {
         accept: &str,
     ) -> Result<Vec<u8>, SourceError> {
         let reader = self.read(asked, &path, accept).await?;
+        let code = reader.code();
         reader.fill(&mut buffer).await?;
+        no_page(asked, code, &buffer)?;
         Ok(buffer)
     }
 
@@ -444,7 +449,13 @@ impl Connection {
             }
             Err(error) => {
                 counters.failed.fetch_add(1, Ordering::Relaxed);
-                self.stand(Standing::Lost(error.clone()));
+                // A system that takes too long says nothing about the API server that waits for it.
+                let system = asked.behind.as_ref().map(|(name, _)| *name);
+                let its_own =
+                    matches!(&error, SourceError::Unreachable { what, .. } if Some(&**what) == system);
+                if !its_own {
+                    self.stand(Standing::Lost(error.clone()));
+                }
                 Err(error)
             }
         }
@@ -532,7 +543,7 @@ impl Connection {
             }
             Err(_) => {
                 let reason = format!("no answer within {} s: the request timed out", patience.as_secs());
-                return Err(unreachable(asked, &reason));
+                return Err(late(asked, &reason));
             }
         };
         Ok(Reader::new(self.clone(), asked.clone(), answer))
@@ -547,6 +558,14 @@ impl Connection {
             differs
         });
     }
+}
+
+/// Refuses a page for a browser that came with a code of success.
+fn no_page(asked: &Asked, code: http::StatusCode, body: &[u8]) -> Result<(), SourceError> {
+    if is_page(body) {
+        return Err(web_page("the Kubernetes API", &asked.place, code));
+    }
+    Ok(())
 }
 
 /// An open watch, counted while it is held.

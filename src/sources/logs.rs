@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::SourceError;
+use super::answer::web_page;
 use super::backoff::Backoff;
 use super::kubernetes::Connection;
 pub use super::log_stream::Line;
@@ -407,7 +408,14 @@ impl Reading {
         if std::mem::take(failed) {
             self.tell(LogNews::Started { stream: self.stream.name() }).await;
         }
-        let quiet = self.connection.waits().quiet_log;
+        // A page for a browser is no log, whatever its code says.
+        let kind = reader.headers().get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        if kind.is_some_and(|kind| kind.starts_with("text/html")) {
+            return Err(web_page("the Kubernetes API", &asked.place, reader.code()));
+        }
+        // A log that is not followed has been written already: it may not be quiet.
+        let waits = self.connection.waits();
+        let quiet = if self.request.follow { waits.quiet_log } else { waits.stall };
         self.place.resume();
         let mut cutter = Cutter::default();
         let mut lines = Vec::new();

@@ -109,7 +109,16 @@ pub async fn lines(endpoint: &Endpoint, question: &Question) -> Result<Lines, So
     let body = categorised(endpoint).get("/loki/api/v1/query_range", &asked).await?;
     let streams = loki_wire::streams(&body)
         .map_err(|error| endpoint.garbled(&format!("no lines of its API: {error}")))?;
+    if let Some(words) = streams.refused {
+        return Err(refused(endpoint, &words));
+    }
     Ok(Lines { entries: streams.entries, warnings: streams.warnings, garbled: streams.garbled })
+}
+
+/// What the server says in place of an answer, with a code of success.
+fn refused(endpoint: &Endpoint, words: &str) -> SourceError {
+    let what = format!("{} at {}", endpoint.system, endpoint.place);
+    SourceError::Invalid { what, reason: words.to_owned() }
 }
 
 /// Asks with the header that keeps labels apart by where they came from.
@@ -147,8 +156,7 @@ pub async fn levels(endpoint: &Endpoint, query: &str, span: Span, step: u32) -> 
 }
 
 /// How much a query would read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Streams.
     pub streams: u64,
@@ -160,6 +168,18 @@ pub struct Stats {
     pub entries: u64,
 }
 
+/// The same as it is written, or what is written in its place.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counted {
+    streams: u64,
+    chunks: u64,
+    bytes: Option<u64>,
+    entries: u64,
+    status: Option<String>,
+    error: Option<String>,
+}
+
 /// Asks how much a query would read. What is not yet written to storage is not counted (contracts 5.2).
 pub async fn stats(endpoint: &Endpoint, query: &str, span: Span) -> Result<Stats, SourceError> {
     let (start, end) = (span.start.to_string(), span.end.to_string());
@@ -168,8 +188,18 @@ pub async fn stats(endpoint: &Endpoint, query: &str, span: Span) -> Result<Stats
     for (from, to) in logql::selectors(query) {
         let asked = [("query", &query[from..to]), ("start", &start), ("end", &end)];
         let body = endpoint.get("/loki/api/v1/index/stats", &asked).await?;
-        let one: Stats = serde_json::from_slice(&body)
+        let counted: Counted = serde_json::from_slice(&body)
             .map_err(|error| endpoint.garbled(&format!("no statistics: {error}")))?;
+        let one = match counted {
+            Counted { status: Some(status), error, .. } if status != "success" => {
+                return Err(refused(endpoint, &crate::text::one_line(&error.unwrap_or(status))));
+            }
+            Counted { bytes: Some(bytes), streams, chunks, entries, .. } => {
+                Stats { streams, chunks, bytes, entries }
+            }
+            // Not the same as nothing to read.
+            Counted { .. } => return Err(endpoint.garbled("statistics without a number of bytes")),
+        };
         sum.streams += one.streams;
         sum.chunks += one.chunks;
         sum.bytes += one.bytes;
@@ -179,10 +209,25 @@ pub async fn stats(endpoint: &Endpoint, query: &str, span: Span) -> Result<Stats
 }
 
 #[derive(Deserialize)]
-struct Names {
-    // A tenant without lines has no such key.
+struct Listed<T> {
     #[serde(default)]
-    data: Option<Vec<String>>,
+    status: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+    // A tenant without lines has no such key.
+    #[serde(default = "Option::default")]
+    data: Option<Vec<T>>,
+}
+
+/// Reads a list in its envelope.
+fn listed<'a, T: Deserialize<'a>>(endpoint: &Endpoint, body: &'a [u8]) -> Result<Vec<T>, SourceError> {
+    let list: Listed<T> = serde_json::from_slice(body)
+        .map_err(|error| endpoint.garbled(&format!("no list of its API: {error}")))?;
+    match loki_wire::refusal(list.status.as_deref(), list.error.as_deref(), list.data.is_some()) {
+        Ok(None) => Ok(list.data.unwrap_or_default()),
+        Ok(Some(words)) => Err(refused(endpoint, &words)),
+        Err(reason) => Err(endpoint.garbled(reason)),
+    }
 }
 
 /// Asks for the names of the labels.
@@ -200,15 +245,8 @@ pub async fn values(endpoint: &Endpoint, label: &str, span: Span) -> Result<Vec<
 async fn names(endpoint: &Endpoint, path: &str, span: Span) -> Result<Vec<Text>, SourceError> {
     let (start, end) = (span.start.to_string(), span.end.to_string());
     let body = endpoint.get(path, &[("start", &start), ("end", &end)]).await?;
-    let names: Names =
-        serde_json::from_slice(&body).map_err(|error| endpoint.garbled(&format!("no names: {error}")))?;
-    Ok(names.data.unwrap_or_default().iter().map(|name| crate::text::one_line(name).into()).collect())
-}
-
-#[derive(Deserialize)]
-struct SeriesList {
-    #[serde(default)]
-    data: Option<Vec<std::collections::BTreeMap<String, String>>>,
+    let names: Vec<String> = listed(endpoint, &body)?;
+    Ok(names.iter().map(|name| crate::text::one_line(name).into()).collect())
 }
 
 /// Asks for the streams that a selector means.
@@ -216,7 +254,6 @@ pub async fn series(endpoint: &Endpoint, selector: &str, span: Span) -> Result<V
     let (start, end) = (span.start.to_string(), span.end.to_string());
     let asked = [("match[]", selector), ("start", &start), ("end", &end)];
     let body = endpoint.get("/loki/api/v1/series", &asked).await?;
-    let list: SeriesList =
-        serde_json::from_slice(&body).map_err(|error| endpoint.garbled(&format!("no series: {error}")))?;
-    Ok(list.data.unwrap_or_default().iter().map(prometheus::clean_labels).collect())
+    let list: Vec<std::collections::BTreeMap<String, String>> = listed(endpoint, &body)?;
+    Ok(list.iter().map(prometheus::clean_labels).collect())
 }

@@ -23,6 +23,8 @@ pub(super) struct Streams {
     pub garbled: u64,
     /// What the server says beside its answer: that it is partial.
     pub warnings: Vec<Text>,
+    /// What it says instead of an answer.
+    pub refused: Option<Text>,
 }
 
 /// One frame of a tail.
@@ -35,15 +37,36 @@ pub(super) struct Frame {
 
 #[derive(Deserialize)]
 struct Envelope {
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
     data: Option<Data>,
     #[serde(default)]
     warnings: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Data {
     #[serde(default)]
+    result_type: Option<String>,
+    #[serde(default)]
     result: Option<Vec<Stream>>,
+}
+
+/// Returns what an answer says instead of one, with a code of success; the error is that of no answer at all.
+pub(super) fn refusal(
+    status: Option<&str>,
+    error: Option<&str>,
+    has_data: bool,
+) -> Result<Option<Text>, &'static str> {
+    match status {
+        Some("success") => Ok(None),
+        Some(status) => Ok(Some(crate::text::one_line(error.unwrap_or(status)).into())),
+        None if has_data => Ok(None),
+        None => Err("it has neither a status nor data"),
+    }
 }
 
 #[derive(Deserialize)]
@@ -134,7 +157,14 @@ impl<'de> Deserialize<'de> for Tuple {
 /// Decodes an answer to a query for lines.
 pub(super) fn streams(body: &[u8]) -> Result<Streams, serde_json::Error> {
     let envelope: Envelope = serde_json::from_slice(body)?;
+    let refused = refusal(envelope.status.as_deref(), envelope.error.as_deref(), envelope.data.is_some())
+        .map_err(serde_json::Error::custom)?;
+    let kind = envelope.data.as_ref().and_then(|data| data.result_type.as_deref());
+    if let Some(other) = kind.filter(|kind| *kind != "streams") {
+        return Err(serde_json::Error::custom(format!("a result of the type {other:?}")));
+    }
     let mut streams = gather(envelope.data.and_then(|data| data.result).unwrap_or_default());
+    streams.refused = refused;
     let warnings = envelope.warnings.unwrap_or_default();
     streams.warnings = warnings.iter().map(|text| crate::text::one_line(text).into()).collect();
     Ok(streams)

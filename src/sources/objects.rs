@@ -72,8 +72,7 @@ impl Patch {
 struct List {
     #[serde(default)]
     metadata: ListMeta,
-    #[serde(default)]
-    items: Vec<Value>,
+    items: Option<Vec<Value>>,
     kind: Option<String>,
     #[serde(rename = "apiVersion")]
     api_version: Option<String>,
@@ -115,10 +114,10 @@ impl Connection {
                 ("continue", &token),
             ]);
             let answer = self.get(&asked, &format!("{path}{query}"), accept_list(resource)).await?;
-            let list: List = decode(&asked, &answer)?;
+            let list: List = decode_list(&asked, &answer)?;
             // The objects of a list do not say what they are; the list does.
             let kind = list.kind.as_deref().and_then(|kind| kind.strip_suffix("List")).map(str::to_owned);
-            for mut item in list.items {
+            for mut item in list.items.unwrap_or_default() {
                 if let Some(fields) = item.as_object_mut() {
                     if let Some(kind) = &kind {
                         fields.entry("kind").or_insert_with(|| kind.clone().into());
@@ -280,6 +279,26 @@ fn covered(permit: &Permit, object: &ObjectRef, asked: &Asked) -> Result<(), Sou
         object: object.to_string(),
         reason: format!("the permission is for {}", permit.object()),
     })
+}
+
+/// Decodes a list. Lists of Kubernetes say that they are one, and their items may be `null`: what does not say so is
+/// something else, and not an empty list.
+pub(super) fn decode_list<T: serde::de::DeserializeOwned>(
+    asked: &Asked,
+    body: &[u8],
+) -> Result<T, SourceError> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        kind: String,
+    }
+    let head: Head = decode(asked, body)?;
+    if !head.kind.ends_with("List") {
+        return Err(SourceError::Garbled {
+            what: format!("{} {}", asked.verb, asked.what),
+            reason: format!("a {:?} and no list", crate::text::one_line(&head.kind)),
+        });
+    }
+    decode(asked, body)
 }
 
 /// Names a list: `pods in tenant-2`.

@@ -151,14 +151,18 @@ pub(super) fn series(endpoint: &Endpoint, body: &[u8]) -> Result<Told, SourceErr
         "vector" | "matrix" => {
             let all: Vec<&RawValue> = serde_json::from_str(text)
                 .map_err(|error| endpoint.garbled(&format!("its result: {error}")))?;
-            let read = all.iter().filter_map(|one| {
-                let one = serde_json::from_str::<OneSeries>(one.get()).ok();
-                garbled += u64::from(one.is_none());
-                one
-            });
+            let read: Vec<Option<OneSeries>> =
+                all.iter().map(|one| serde_json::from_str(one.get()).ok()).collect();
+            garbled += read.iter().filter(|one| one.is_none()).count() as u64;
+            let read = read.into_iter().flatten();
             read.map(|one| {
                 let values = one.value.into_iter().chain(one.values);
-                let samples = values.filter_map(|(at, value)| sample(at, &value)).collect();
+                let samples = values.filter_map(|(at, value)| {
+                    let sample = sample(at, &value);
+                    garbled += u64::from(sample.is_none());
+                    sample
+                });
+                let samples = samples.collect();
                 let histogram = one.histogram.is_some() || one.histograms.is_some();
                 Series { labels: one.metric, samples, histogram }
             })
@@ -167,7 +171,8 @@ pub(super) fn series(endpoint: &Endpoint, body: &[u8]) -> Result<Told, SourceErr
         "scalar" => {
             let (at, value): (f64, String) = serde_json::from_str(text)
                 .map_err(|error| endpoint.garbled(&format!("its scalar: {error}")))?;
-            let samples = sample(at, &value).into_iter().collect();
+            let samples: Vec<Sample> = sample(at, &value).into_iter().collect();
+            garbled += u64::from(samples.is_empty());
             vec![Series { labels: Labels::default(), samples, histogram: false }]
         }
         other => return Err(endpoint.garbled(&format!("a result of the unknown type {other:?}"))),
@@ -204,8 +209,8 @@ pub(super) fn clean_labels(map: &std::collections::BTreeMap<String, String>) -> 
 
 #[derive(Deserialize)]
 struct Groups {
-    #[serde(default)]
-    groups: Vec<Group>,
+    /// There even where there are no rules; what has none is another answer.
+    groups: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -213,7 +218,7 @@ struct Group {
     #[serde(default)]
     name: String,
     #[serde(default)]
-    rules: Vec<Value>,
+    rules: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -263,8 +268,12 @@ pub async fn rules(endpoint: &Endpoint) -> Result<Told, SourceError> {
     let mut garbled = 0;
     let mut rules = Vec::new();
     for group in opened.data.groups {
+        let Ok(group) = serde_json::from_value::<Group>(group) else {
+            garbled += 1;
+            continue;
+        };
         let name: Text = crate::text::one_line(&group.name).into();
-        for one in group.rules {
+        for one in group.rules.unwrap_or_default() {
             match serde_json::from_value::<OneRule>(one) {
                 Ok(one) => rules.push(std::sync::Arc::new(rule(endpoint, &name, one))),
                 Err(_) => garbled += 1,

@@ -10,7 +10,7 @@ use hyper::upgrade::OnUpgrade;
 use kube::client::Body;
 
 use super::SourceError;
-use super::answer::{Asked, unreachable};
+use super::answer::{Asked, is_badly_packed, late};
 use super::kubeconfig::causes;
 use super::kubernetes::Connection;
 
@@ -60,14 +60,34 @@ impl Reader {
             }
             Ok(None) => Ok(None),
             Ok(Some(Err(error))) => {
+                if is_badly_packed(&error) {
+                    return Err(self.garbled(format!("it cannot be unpacked: {}", causes(&error))));
+                }
                 let reason = format!("the answer was cut off: {}", causes(&error));
-                Err(unreachable(&self.asked, &crate::text::one_line(&reason)))
+                Err(late(&self.asked, &crate::text::one_line(&reason)))
             }
             Err(_) => {
                 let reason = format!("nothing came for {} s: the connection timed out", patience.as_secs());
-                Err(unreachable(&self.asked, &reason))
+                Err(late(&self.asked, &reason))
             }
         }
+    }
+
+    fn garbled(&self, reason: String) -> SourceError {
+        SourceError::Garbled {
+            what: format!("{} {}", self.asked.verb, self.asked.what),
+            reason: crate::text::one_line(&reason).into_owned(),
+        }
+    }
+
+    fn too_large(&self, limit: usize) -> SourceError {
+        self.garbled(format!("the answer is larger than {} MiB", limit / 1024 / 1024))
+    }
+
+    /// Returns how many bytes the server says that it sends.
+    fn announced(&self) -> usize {
+        let known = self.headers.get(http::header::CONTENT_LENGTH);
+        known.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0)
     }
 
     /// Reads the rest of the body.
@@ -79,6 +99,10 @@ impl Reader {
     pub(super) async fn within(mut self, limit: usize) -> Result<Bytes, SourceError> {
         // Most answers are one piece, which need not be copied.
         let stall = self.connection.waits().stall;
+        // What is announced as too large need not be waited for.
+        if self.announced() > limit {
+            return Err(self.too_large(limit));
+        }
         let Some(first) = self.next(stall).await? else { return Ok(Bytes::new()) };
         let Some(second) = self.next(stall).await? else { return Ok(first) };
         let mut all = Vec::new();
@@ -99,19 +123,14 @@ impl Reader {
     }
 
     fn reserve(&self, buffer: &mut Vec<u8>, limit: usize) {
-        let known = self.headers.get(http::header::CONTENT_LENGTH);
-        let known = known.and_then(|length| length.to_str().ok()?.parse::<usize>().ok()).unwrap_or(0);
-        buffer.reserve(known.min(limit));
+        buffer.reserve(self.announced().min(limit));
     }
 
     async fn append(&mut self, all: &mut Vec<u8>, limit: usize) -> Result<(), SourceError> {
         let stall = self.connection.waits().stall;
         while let Some(bytes) = self.next(stall).await? {
             if all.len() + bytes.len() > limit {
-                return Err(SourceError::Garbled {
-                    what: format!("{} {}", self.asked.verb, self.asked.what),
-                    reason: format!("the answer is larger than {} MiB", limit / 1024 / 1024),
-                });
+                return Err(self.too_large(limit));
             }
             all.extend_from_slice(&bytes);
         }

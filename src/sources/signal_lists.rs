@@ -71,7 +71,9 @@ impl Systems {
                         }
                         SourceError::Throttled { until: Some(until), .. } => {
                             let wait = until.duration_since(connection.now());
-                            Duration::try_from(wait).unwrap_or_default().max(Duration::from_secs(1))
+                            let wait = Duration::try_from(wait).unwrap_or_default();
+                            // A server may ask for minutes; a wrong clock must not make it hours.
+                            wait.clamp(Duration::from_secs(1), connection.waits().look_again.max(EVERY))
                         }
                         _ => backoff.next_wait(),
                     };

@@ -20,6 +20,7 @@ use super::SourceError;
 use super::cloudwatch::CloudWatch;
 use super::endpoint::{Endpoint, ServicePort, header_of};
 use super::kubernetes::Connection;
+use super::objects::decode_list;
 use crate::identity::{ObjectRef, Text};
 use crate::signals::{Answer, Found, System, Told, Wanted};
 
@@ -89,15 +90,19 @@ struct Inner {
     directions: BTreeMap<System, Directions>,
     /// `None` where it is switched off.
     cloud: Option<CloudWatch>,
-    // Held while looking, so that ten questions at the start look once.
-    known: Mutex<Option<Known>>,
+    // Held while looking, so that ten questions at the start look once; one for each system, so that one that does
+    // not answer keeps nobody from the others.
+    known: BTreeMap<System, Mutex<Option<Known>>>,
+    /// The services that may be systems, and when they were listed.
+    services: Mutex<Option<(Instant, Result<Arc<[Candidate]>, SourceError>)>>,
 }
 
+/// What is known of one system.
 #[derive(Debug, Clone)]
 struct Known {
     at: Instant,
     found: Vec<Found>,
-    usable: BTreeMap<System, Vec<Endpoint>>,
+    usable: Vec<Endpoint>,
 }
 
 impl Known {
@@ -123,15 +128,13 @@ impl Systems {
     fn made(connection: Connection, directions: BTreeMap<System, Directions>, ambient: bool) -> Self {
         let of_cloud = directions.get(&System::CloudWatch).cloned().unwrap_or_default();
         let cloud = (!of_cloud.off).then(|| CloudWatch::new(connection.clone(), of_cloud, ambient));
-        Self(Arc::new(Inner { connection, directions, cloud, known: Mutex::default() }))
+        let known = System::ALL.map(|system| (system, Mutex::default())).into();
+        Self(Arc::new(Inner { connection, directions, cloud, known, services: Mutex::default() }))
     }
 
     /// Returns CloudWatch, unless it is switched off.
     pub fn cloud(&self) -> Result<&CloudWatch, SourceError> {
-        self.0.cloud.as_ref().ok_or_else(|| SourceError::Missing {
-            what: System::CloudWatch.name().to_owned(),
-            reason: "it is switched off in the configuration".to_owned(),
-        })
+        self.0.cloud.as_ref().ok_or_else(|| switched_off(System::CloudWatch))
     }
 
     /// Returns the connection to the cluster.
@@ -188,11 +191,14 @@ impl Systems {
 
     /// Returns every endpoint of a system that answers; at least one.
     pub async fn all(&self, system: System) -> Result<Vec<Endpoint>, SourceError> {
-        let known = self.known(false).await;
-        if let Some(all) = known.usable.get(&system).filter(|all| !all.is_empty()) {
-            return Ok(all.clone());
+        if self.directions(system).off {
+            return Err(switched_off(system));
         }
-        let why = known.found.iter().find(|one| one.system == system).and_then(|one| one.error.clone());
+        let known = self.known(system, false).await;
+        if !known.usable.is_empty() {
+            return Ok(known.usable);
+        }
+        let why = known.found.into_iter().find_map(|one| one.error);
         Err(why.unwrap_or_else(|| not_found(system)))
     }
 
@@ -204,43 +210,42 @@ impl Systems {
                 None => None,
             }
         };
+        let looked = System::ALL.map(|system| self.known(system, true));
         // Beside the others: an account that does not answer holds nobody up who looks for Prometheus.
-        let (known, cloud) = tokio::join!(self.known(true), cloud);
-        known.found.into_iter().chain(cloud).collect()
+        let (known, cloud) = tokio::join!(join_all(looked), cloud);
+        known.into_iter().flat_map(|known| known.found).chain(cloud).collect()
     }
 
-    async fn known(&self, anew: bool) -> Known {
-        let mut known = self.0.known.lock().await;
+    async fn known(&self, system: System, anew: bool) -> Known {
+        let nothing = || Known { at: Instant::now(), found: Vec::new(), usable: Vec::new() };
+        let Some(known) = self.0.known.get(&system) else { return nothing() };
+        let mut known = known.lock().await;
         match &*known {
             // Asking anew within a moment is asking for what another task has just found.
             Some(one) if !one.is_old() && (!anew || one.at.elapsed() < DOUBTED) => one.clone(),
             _ => {
-                let one = self.search().await;
+                let (found, usable) = self.search(system).await;
+                let one = Known { found, usable, ..nothing() };
                 *known = Some(one.clone());
                 one
             }
         }
     }
 
-    async fn search(&self) -> Known {
-        let candidates = self.candidates().await;
-        let searched = System::ALL.map(|system| {
-            let candidates = &candidates;
-            async move { (system, self.search_one(system, candidates).await) }
-        });
-        let mut known = Known { at: Instant::now(), found: Vec::new(), usable: BTreeMap::new() };
-        for (system, (found, usable)) in join_all(searched).await {
-            known.found.extend(found);
-            known.usable.insert(system, usable);
+    /// Returns the services that may be systems; listed once for all systems that are looked for together.
+    async fn listed(&self) -> Result<Arc<[Candidate]>, SourceError> {
+        let mut services = self.0.services.lock().await;
+        match &*services {
+            Some((at, listed)) if at.elapsed() < DOUBTED => listed.clone(),
+            _ => {
+                let listed = self.candidates().await.map(Into::into);
+                *services = Some((Instant::now(), listed.clone()));
+                listed
+            }
         }
-        known
     }
 
-    async fn search_one(
-        &self,
-        system: System,
-        candidates: &Result<Vec<Candidate>, SourceError>,
-    ) -> (Vec<Found>, Vec<Endpoint>) {
+    async fn search(&self, system: System) -> (Vec<Found>, Vec<Endpoint>) {
         let directions = self.directions(system);
         if directions.off {
             return (Vec::new(), Vec::new());
@@ -251,7 +256,7 @@ impl Systems {
             System::CloudWatch => return (Vec::new(), Vec::new()),
             _ => {}
         }
-        let endpoints = match self.endpoints(system, &directions, candidates) {
+        let endpoints = match self.endpoints(system, &directions).await {
             Ok(endpoints) => endpoints,
             Err(error) => return (vec![lost(system, "", error)], Vec::new()),
         };
@@ -280,12 +285,7 @@ impl Systems {
         (found, usable)
     }
 
-    fn endpoints(
-        &self,
-        system: System,
-        directions: &Directions,
-        candidates: &Result<Vec<Candidate>, SourceError>,
-    ) -> Result<Vec<Endpoint>, SourceError> {
+    async fn endpoints(&self, system: System, directions: &Directions) -> Result<Vec<Endpoint>, SourceError> {
         let headers = headers(system, directions)?;
         let connection = || self.0.connection.clone();
         if let Some(url) = &directions.url {
@@ -301,7 +301,15 @@ impl Systems {
             })?;
             return Ok(vec![Endpoint::behind(system, connection(), &port, prefix).with_headers(headers)]);
         }
-        let candidates = candidates.as_ref().map_err(Clone::clone)?;
+        let candidates = self.listed().await.map_err(|error| match error {
+            // What may not be looked for can be named.
+            SourceError::Denied { verb, object, reason } => SourceError::Denied {
+                verb,
+                object,
+                reason: format!("{reason}; {} can name its url or service", section(system)),
+            },
+            other => other,
+        })?;
         let fitting = candidates.iter().filter(|one| one.system == system);
         Ok(fitting
             .map(|one| {
@@ -359,8 +367,7 @@ impl Systems {
     async fn services(&self, namespace: Option<&str>, selector: &str) -> Result<Vec<Service>, SourceError> {
         #[derive(Deserialize)]
         struct List {
-            #[serde(default)]
-            items: Vec<Service>,
+            items: Option<Vec<Service>>,
         }
         let connection = &self.0.connection;
         let place = namespace.map(|name| format!("/namespaces/{name}")).unwrap_or_default();
@@ -368,11 +375,8 @@ impl Systems {
         let path = format!("/api/v1{place}/services?{query}");
         let asked = connection.asked("list", "services");
         let body = connection.get(&asked, &path, "application/json").await?;
-        let list: List = serde_json::from_slice(&body).map_err(|error| SourceError::Garbled {
-            what: "list services".to_owned(),
-            reason: crate::text::one_line(&error.to_string()).into_owned(),
-        })?;
-        Ok(list.items)
+        let list: List = decode_list(&asked, &body)?;
+        Ok(list.items.unwrap_or_default())
     }
 
     async fn resource_metrics(&self) -> Found {
@@ -381,7 +385,13 @@ impl Systems {
         let answer = connection.get(&asked, "/apis/metrics.k8s.io/v1beta1", "application/json").await;
         let system = System::ResourceMetrics;
         match answer {
-            Ok(_) => found_at(system, "the API server", Some("v1beta1".into())),
+            Ok(body) if decode_list::<Value>(&asked, &body).is_ok() => {
+                found_at(system, "the API server", Some("v1beta1".into()))
+            }
+            Ok(_) => {
+                let reason = "something that is no list of its types".to_owned();
+                lost(system, "the API server", SourceError::Garbled { what: asked.what, reason })
+            }
             Err(error) => lost(system, "the API server", error),
         }
     }
@@ -395,12 +405,24 @@ fn lost(system: System, way: &str, error: SourceError) -> Found {
     Found { error: Some(error), ..found_at(system, way, None) }
 }
 
+/// The part of the configuration that directs to a system.
+fn section(system: System) -> String {
+    format!("[contexts.\"...\".{}] of the configuration", system.key())
+}
+
+fn switched_off(system: System) -> SourceError {
+    SourceError::Missing {
+        what: system.name().to_owned(),
+        reason: "it is switched off in the configuration".to_owned(),
+    }
+}
+
 fn not_found(system: System) -> SourceError {
     SourceError::Missing {
         what: system.name().to_owned(),
         reason: format!(
-            "no service with its usual labels was found; [contexts.\"...\".{}] of the configuration can name a url or a service",
-            system.key()
+            "no service with its usual labels was found; {} can name a url or a service",
+            section(system)
         ),
     }
 }
@@ -459,7 +481,7 @@ fn client(system: System, directions: &Directions) -> Result<reqwest::Client, So
     };
     let mut builder = reqwest::Client::builder()
         .connect_timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::limited(3))
+        .redirect(within_its_origin())
         .danger_accept_invalid_certs(directions.insecure);
     if system == System::Loki {
         // A tail is a WebSocket, which begins as HTTP/1.1.
@@ -468,7 +490,10 @@ fn client(system: System, directions: &Directions) -> Result<reqwest::Client, So
     if let Some(file) = &directions.ca_file {
         let pem = std::fs::read(file).map_err(|error| wrong(format!("{}: {error}", file.display())))?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-            .map_err(|_| wrong(format!("{} holds no certificates", file.display())))?;
+            .ok()
+            // A file without any is read as an empty list.
+            .filter(|certificates| !certificates.is_empty())
+            .ok_or_else(|| wrong(format!("{} holds no certificates", file.display())))?;
         for certificate in certificates {
             builder = builder.add_root_certificate(certificate);
         }
@@ -476,27 +501,49 @@ fn client(system: System, directions: &Directions) -> Result<reqwest::Client, So
     builder.build().map_err(|error| wrong(crate::text::one_line(&error.to_string()).into_owned()))
 }
 
+/// Follows redirects to the same scheme, host and port alone: headers of configuration may be credentials, and
+/// reqwest takes only the common ones off on the way to another host.
+fn within_its_origin() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let to = attempt.url();
+        let same = attempt.previous().first().is_some_and(|from| {
+            (from.scheme(), from.host_str(), from.port_or_known_default())
+                == (to.scheme(), to.host_str(), to.port_or_known_default())
+        });
+        // What is not followed is an answer, and is told as one.
+        if same && attempt.previous().len() <= 3 { attempt.follow() } else { attempt.stop() }
+    })
+}
+
 /// Asks a system for its version; `None` where it answers and does not say.
 async fn version(endpoint: &Endpoint) -> Result<Option<Text>, SourceError> {
-    let (path, pointer) = match endpoint.system {
-        System::Prometheus => ("/api/v1/status/buildinfo", "/data/version"),
-        System::Alertmanager => ("/api/v2/status", "/versionInfo/version"),
-        System::Loki => ("/loki/api/v1/status/buildinfo", "/version"),
-        System::ArgoServer => ("/api/version", "/Version"),
+    // The second pointer is what makes an answer that of the system.
+    let (path, pointer, mark) = match endpoint.system {
+        System::Prometheus => ("/api/v1/status/buildinfo", "/data/version", "/data"),
+        System::Alertmanager => ("/api/v2/status", "/versionInfo/version", "/versionInfo"),
+        System::Loki => ("/loki/api/v1/status/buildinfo", "/version", "/version"),
+        System::ArgoServer => ("/api/version", "/Version", "/Version"),
         System::ResourceMetrics | System::CloudWatch => return Ok(None),
     };
     match endpoint.get(path, &[]).await {
         Ok(body) => {
             let value: Value = serde_json::from_slice(&body)
                 .map_err(|_| endpoint.garbled("something that is not JSON came from its status"))?;
+            if value.pointer(mark).is_none() {
+                return Err(endpoint.garbled(&format!("{path} says nothing of {}", endpoint.system)));
+            }
             let version = value.pointer(pointer).and_then(Value::as_str);
             Ok(version.map(|version| crate::text::one_line(version).into()))
         }
         // Some that answer as Prometheus or Loki do have no such page; a question tells.
-        Err(SourceError::Missing { .. }) => match endpoint.system {
-            System::Prometheus => endpoint.get("/api/v1/query", &[("query", "1")]).await.map(|_| None),
-            System::Loki => endpoint.get("/loki/api/v1/labels", &[]).await.map(|_| None),
-            system => Err(not_found(system)),
+        Err(error @ SourceError::Missing { .. }) => match endpoint.system {
+            System::Prometheus => super::prometheus::instant(endpoint, "1", None).await.map(|_| None),
+            System::Loki => {
+                let end = i64::try_from(endpoint.now().as_nanosecond()).unwrap_or(i64::MAX);
+                let span = super::loki::Span { start: end - 3_600 * super::loki::SECOND, end };
+                super::loki::labels(endpoint, span).await.map(|_| None)
+            }
+            _ => Err(error),
         },
         Err(error) => Err(error),
     }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::SourceError;
 use super::endpoint::Endpoint;
 use super::kubernetes::Connection;
+use super::objects::decode_list;
 use super::systems::Systems;
 use crate::human::parse_quantity;
 use crate::signals::{Answer, System, Told, Usage, Used, Using};
@@ -131,25 +132,20 @@ pub async fn usage(systems: &Systems, using: Using) -> Result<Told, SourceError>
     let missing = match systems.one(System::Prometheus).await {
         Ok(endpoint) => match of_prometheus(&endpoint, using).await {
             // A Prometheus that does not scrape the kubelets knows nothing of this.
-            Ok((usage, _)) if usage.is_empty() => None,
-            Ok((usage, warnings)) => {
-                return Ok(Told { warnings, ..Told::plain(Answer::Usage(usage)) });
-            }
+            Ok(Told { answer: Answer::Usage(usage), .. }) if usage.is_empty() => None,
+            Ok(told) => return Ok(told),
             Err(error) => Some(error),
         },
         Err(error) => Some(error),
     };
     match of_kubernetes(systems.connection(), using).await {
         Ok((usage, garbled)) => Ok(Told { garbled, ..Told::plain(Answer::Usage(usage)) }),
-        // Where neither answers, Prometheus is the one to look for.
-        Err(error) => Err(missing.unwrap_or(error)),
+        // Where neither answers, a Prometheus that is there is the one to look for.
+        Err(error) => Err(missing.filter(|one| !matches!(one, SourceError::Missing { .. })).unwrap_or(error)),
     }
 }
 
-async fn of_prometheus(
-    endpoint: &Endpoint,
-    using: Using,
-) -> Result<(Usage, Vec<crate::identity::Text>), SourceError> {
+async fn of_prometheus(endpoint: &Endpoint, using: Using) -> Result<Told, SourceError> {
     let numbers = match using {
         Using::Pods => PODS,
         Using::Nodes => NODES,
@@ -157,19 +153,21 @@ async fn of_prometheus(
     };
     let asked = numbers.iter().map(|number| super::prometheus::instant(endpoint, number.query, None));
     let mut usage = Usage::new(System::Prometheus);
-    let mut warnings = Vec::new();
-    let mut failed = None;
+    let mut sum = Told::plain(Answer::Names(Vec::new()));
     let mut answered = false;
     for (number, told) in numbers.iter().zip(join_all(asked).await) {
         let told = match told {
             Ok(told) => told,
             Err(error) => {
-                failed = Some(error);
+                if !sum.silent.contains(&error) {
+                    sum.silent.push(error);
+                }
                 continue;
             }
         };
         answered = true;
-        warnings.extend(told.warnings);
+        sum.warnings.extend(told.warnings);
+        sum.garbled += told.garbled;
         let Answer::Series(all) = told.answer else { continue };
         for series in all {
             let namespace = series.labels.first(number.namespace).unwrap_or_default();
@@ -183,16 +181,17 @@ async fn of_prometheus(
             *place = place.or(value);
         }
     }
-    match failed {
-        Some(error) if !answered => Err(error),
-        _ => Ok((usage, warnings)),
+    if !answered && let Some(error) = sum.silent.pop() {
+        return Err(error);
     }
+    // Where only some of the questions were answered, the others' numbers are unknown, and it is said why.
+    sum.answer = Answer::Usage(usage);
+    Ok(sum)
 }
 
 #[derive(Deserialize)]
 struct List {
-    #[serde(default)]
-    items: Vec<serde_json::Value>,
+    items: Option<Vec<serde_json::Value>>,
 }
 
 #[derive(Deserialize)]
@@ -229,17 +228,13 @@ async fn of_kubernetes(connection: &Connection, using: Using) -> Result<(Usage, 
     let asked = connection.asked("list", format!("{plural}.metrics.k8s.io"));
     let path = format!("/apis/metrics.k8s.io/v1beta1/{plural}");
     let body = connection.get(&asked, &path, "application/json").await?;
-    let list: List = serde_json::from_slice(&body).map_err(|error| SourceError::Garbled {
-        what: format!("list {plural}.metrics.k8s.io"),
-        reason: crate::text::one_line(&error.to_string()).into_owned(),
-    })?;
-    Ok(read(list, using))
+    Ok(read(decode_list(&asked, &body)?, using))
 }
 
 fn read(list: List, using: Using) -> (Usage, u64) {
     let mut usage = Usage::new(System::ResourceMetrics);
     let mut garbled = 0;
-    for item in list.items {
+    for item in list.items.unwrap_or_default() {
         let Ok(item) = serde_json::from_value::<Item>(item) else {
             garbled += 1;
             continue;
