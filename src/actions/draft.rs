@@ -15,6 +15,7 @@ use super::{Confirmation, Line, Mark, Plan, Request, Verb, verbs};
 use crate::audit::Held;
 use crate::gate::{Access, Basis};
 use crate::identity::{ObjectRef, Target};
+use crate::kinds::alerts;
 
 /// How long a plan may be answered. What it relies on is looked at again anyway; this bounds what is not.
 const LIFE: Duration = Duration::from_mins(5);
@@ -322,8 +323,9 @@ fn title<R>(desk: &Desk<R>, request: &Request) -> String {
 /// Names what a silence is for: the alert, where its matchers name one, and the tenant.
 fn silenced(request: &Request) -> String {
     let matchers = &request.options.matchers;
-    let alert =
-        matchers.iter().find_map(|one| one.strip_prefix("alertname=")).map(|name| name.trim_matches('"'));
+    // A pattern (`alertname=~"..."`) is no name.
+    let names = matchers.iter().filter_map(|one| one.strip_prefix("alertname="));
+    let alert = names.filter(|name| !name.starts_with('~')).map(|name| name.trim_matches('"')).next();
     let what = alert.map_or_else(|| matchers.join(" "), ToOwned::to_owned);
     match &request.tenant {
         Some(tenant) => format!("{what}, {tenant}"),
@@ -335,8 +337,9 @@ fn silenced(request: &Request) -> String {
 fn confirmation<R>(desk: &Desk<R>, request: &Request) -> Confirmation {
     let name = || match (&request.tenant, request.targets.as_slice()) {
         (Some(tenant), _) => tenant.clone(),
-        (None, [one]) => one.object.name.to_string(),
-        // Several objects without one tenant: the context says what is at stake.
+        // What is still to be made has no name of its own.
+        (None, [one]) if *one.object.name != *alerts::NEW => one.object.name.to_string(),
+        // Several objects without one tenant, or none yet: the context says what is at stake.
         (None, _) => desk.rules.context.to_string(),
     };
     if desk.rules.protected { Confirmation::Type(name()) } else { Confirmation::Yes }
