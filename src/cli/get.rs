@@ -16,7 +16,7 @@ use crate::args::{Get as Args, Output, Scope};
 use crate::filter::Filter;
 use crate::identity::{ObjectRef, Resource, Text};
 use crate::kinds::measured::is_about_use;
-use crate::kinds::{Kind, Kinds, Lens, Object};
+use crate::kinds::{Kind, Kinds, Lens, Object, alerts};
 use crate::model::tenants::Tenants;
 use crate::nearest::did_you_mean;
 use crate::rows::{Rows, Scope as RowScope};
@@ -279,8 +279,15 @@ async fn yaml(
 /// Says what is not in the rows: hidden namespaces, objects that could not be decoded, columns without data.
 fn remarks(desk: &mut Desk<'_>, feed: &Feed, store: &Store, queries: &[Query]) -> Result<()> {
     for hidden in &feed.hidden {
-        let place = hidden.namespace.as_deref().unwrap_or("other namespaces");
-        desk.err.line(&format!("not shown: {place}: {}", hidden.error))?;
+        // Of the lists of alerts no namespace is hidden, but what one of the systems would say.
+        let systems = queries.first().is_some_and(|query| &*query.resource.group == alerts::GROUP);
+        match hidden.namespace.as_deref() {
+            None if systems => desk.err.line(&format!("not shown: {}", hidden.error))?,
+            place => {
+                let place = place.unwrap_or("other namespaces");
+                desk.err.line(&format!("not shown: {place}: {}", hidden.error))?;
+            }
+        }
     }
     if feed.garbled > 0 {
         let first = feed.samples.first().map_or_else(String::new, |sample| format!(", such as {sample}"));

@@ -60,11 +60,31 @@ fn again(at: Timestamp, now: Timestamp) -> String {
 /// Names what a list does not show.
 pub fn partial(feed: &Feed) -> String {
     let named: Vec<&str> = feed.hidden.iter().filter_map(|hidden| hidden.namespace.as_deref()).collect();
+    // What is not hidden by namespace is not there because one of several systems did not answer.
+    let systems = feed.hidden.iter().filter(|hidden| hidden.namespace.is_none());
+    if let Some(system) = systems.filter_map(|hidden| system(&hidden.error)).next() {
+        return format!("partial: without {system}");
+    }
     match named.as_slice() {
         [] => "partial: other namespaces are hidden".to_owned(),
         [one] => format!("partial: {one} is hidden"),
         [one, other] => format!("partial: {one} and {other} are hidden"),
         [one, rest @ ..] => format!("partial: {one} and {} more are hidden", rest.len()),
+    }
+}
+
+/// Names the system that did not answer; `None` where a list was not permitted as a whole.
+fn system(error: &SourceError) -> Option<&str> {
+    match error {
+        SourceError::Denied { verb, .. } if verb == "list" => None,
+        SourceError::Denied { object: what, .. }
+        | SourceError::Unreachable { what, .. }
+        | SourceError::Unauthenticated { what, .. }
+        | SourceError::Missing { what, .. }
+        | SourceError::Conflict { what, .. }
+        | SourceError::Invalid { what, .. }
+        | SourceError::Throttled { what, .. }
+        | SourceError::Garbled { what, .. } => Some(what),
     }
 }
 
@@ -174,6 +194,19 @@ mod tests {
         assert_eq!(say(Stage::Ended { since: at(200) }), "stale for 40s");
         let failed = Stage::Failed { error: denied(), since: at(200), retry_at: Some(at(245)) };
         assert_eq!(say(failed), "stale for 40s, again in 5s");
+    }
+
+    #[test]
+    fn a_system_that_does_not_answer_is_no_hidden_namespace() {
+        let error = SourceError::Unreachable {
+            what: "Alertmanager".to_owned(),
+            place: "monitoring/alertmanager:web".to_owned(),
+            reason: "the request timed out".to_owned(),
+        };
+        let of =
+            |error| partial(&Feed { hidden: vec![Hidden { namespace: None, error }], ..Feed::default() });
+        assert_eq!(of(error), "partial: without Alertmanager");
+        assert_eq!(of(denied()), "partial: other namespaces are hidden");
     }
 
     #[test]
