@@ -161,6 +161,11 @@ impl FaultServer {
         Self { port, asked, seen: Vec::new(), directory: tempfile::tempdir().unwrap(), task }
     }
 
+    /// Returns its address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Returns everything that was asked so far.
     pub fn seen(&mut self) -> &[Asked] {
         while let Ok(asked) = self.asked.try_recv() {
