@@ -339,7 +339,7 @@ impl WireDeploy<'_> {
 impl Slim for Application {
     type Wire<'a> = WireApplication<'a>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
         let annotations = wire.metadata.annotations();

@@ -201,7 +201,7 @@ struct WireNodeInfo<'a> {
 impl Slim for Node {
     type Wire<'a> = Wire<'a, NodeSpec<'a>, NodeStatus<'a>>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
         let ready = status.conditions.iter().flatten().find(|c| as_str(&c.name) == "Ready");

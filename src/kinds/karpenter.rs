@@ -376,7 +376,7 @@ fn seconds(text: &Opt<'_>) -> Option<i64> {
 impl Slim for NodeClaim {
     type Wire<'a> = Wire<'a, ClaimSpec<'a>, ClaimStatus<'a>>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
         let conditions = &status.conditions;

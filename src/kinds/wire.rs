@@ -8,8 +8,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::{self, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 
 use super::{Meta, Owner, Pool};
 use crate::human;
@@ -97,6 +96,37 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
                     pairs.push((key, map.next_value::<Opt<'de>>()?.unwrap_or_default()));
                 }
                 Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Walk)
+    }
+}
+
+/// The annotations of an object, without the one that holds the whole object once more.
+#[derive(Debug, Default)]
+pub(super) struct Annotations<'a>(Pairs<'a>);
+
+/// What `kubectl apply` writes: often longer than the rest of the object, and nothing that the console shows.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl<'de: 'a, 'a> Deserialize<'de> for Annotations<'a> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Walk;
+        impl<'de> Visitor<'de> for Walk {
+            type Value = Annotations<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(key) = map.next_key::<Str<'de>>()? {
+                    if key.as_str() == LAST_APPLIED {
+                        map.next_value::<IgnoredAny>()?;
+                    } else {
+                        pairs.push((key, map.next_value::<Opt<'de>>()?.unwrap_or_default()));
+                    }
+                }
+                Ok(Annotations(Pairs(pairs)))
             }
         }
         deserializer.deserialize_map(Walk)
@@ -202,9 +232,8 @@ pub(super) struct WireMeta<'a> {
     pub(super) generation: Option<i64>,
     #[serde(borrow)]
     pub(super) labels: Option<Pairs<'a>>,
-    /// Read only by the kinds that use one: the last applied configuration is long.
     #[serde(borrow)]
-    annotations: Option<&'a RawValue>,
+    annotations: Option<Annotations<'a>>,
     #[serde(borrow)]
     pub(super) finalizers: Option<Vec<Str<'a>>>,
     #[serde(borrow)]
@@ -231,9 +260,9 @@ pub(super) fn group_of(api_version: &str) -> &str {
 }
 
 impl<'a> WireMeta<'a> {
-    /// Reads the annotations.
-    pub(super) fn annotations(&self) -> Pairs<'a> {
-        self.annotations.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default()
+    /// Returns the annotations but for the last applied configuration.
+    pub(super) fn annotations(&mut self) -> Pairs<'a> {
+        self.annotations.take().unwrap_or_default().0
     }
 
     /// Keeps what the console uses.

@@ -226,7 +226,7 @@ const REVISION: &str = "deployment.kubernetes.io/revision";
 impl Slim for Deployment {
     type Wire<'a> = Wire<'a, DeploymentSpec<'a>, ReplicasStatus<'a>>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
         let stuck = status
@@ -573,7 +573,7 @@ impl ReplicaSet {
 impl Slim for ReplicaSet {
     type Wire<'a> = Wire<'a, SetSpec<'a>, ReplicasStatus<'a>>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
         let refused =
