@@ -13,6 +13,7 @@ mod lines;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ use crate::app::message::Message;
 use crate::app::running::Cut;
 use crate::app::session::Link;
 use crate::audit::Audit;
+use crate::boards::Boards;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::gate::{Gate, Rules};
@@ -161,6 +163,7 @@ impl Runner {
         match effect {
             Effect::Connect(context) => self.connect(context, store),
             Effect::LookBack => self.look_back(),
+            Effect::ReadBoards(directory) => self.read_boards(directory),
             Effect::Fetch(object) => self.fetch(object, store),
             Effect::SaveLines { path, bytes } => self.save(path, bytes),
             Effect::Learn(resource) => self.learn(resource),
@@ -311,10 +314,11 @@ impl Runner {
                 kept.unneeded = Some(now);
             }
         }
-        for query in lists {
+        for (place, query) in lists.into_iter().enumerate() {
             if query.context == *connection.context() && !self.lists.contains_key(&query) {
                 self.ended.retain(|(other, _)| *other != query);
-                self.follow(&connection, query, store);
+                // The list of the view is needed before those that only its colours and counts come from.
+                self.follow(&connection, query, place == 0, store);
             }
         }
         self.keep_asking(asks, now, store);
@@ -408,7 +412,7 @@ impl Runner {
         }
     }
 
-    fn follow(&mut self, connection: &Connection, query: Query, store: &mut Store) {
+    fn follow(&mut self, connection: &Connection, query: Query, first: bool, store: &mut Store) {
         let epoch = store.subscribe(&query);
         let (connection, kinds, mail) =
             (connection.clone(), Arc::clone(&self.equipment.kinds), self.envelopes.clone());
@@ -417,6 +421,7 @@ impl Runner {
         let task = tokio::spawn(async move {
             match systems {
                 Some(systems) => systems.follow(asked, epoch, mail).await,
+                None if first => connection.follow_first(kinds, asked, epoch, mail).await,
                 None => connection.follow(kinds, asked, epoch, mail).await,
             }
         });
@@ -519,6 +524,18 @@ impl Runner {
     }
 
     /// Reads what the audit has no end of, away from the loop: the file may be large.
+    fn read_boards(&self, directory: PathBuf) {
+        let notes = self.notes.clone();
+        tokio::spawn(async move {
+            let read = tokio::task::spawn_blocking(move || Boards::with_directory(&directory)).await;
+            let message = match read {
+                Ok(boards) => Message::Boards(Arc::new(boards)),
+                Err(error) => Message::Trouble(format!("the boards were not read: {error}")),
+            };
+            let _ = notes.send(Note::Said(message)).await;
+        });
+    }
+
     fn look_back(&self) {
         let (audit, notes) = (self.equipment.audit.clone(), self.notes.clone());
         tokio::spawn(async move {

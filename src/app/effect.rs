@@ -46,6 +46,8 @@ pub enum Effect {
         /// What it is, such as `90 lines`.
         what: String,
     },
+    /// Read the boards: those that come with the program and those of a directory.
+    ReadBoards(std::path::PathBuf),
     /// Look in the audit for actions that have no end.
     LookBack,
     /// Fetch a whole object.

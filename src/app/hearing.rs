@@ -17,6 +17,12 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
     match message {
         Message::Served(served) => state.served = served,
         Message::Kinds(kinds) => state.kinds = kinds,
+        Message::Boards(boards) => {
+            if let Some(wrong) = boards.wrong().first() {
+                state.say(Health::Warning, wrong.to_string());
+            }
+            state.boards = boards;
+        }
         Message::Contexts(contexts) => state.session.contexts = contexts,
         Message::Link { context, link, namespace } => {
             if state.session.context.as_ref() == Some(&context) {

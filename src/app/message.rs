@@ -10,6 +10,7 @@ use crate::app::explore::{LinesNews, LinesOf};
 use crate::app::logs::LogLine;
 use crate::app::running::Cut;
 use crate::app::session::{Link, Reachable};
+use crate::boards::Boards;
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::Kinds;
 use crate::sources::SourceError;
@@ -98,6 +99,8 @@ pub enum Message {
     },
     /// When rollbacks were verified and how many seconds each took, as the audit has them.
     Rollbacks(Vec<(jiff::Timestamp, f64)>),
+    /// The boards, read.
+    Boards(Arc<Boards>),
     /// Requests sent in all, and in the last minute.
     Requests {
         /// In all.

@@ -51,6 +51,12 @@ impl State {
             }
         };
         let all = |(group, plural): &(&str, &str)| Query::all(context, &Resource::new(group, plural));
+        // First what somebody waits for: it is fetched before the rest.
+        match self.view() {
+            Some(View::Table(table)) => need(table.query(context)),
+            Some(View::Detail(detail)) => need(Query::all(context, &detail.object.resource)),
+            _ => {}
+        }
         ALWAYS.iter().map(all).for_each(&mut need);
         let mut logs = None;
         let mut asks = Vec::new();
@@ -66,11 +72,9 @@ impl State {
             }
             Some(View::Table(table)) => {
                 asks.extend(measured::asks(context, &table.resource).map(Need::Answer));
-                need(table.query(context));
                 of_kind(&table.resource, &mut need);
             }
             Some(View::Detail(detail)) => {
-                need(Query::all(context, &detail.object.resource));
                 need(Query::all(context, &Resource::new("", "events")));
                 of_kind(&detail.object.resource, &mut need);
             }

@@ -22,7 +22,6 @@ use crate::app::session::Reachable;
 use crate::app::state::State;
 use crate::args::{Cli, Look as Flags, Scope};
 use crate::audit::Audit;
-use crate::boards::Boards;
 use crate::clock::Clock;
 use crate::config::{Borders, Config, ContextRule, Paths};
 use crate::console::{Alarm, Console, Ended, Look, Mailbox, Outside, screens};
@@ -187,10 +186,6 @@ fn state(
         state.say(Health::Warning, unknown.join("; "));
     }
     state.zone = jiff::tz::TimeZone::system();
-    state.boards = Arc::new(Boards::with_directory(&paths.boards()));
-    if let Some(wrong) = state.boards.wrong().first().map(ToString::to_string) {
-        state.say(Health::Warning, wrong);
-    }
     state.themes = look.themes.names().map(|(name, _)| name.to_owned()).collect();
     state.session.contexts = contexts
         .entries()
@@ -208,7 +203,11 @@ fn state(
     // Names from the command line are taken as they are: nothing is known yet that they could be compared with.
     state.scope.tenant = opening.scope.tenant.as_deref().map(Text::from);
     state.scope.namespace = opening.scope.namespace.as_deref().map(Text::from);
-    Ok((state, vec![Effect::Connect(entry.context), Effect::LookBack], places))
+    Ok((
+        state,
+        vec![Effect::Connect(entry.context), Effect::LookBack, Effect::ReadBoards(paths.boards())],
+        places,
+    ))
 }
 
 fn open_kind(state: &mut State, kind: &str) -> Result<()> {

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use super::SourceError;
 use super::answer::{Asked, Status};
 use super::backoff::Backoff;
-use super::kubernetes::{Connection, DECODERS};
+use super::kubernetes::{Connection, DECODERS, LISTS};
 use super::objects::{collection, query as query_string, scoped};
 use super::reader::Reader;
 use super::waits::Waits;
@@ -37,6 +37,13 @@ use crate::store::{Change, Envelope, Query, Update};
 
 /// How many objects a page holds: what kubectl and client-go ask for.
 const PAGE: u32 = 500;
+
+/// How long the list that somebody waits for is fetched alone: most are whole by then, and no list, however long,
+/// keeps the header waiting.
+const HEAD_START: Duration = Duration::from_millis(500);
+
+/// The places that it then gives to the others.
+const OTHERS: usize = LISTS as usize - 1;
 
 /// How long changes are gathered into one piece of mail: a burst of thousands costs the console a handful.
 const GATHERING: Duration = Duration::from_millis(10);
@@ -81,6 +88,8 @@ pub(super) struct Post {
     pub(super) query: Query,
     pub(super) epoch: u64,
     pub(super) part: Option<Text>,
+    /// Whether somebody waits for this list: it is fetched before the others.
+    pub(super) first: bool,
     pub(super) mail: mpsc::Sender<Envelope>,
 }
 
@@ -247,10 +256,11 @@ impl<D: Decode> Follower<D> {
         let asked = connection.asked("list", self.what.as_str());
         let accept = self.decoder.accept();
         // Held until the list is whole.
-        let _place = tokio::select! {
-            place = connection.list_place() => place,
+        let mut place = tokio::select! {
+            place = connection.list_place(self.post.first) => place,
             () = self.post.mail.closed() => return Err(Unwanted),
         };
+        let mut ahead = self.post.first.then(|| Box::pin(tokio::time::sleep(HEAD_START)));
         connection.count_list();
         self.post.send(Update::ListStarted).await?;
         // What waits for a page: buffers, and decoders, of which this list's own has seen the texts of the last list.
@@ -305,6 +315,10 @@ impl<D: Decode> Follower<D> {
                         }
                         Err(error) => failed = Some(error),
                     }
+                }
+                Some(()) = ready(&mut ahead) => {
+                    ahead = None;
+                    drop(place.as_mut().and_then(|place| place.split(OTHERS)));
                 }
                 else => {}
             }

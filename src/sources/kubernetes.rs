@@ -30,7 +30,7 @@ use crate::identity::{Context, Text};
 
 /// How many lists are fetched at once: a console that starts asks for a dozen and a half, and each has two pages in
 /// memory while it lasts.
-const LISTS: usize = 6;
+pub(super) const LISTS: u32 = 6;
 
 /// How many pages are decoded at once. More would be faster on a large machine, but each thread that decodes gets its
 /// own arena from the allocator, which is not given back.
@@ -140,7 +140,7 @@ impl Connection {
             tls_failed: AtomicBool::new(false),
             standing: watch::Sender::new(Standing::New),
             counters: Counters::default(),
-            lists: Semaphore::new(LISTS),
+            lists: Semaphore::new(LISTS as usize),
             decoders: Semaphore::new(DECODERS),
             reviews: Mutex::default(),
             reach: Mutex::default(),
@@ -241,9 +241,10 @@ impl Connection {
         self.0.counters.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Waits for a place among the lists that are fetched.
-    pub(super) async fn list_place(&self) -> Option<SemaphorePermit<'_>> {
-        self.0.lists.acquire().await.ok()
+    /// Waits for a place among the lists that are fetched, or for all places.
+    pub(super) async fn list_place(&self, alone: bool) -> Option<SemaphorePermit<'_>> {
+        let places = if alone { LISTS } else { 1 };
+        self.0.lists.acquire_many(places).await.ok()
     }
 
     /// Waits for a place among the pages that are decoded.

@@ -90,13 +90,35 @@ impl Connection {
     ///
     /// Lists, watches, lists again where it must, and says in the mail what goes wrong and when it is tried again.
     pub async fn follow(&self, kinds: Arc<Kinds>, query: Query, epoch: u64, mail: mpsc::Sender<Envelope>) {
+        self.follow_in_turn(kinds, query, epoch, mail, false).await;
+    }
+
+    /// Keeps a list that somebody waits for, as [`Connection::follow`] does; it is fetched before the others.
+    pub async fn follow_first(
+        &self,
+        kinds: Arc<Kinds>,
+        query: Query,
+        epoch: u64,
+        mail: mpsc::Sender<Envelope>,
+    ) {
+        self.follow_in_turn(kinds, query, epoch, mail, true).await;
+    }
+
+    async fn follow_in_turn(
+        &self,
+        kinds: Arc<Kinds>,
+        query: Query,
+        epoch: u64,
+        mail: mpsc::Sender<Envelope>,
+        first: bool,
+    ) {
         let Some((version, namespaced, accept)) =
             kinds.get(&query.resource).map(|kind| (kind.version.clone(), kind.namespaced, kind.accept()))
         else {
             return;
         };
         let decoder = Known { kinds, resource: query.resource.clone(), accept, pool: Pool::default() };
-        let post = Post { connection: self.clone(), query, epoch, part: None, mail };
+        let post = Post { connection: self.clone(), query, epoch, part: None, first, mail };
         // The error says that nobody takes the mail any more, which is how following ends.
         let _ = keep(post, &version, namespaced, decoder).await;
     }
@@ -225,7 +247,7 @@ async fn split<D: Decode>(
         let mut parts: FuturesUnordered<_> = namespaces
             .into_iter()
             .map(|part| {
-                let post = Post { part: Some(part), ..post.clone() };
+                let post = Post { part: Some(part), first: false, ..post.clone() };
                 let mut follower = Follower::new(post, version, decoder.twin());
                 async move { follower.run().await }
             })
