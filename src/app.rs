@@ -23,6 +23,7 @@ pub mod explore;
 pub mod focus;
 pub mod fold;
 pub mod going;
+pub mod groups;
 pub mod hearing;
 pub mod history;
 pub mod input;

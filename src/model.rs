@@ -4,6 +4,7 @@
 
 pub mod application;
 pub mod deployments;
+pub mod ended;
 pub mod holds;
 pub mod suspects;
 pub mod tenants;

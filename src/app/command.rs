@@ -215,6 +215,10 @@ commands! {
         SortStatus = "sort-status", "sort by status";
         /// Sorts by age.
         SortAge = "sort-age", "sort by age";
+        /// Groups the rows by the next column that they can be grouped by, and then no more.
+        GroupRows = "group-rows", "group";
+        /// Opens all groups, or folds them.
+        FoldGroups = "fold-groups", "fold groups";
         /// Shows all columns, or only those that fit.
         Wide = "wide", "wide";
         /// Chooses and orders the columns.
@@ -333,6 +337,8 @@ commands! {
         PreviousMatch = "previous-match", "previous";
         /// Wraps long lines, or lets them run out of the screen.
         Wrap = "wrap", "wrap";
+        /// Copies the value of the line: a link, a label, an expression.
+        CopyValue = "copy-value", "copy value";
         /// Copies the text.
         CopyText = "copy-text", "copy";
     }

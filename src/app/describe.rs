@@ -3,6 +3,8 @@
 //! Fields are the columns of its kind, conditions come from the whole object once it is there, events and related
 //! things from the store. Nothing here is worked out twice: cells and links are those of the kind.
 
+mod alert;
+
 use serde_json::Value;
 
 use crate::app::detail::{Detail, Document, Entry};
@@ -20,7 +22,10 @@ const EVENTS: usize = 50;
 pub fn entries(detail: &Detail, lens: &Lens<'_>) -> Vec<Entry> {
     let mut entries = Vec::new();
     let found = lens.store.object(&detail.object);
-    if let (Some(kind), Some(object)) = (lens.kinds.get(&detail.object.resource), found) {
+    if let Some((object, raised)) = found.and_then(|object| Some((object, object.body::<Raised>()?))) {
+        entries = alert::entries(object, raised, lens);
+        labels(object, &mut entries);
+    } else if let (Some(kind), Some(object)) = (lens.kinds.get(&detail.object.resource), found) {
         let (health, why) = kind.health(object, lens);
         for (at, column) in kind.columns.iter().enumerate() {
             let value = kind.cell(object, at, lens);

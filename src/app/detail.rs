@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::app::board::BoardView;
 use crate::app::line::Line;
 use crate::app::viewport::Viewport;
 use crate::human;
@@ -132,7 +133,7 @@ pub struct Page {
 }
 
 /// The state of the detail view.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub struct Detail {
     /// The object.
     pub object: ObjectRef,
@@ -152,6 +153,8 @@ pub struct Detail {
     pub yaml: Vec<String>,
     /// The window of the YAML tab.
     pub page: Page,
+    /// What the rule of an alert measures, drawn below its lines where there is room.
+    pub graph: Option<Box<BoardView>>,
 }
 
 impl Detail {
@@ -167,6 +170,7 @@ impl Detail {
             describe: Page::default(),
             yaml: Vec::new(),
             page: Page::default(),
+            graph: None,
         }
     }
 
@@ -178,6 +182,20 @@ impl Detail {
         }
         self.document = document;
         self.turn += 1;
+    }
+
+    /// Returns the value of the line with the cursor, to be copied.
+    pub fn value(&self, now: Timestamp) -> Option<String> {
+        if self.tab != Tab::Describe {
+            return None;
+        }
+        let text = match self.entries.get(self.describe.view.cursor)? {
+            Entry::Field { value, .. } => value.text(now),
+            Entry::Related { to: Leads::One(object), .. } => object.name.to_string(),
+            entry @ (Entry::Words(_) | Entry::Long(_)) => entry.text(now),
+            Entry::Related { .. } | Entry::Heading(_) | Entry::Gap => return None,
+        };
+        (!text.is_empty()).then_some(text)
     }
 
     /// Returns the text of the tab that is shown.

@@ -283,6 +283,10 @@ impl State {
             Command::CopyText if !helping => !matches!(view, View::Logs(logs) if logs.lines.is_empty()),
             Command::ClearMarks => matches!(view, View::Table(table) if !table.marks.is_empty()),
             Command::MarkRange => matches!(view, View::Table(table) if table.anchor.is_some()),
+            Command::GroupRows => {
+                matches!(view, View::Table(table) if self.kinds.get(&table.resource).is_some_and(|kind| kind.columns.iter().any(|column| column.groups)))
+            }
+            Command::FoldGroups => matches!(view, View::Table(table) if table.groups.count() > 0),
             Command::SortNamespace => {
                 matches!(view, View::Table(table) if self.kinds.get(&table.resource).is_some_and(|kind| kind.namespaced))
             }
@@ -290,6 +294,9 @@ impl State {
                 view,
                 View::Table(table) if self.kinds.get(&table.resource).is_some_and(|kind| super::table::status_column(kind).is_some())
             ),
+            Command::CopyValue => {
+                matches!(view, View::Detail(detail) if detail.value(self.now).is_some()) && !helping
+            }
             Command::Wrap | Command::CopyText => !helping,
             _ if command.place() == Place::Board => {
                 matches!(view, View::Board(board) if super::board::commands::applies(board, command))
@@ -482,7 +489,7 @@ impl State {
                 Panel::Changes => self.change_object(overview).is_some(),
                 Panel::Held => overview.hold.is_some(),
             },
-            Some(View::Table(table)) => table.selected.is_some(),
+            Some(View::Table(table)) => table.selected.is_some() || table.groups.selected().is_some(),
             Some(View::Board(board)) => !board.large && !board.board.panels.is_empty(),
             Some(View::Boards(_)) => !self.boards.is_empty(),
             Some(View::Explore(view)) => !view.is_empty(),

@@ -38,6 +38,9 @@ pub struct Layout {
     /// Whether the greatest stands first.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub descending: bool,
+    /// The column by which rows are grouped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Whether wide columns are shown.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub wide: bool,
@@ -66,6 +69,7 @@ impl Layout {
             columns: table.columns.as_ref().map(|columns| columns.iter().filter_map(id).collect()),
             sort: table.sort.and_then(|sort| id(&sort.column)),
             descending: table.sort.is_some_and(|sort| sort.descending),
+            group: table.groups.column().and_then(|column| id(&column)),
             wide: table.wide,
         }
     }
@@ -80,6 +84,8 @@ impl Layout {
             .as_ref()
             .and_then(|id| kind.column(id))
             .map(|column| Sort { column, descending: self.descending });
+        let group = self.group.as_ref().and_then(|id| kind.column(id));
+        table.groups.set(group.filter(|column| kind.columns[*column].groups));
         table.wide = self.wide;
     }
 }

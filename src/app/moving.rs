@@ -269,7 +269,12 @@ fn open(state: &mut State, store: &Store) -> Vec<Effect> {
         },
         Some(View::Table(table)) => match table.selected.clone() {
             Some(object) => going::open(state, object),
-            None => Vec::new(),
+            None => {
+                if let Some(View::Table(table)) = state.views.last_mut() {
+                    table.groups.toggle();
+                }
+                Vec::new()
+            }
         },
         Some(View::Detail(detail)) => match detail.entries.get(detail.describe.view.cursor) {
             Some(Entry::Related { to, .. }) => {

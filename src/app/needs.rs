@@ -77,6 +77,8 @@ impl State {
             Some(View::Detail(detail)) => {
                 need(Query::all(context, &Resource::new("", "events")));
                 of_kind(&detail.object.resource, &mut need);
+                let graph = detail.graph.iter().flat_map(|graph| graph.asks.iter().cloned());
+                asks.extend(graph.map(Need::Answer));
             }
             Some(View::Application(_)) => APPLICATION.iter().map(all).for_each(&mut need),
             Some(View::Logs(view)) => {

@@ -22,7 +22,11 @@ use crate::model::holds::Holds;
 use crate::model::tenants::Tenants;
 use crate::model::timeline::Timeline;
 use crate::rows::Scope;
+use crate::signals::Raised;
 use crate::store::Store;
+
+/// The rows of a terminal from which on a graph stands below the lines of an alert.
+const GRAPH_FROM: u16 = 24;
 
 impl State {
     /// Brings what is shown up to date with the store.
@@ -35,6 +39,7 @@ impl State {
             self.belonging += 1;
         }
         self.holds.refresh(store, &context, &self.tenancy);
+        self.timeline.watch(store, &context, self.now);
         let lens =
             Lens { now: self.now, context: &context, store, kinds: &self.kinds, tenants: &self.tenancy };
         let pages = [Panel::Tenants, Panel::Changes, Panel::Held]
@@ -45,6 +50,7 @@ impl State {
                     scope: &self.scope,
                     tenants: &self.tenants,
                     rollbacks: &self.rollbacks,
+                    ended: self.timeline.ended(),
                     width: self.size.0,
                     page,
                 };
@@ -65,7 +71,18 @@ impl State {
                 settle_overview(overview, &self.tenants, &self.timeline, &self.scope, pages);
                 settle_holds(overview, &self.holds, &self.scope, pages[2]);
             }
-            Some(View::Detail(detail)) => settle_detail(detail, &lens, page, self.size.0),
+            Some(View::Detail(detail)) => {
+                settle_detail(detail, &lens, page, self.size.0);
+                let within = super::board::panels::Within {
+                    scope: &self.scope,
+                    tenants: &self.tenants,
+                    rollbacks: &self.rollbacks,
+                    ended: self.timeline.ended(),
+                    width: self.size.0,
+                    page: 1,
+                };
+                settle_graph(detail, &lens, within, self.size.1);
+            }
             Some(View::Application(app)) => settle_application(app, &lens, page),
             Some(View::Logs(logs)) => settle_logs(logs, page),
             Some(View::Explore(view)) => {
@@ -169,6 +186,22 @@ fn settle_detail(detail: &mut Detail, lens: &Lens<'_>, page: usize, width: u16) 
             let view = &mut detail.page.view;
             view.top = view.top.min(len.saturating_sub(1));
         }
+    }
+}
+
+/// Keeps the graph of an alert that is shown, where there is room for one.
+fn settle_graph(detail: &mut Detail, lens: &Lens<'_>, within: super::board::panels::Within<'_>, height: u16) {
+    let raised = lens.store.object(&detail.object).and_then(|object| object.body::<Raised>());
+    if detail.tab != Tab::Describe || height < GRAPH_FROM {
+        detail.graph = None;
+        return;
+    }
+    if let (None, Some(raised)) = (&detail.graph, raised) {
+        // Why there is nothing to draw is said when the graph is asked for by its key.
+        detail.graph = super::alert::board(raised, lens.now).ok().map(Box::new);
+    }
+    if let Some(graph) = &mut detail.graph {
+        super::board::panels::settle(graph, lens, within);
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::app::groups::Groups;
 use crate::app::line::Line;
 use crate::app::viewport::Viewport;
 use crate::filter::Scratch;
@@ -112,6 +113,8 @@ pub struct Table {
     pub anchor: Option<ObjectRef>,
     /// Whether it was arranged as it was arranged last.
     pub arranged: bool,
+    /// The groups of the rows, where they are grouped.
+    pub groups: Groups,
     /// The table model.
     rows: Rows,
     /// The list that the rows are of, since they were settled.
@@ -141,6 +144,7 @@ impl Table {
             marks: BTreeSet::new(),
             anchor: None,
             arranged: false,
+            groups: Groups::default(),
             rows: Rows::new(),
             list: None,
             filtered: 0,
@@ -162,14 +166,19 @@ impl Table {
         }
     }
 
-    /// Returns how many rows there are.
+    /// Returns how many lines there are: rows, and where they are grouped also the heads of the groups.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        if self.groups.column().is_some() { self.groups.len() } else { self.rows.len() }
     }
 
-    /// Tells whether there is no row.
+    /// Tells whether there is no line.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len() == 0
+    }
+
+    /// Returns how many rows pass the filter, folded or not.
+    pub fn matched(&self) -> usize {
+        self.rows.len()
     }
 
     /// Returns how many rows there would be without the filter.
@@ -183,6 +192,7 @@ impl Table {
 
     /// Returns the object of a row.
     pub fn row<'s>(&self, store: &'s Store, row: usize) -> Option<&'s Arc<Object>> {
+        let row = if self.groups.column().is_some() { self.groups.row(row)? } else { row };
         self.rows.object(self.shelf(store)?, row)
     }
 
@@ -199,7 +209,8 @@ impl Table {
 
     /// Returns the row of an object, where it is shown.
     pub fn row_of(&self, store: &Store, kind: &Kind, object: &ObjectRef) -> Option<usize> {
-        self.rows.position(self.shelf(store)?, kind, object.namespace.as_deref(), &object.name)
+        let row = self.rows.position(self.shelf(store)?, kind, object.namespace.as_deref(), &object.name)?;
+        if self.groups.column().is_some() { self.groups.line_of(row) } else { Some(row) }
     }
 
     /// Brings the rows up to date, finds what is selected among them, and brings it into sight.
@@ -219,16 +230,22 @@ impl Table {
         }
         self.rows.set_order(self.sort);
         self.rows.set_scope(within.scope.clone());
-        if let Some(shelf) = self.shelf(store) {
-            self.rows.refresh(shelf, kind, lens);
+        if let Some(shelf) = self.list.as_ref().and_then(|list| store.shelf(list)) {
+            let changed = self.rows.refresh(shelf, kind, lens);
+            if self.groups.column().is_some() && (changed || self.groups.is_stale()) {
+                let rows = &self.rows;
+                self.groups.arrange(rows.len(), |row| rows.object(shelf, row), kind, lens);
+            }
         }
         if !self.chosen {
             self.view = Viewport::default();
         } else if let Some(row) = self.selected.as_ref().and_then(|object| self.row_of(store, kind, object)) {
             self.view.cursor = row;
+        } else if let Some(line) = self.groups.selected() {
+            self.view.cursor = line;
         }
         self.view.settle(self.len(), within.page);
-        self.selected = self.object(store, self.view.cursor);
+        self.point(store);
     }
 
     /// Tells whether which rows are shown, or in which order, hangs on the time.
@@ -242,20 +259,27 @@ impl Table {
         self.list = None;
         self.filtered = 0;
         self.filter.turn += 1;
+        self.groups.forget();
     }
 
     /// Selects a row.
     pub fn select(&mut self, store: &Store, row: usize) {
         self.chosen = true;
         self.view.select(row, self.len());
-        self.selected = self.object(store, self.view.cursor);
+        self.point(store);
     }
 
     /// Moves the selection by some rows.
     pub fn step(&mut self, store: &Store, by: isize) {
         self.chosen = true;
         self.view.step(by, self.len());
+        self.point(store);
+    }
+
+    /// Takes note of what stands under the cursor.
+    fn point(&mut self, store: &Store) {
         self.selected = self.object(store, self.view.cursor);
+        self.groups.select(self.view.cursor);
     }
 
     /// Marks the selected row, or takes its mark away; the next range begins here.

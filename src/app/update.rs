@@ -283,6 +283,10 @@ fn table(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         return Vec::new();
     }
     match command {
+        Command::GroupRows => {
+            group(state);
+            return Vec::new();
+        }
         Command::CopyCell => return copy_cell(state, store),
         Command::CopyTable => return copy_table(state, store),
         _ => {}
@@ -315,6 +319,7 @@ fn table(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         Command::SortNamespace => sort_by(table, kind.and_then(|kind| kind.column("namespace"))),
         Command::SortStatus => sort_by(table, kind.and_then(status_column)),
         Command::SortAge => sort_by(table, kind.and_then(|kind| kind.column("age"))),
+        Command::FoldGroups => table.groups.toggle_all(),
         Command::Wide => table.wide = !table.wide,
         Command::ChooseColumns => {
             let shown = table.columns.clone().unwrap_or_else(|| {
@@ -335,6 +340,21 @@ fn table(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// Groups by the next column that says that rows can be grouped by it, and after the last not at all.
+fn group(state: &mut State) {
+    let kinds = std::sync::Arc::clone(&state.kinds);
+    let Some(View::Table(table)) = state.views.last_mut() else { return };
+    let Some(kind) = kinds.get(&table.resource) else { return };
+    let after = table.groups.column().map_or(0, |column| column + 1);
+    let next = (after..kind.columns.len()).find(|column| kind.columns[*column].groups);
+    table.groups.set(next);
+    let said = next.map_or_else(
+        || "not grouped".to_owned(),
+        |column| format!("grouped by {}; enter opens a group", kind.columns[column].id),
+    );
+    state.say(Health::Idle, said);
 }
 
 /// Sorts by a column; by the one that is sorted already the other way round.
@@ -438,6 +458,13 @@ fn text(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
                 page.wrap = !page.wrap;
                 page.left = 0;
             }
+        }
+        Command::CopyValue => {
+            let value = match state.view() {
+                Some(View::Detail(detail)) => detail.value(state.now),
+                _ => None,
+            };
+            return value.map(|value| copy(state, value)).unwrap_or_default();
         }
         Command::CopyText => {
             let text = moving::lines(state, store).join("\n");

@@ -155,8 +155,8 @@ impl Board {
         };
         let origin = Origin::Formulas(vec![Formula::typed(measured)]);
         let panel = Panel {
-            title: Text::from(name),
-            about: Text::from(about),
+            title: Text::from(about),
+            about: Text::from(""),
             shape: Shape::Graph,
             unit,
             queries: vec![Query { legend: Legend::default(), origin }],
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(found.unit, Measure::Ratio);
         let board = Board::of_rule("Full", "a / b < 0.03 and c > 0", Health::Degraded);
         assert!(board.panels[0].thresholds[0].below);
-        assert_eq!(&*board.panels[0].about, "fires where the value is < 3.0%, and c > 0");
+        assert_eq!(&*board.panels[0].title, "fires where the value is < 3.0%, and c > 0");
     }
 
     #[test]

@@ -124,7 +124,8 @@ pub fn matchers_of(labels: &Labels) -> Vec<Matcher> {
     named.map(|(name, value)| Matcher::equals(name, value)).collect()
 }
 
-fn severity_health(severity: Severity) -> Health {
+/// Says how bad an alert of a severity is while it fires.
+pub fn severity_health(severity: Severity) -> Health {
     match severity {
         Severity::Critical => Health::Degraded,
         Severity::Warning | Severity::Other => Health::Warning,
@@ -213,11 +214,11 @@ fn alert_kind() -> Kind {
             Cell::Status { text: text.into(), health: health_of(alert) }
         })
         .sorted(true)
-        .column(Column::new(Shape::Text, "alert", "the name of the alert").priority(0), |row| {
+        .column(Column::new(Shape::Text, "alert", "the name of the alert").priority(0).groups(), |row| {
             Cell::Text(row.body.alert.name.clone())
         })
         .namespaced()
-        .column(Column::new(Shape::Text, "tenant", "whose it is").joined().priority(2), |row| {
+        .column(Column::new(Shape::Text, "tenant", "whose it is").joined().priority(2).groups(), |row| {
             let tenant = row.meta().namespace.as_deref().and_then(|name| row.lens.tenants.of_namespace(name));
             tenant.cloned().map_or(Cell::Empty, Cell::Text)
         })
@@ -238,7 +239,7 @@ fn alert_kind() -> Kind {
         .column(Column::new(Shape::Text, "message", "its summary").titled("SUMMARY").priority(3), |row| {
             text(row.body.alert.annotations.first(&["summary", "message", "description"]))
         })
-        .column(Column::new(Shape::Text, "receivers", "who is told").priority(4), |row| {
+        .column(Column::new(Shape::Text, "receivers", "who is told").priority(4).groups(), |row| {
             let alert = &row.body.alert;
             if row.body.is_unheard() {
                 return Cell::Text("nobody yet".into());
@@ -262,7 +263,7 @@ fn alert_kind() -> Kind {
             why.extend(alert.muted_by.iter().map(|name| Text::from(format!("mute time {name}"))));
             words(&why)
         })
-        .column(Column::new(Shape::Text, "severity", "the label severity").wide(), |row| {
+        .column(Column::new(Shape::Text, "severity", "the label severity").wide().groups(), |row| {
             text(row.body.alert.labels.get("severity"))
         })
         .column(Column::new(Shape::Text, "value", "the value of its expression").wide(), |row| {
@@ -442,7 +443,7 @@ fn rule_kind() -> Kind {
         .column(Column::new(Shape::Text, "expression", "its expression").priority(2), |row| {
             text(Some(&row.body.query))
         })
-        .column(Column::new(Shape::Text, "group", "its group").priority(4), |row| {
+        .column(Column::new(Shape::Text, "group", "its group").priority(4).groups(), |row| {
             Cell::Text(row.body.group.clone())
         })
         .column(

@@ -99,6 +99,8 @@ pub struct Column {
     pub priority: u8,
     /// Whether its cells look at other objects than their own.
     pub joined: bool,
+    /// Whether rows can be grouped by it.
+    pub groups: bool,
     cell: Option<CellOf>,
 }
 
@@ -113,6 +115,7 @@ impl Column {
             wide: false,
             priority: 3,
             joined: false,
+            groups: false,
             cell: None,
         }
     }
@@ -130,6 +133,11 @@ impl Column {
 
     pub(super) fn priority(mut self, priority: u8) -> Self {
         self.priority = priority;
+        self
+    }
+
+    pub(super) fn groups(mut self) -> Self {
+        self.groups = true;
         self
     }
 

@@ -13,13 +13,14 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
+use super::ended::Ended;
 use super::watch::{News, Watch};
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::applications::{Application, short_revision};
 use crate::kinds::cluster::{Event, Node, capacity_type, pool_of};
 use crate::kinds::pods::short_image;
 use crate::kinds::workloads::ReplicaSet;
-use crate::kinds::{Health, Kinds, Lens, Object, Tenancy, alerts};
+use crate::kinds::{Health, Kinds, Lens, Object, Tenancy, alerts, concern};
 use crate::signals::{AlertState, Raised};
 use crate::store::{Query, Shelf, Store};
 
@@ -89,6 +90,8 @@ enum Key {
     Event(Text, Text, Text),
     /// An alert, by its name in the list.
     Alert(Text),
+    /// An alert that is over, by its name in the list and when that was: its end, or its beginning.
+    Over(Text, Timestamp, bool),
     /// A node.
     Node(Text),
 }
@@ -108,6 +111,9 @@ pub struct Timeline {
     nodes: Book,
     events: Book,
     alerts: Book,
+    ended: Ended,
+    /// The revision of what is over that the entries reflect.
+    told: u64,
     entries: Vec<Change>,
     minute: i64,
 }
@@ -116,6 +122,16 @@ impl Timeline {
     /// Returns the entries, newest first.
     pub fn entries(&self) -> &[Change] {
         &self.entries
+    }
+
+    /// Returns the alerts that were seen to end.
+    pub fn ended(&self) -> &Ended {
+        &self.ended
+    }
+
+    /// Looks at the alerts alone, so that the end of one is seen when it comes, whatever is on screen.
+    pub fn watch(&mut self, store: &Store, context: &Context, now: Timestamp) {
+        self.ended.refresh(store, context, now);
     }
 
     /// Brings the timeline up to date and tells whether any entry is different.
@@ -128,8 +144,11 @@ impl Timeline {
         now: Timestamp,
     ) -> bool {
         if self.context.as_ref() != Some(context) {
-            *self = Self { context: Some(context.clone()), ..Self::default() };
+            // What is over is kept by context itself.
+            let ended = std::mem::take(&mut self.ended);
+            *self = Self { context: Some(context.clone()), ended, ..Self::default() };
         }
+        self.ended.refresh(store, context, now);
         let lens = Lens { now, context, store, kinds, tenants };
         let since = now.as_second() - REACH;
         let shelf =
@@ -144,6 +163,7 @@ impl Timeline {
         changed |= self.events.read(shelf("", "events"), |object| events(object, pods, &lens, since));
         let alarms = store.shelf(&Query::all(context, &alerts::alerts()));
         changed |= self.alerts.read(alarms, |object| firing(object, &lens, since));
+        changed |= std::mem::replace(&mut self.told, self.ended.revision()) != self.ended.revision();
         let minute = now.as_second() / 60;
         if !changed && minute == self.minute {
             return false;
@@ -185,6 +205,7 @@ impl Timeline {
                 }
             }
         }
+        all_over(&self.ended, lens, since, &mut entries);
         let mut all: Vec<Change> = entries
             .into_values()
             .map(|(mut change, times)| {
@@ -197,6 +218,31 @@ impl Timeline {
         all.sort_by(|a, b| Reverse(a.at).cmp(&Reverse(b.at)).then_with(|| a.headline.cmp(&b.headline)));
         all.truncate(MOST);
         all
+    }
+}
+
+/// The alerts that are over: when that was, and when they began.
+fn all_over(ended: &Ended, lens: &Lens<'_>, since: i64, entries: &mut BTreeMap<Key, (Change, i64)>) {
+    for over in ended.iter().filter(|over| over.at.as_second() >= since) {
+        let alert = &over.alert;
+        let tenant = over.namespace.as_deref().and_then(|name| lens.tenants.of_namespace(name));
+        let change = |at, health, headline| Change {
+            at,
+            what: What::Alert,
+            health,
+            tenant: tenant.cloned(),
+            // The alert itself is in no list any more: what it was about still is.
+            object: concern::workload(&alert.labels, lens)
+                .or_else(|| alerts::subjects(&alert.labels, lens).into_iter().next()),
+            headline,
+            detail: alert.annotations.get("summary").unwrap_or_default().to_owned(),
+        };
+        let key = |end| Key::Over(over.id.clone(), over.at, end);
+        entries.insert(key(true), (change(over.at, Health::Healthy, over.headline()), 1));
+        if let Some(begun) = alert.since.filter(|at| at.as_second() >= since && *at < over.at) {
+            let headline = format!("{} fired, {}", alert.name, alert.severity.word());
+            entries.insert(key(false), (change(begun, alerts::severity_health(alert.severity), headline), 1));
+        }
     }
 }
 

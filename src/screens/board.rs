@@ -139,6 +139,13 @@ fn head(scene: &Scene<'_>, view: &BoardView) -> Vec<(String, Role)> {
     facts
 }
 
+/// Draws the first panel of a board where it is a part of another screen.
+pub(super) fn small(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &BoardView) {
+    if let (Some(one), Some(shown)) = (view.board.panels.first(), view.panels.first()) {
+        draw_panel(buffer, area, scene, view, (one, shown), false);
+    }
+}
+
 /// Draws one panel with its title.
 fn draw_panel(
     buffer: &mut Buffer,

@@ -35,6 +35,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, detail: &Detail,
     facts.push((found.as_str(), Role::Match));
     let facts: Vec<_> = facts.into_iter().filter(|(text, _)| !text.is_empty()).collect();
     let body = panel::titled(buffer, area, theme, &title, &facts, true);
+    // An alert has the graph of its rule below, and its lines the larger part.
+    let graph = detail.graph.as_ref().filter(|_| detail.tab == Tab::Describe && body.height >= 16);
+    let height = if graph.is_some() { (body.height * 2 / 5).clamp(7, 18) } else { 0 };
+    let (body, below) = panel::split_bottom(body, height);
+    if let Some(graph) = graph {
+        super::board::small(buffer, below, scene, graph);
+    }
     spots.put(body, Spot::Panel(0));
     spots.fits(0, body.height);
     match detail.tab {

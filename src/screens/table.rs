@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::cells;
 use super::feed;
 use super::{Scene, columns};
+use crate::app::groups::Head;
 use crate::app::spot::{Spot, Spots};
 use crate::app::table::Table;
 use crate::human;
@@ -17,7 +19,9 @@ use crate::kinds::{Cell, Column, Kind, Lens, Object, Shape};
 use crate::store::{Shelf, Store};
 use crate::theme::Role;
 use crate::widgets::table::{self, Painted, Width, Window};
-use crate::widgets::{fit, notice, panel};
+use crate::widgets::glyphs::Glyphs;
+use crate::widgets::pen::Pen;
+use crate::widgets::{fit, notice, over, panel};
 
 /// The rows of a table, with the list they are looked up in.
 struct Listing<'a> {
@@ -34,6 +38,11 @@ impl<'a> Listing<'a> {
 
     fn shown(&self) -> usize {
         self.table.len()
+    }
+
+    /// Returns how many rows pass the filter, folded or not.
+    fn matched(&self) -> usize {
+        self.table.matched()
     }
 
     /// Returns how many rows there would be without the filter.
@@ -94,10 +103,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, state: &Table, s
 
 fn count(listing: &Listing<'_>) -> String {
     let total = human::count(listing.total());
-    if listing.shown() == listing.total() {
+    if listing.matched() == listing.total() {
         total
     } else {
-        format!("{} of {total}", human::count(listing.shown()))
+        format!("{} of {total}", human::count(listing.matched()))
     }
 }
 
@@ -105,6 +114,10 @@ fn facts(scene: &Scene<'_>, state: &Table, feed: Option<&crate::store::Feed>) ->
     let mut facts = Vec::new();
     if !state.marks.is_empty() {
         facts.push((format!("{} marked", state.marks.len()), Role::Marked));
+    }
+    let kind = scene.state.kinds.get(&state.resource);
+    if let Some(column) = state.groups.column().and_then(|at| kind?.columns.get(at)) {
+        facts.push((format!("{} groups by {}", human::count(state.groups.count()), column.id), Role::Text));
     }
     if !state.filter.text.is_empty() {
         facts.push((format!("/{}", state.filter.text), Role::Match));
@@ -214,6 +227,32 @@ fn rows(
         let marked = !state.marks.is_empty() && state.marks.contains(&kind.reference(lens.context, object));
         (cells, marked)
     });
+    for (line, index) in (top..listing.shown()).take(visible).enumerate() {
+        if let Some(head) = state.groups.head(index) {
+            let spot = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
+            group(buffer, spot, scene, head, state.view.cursor == index);
+        }
+    }
+}
+
+/// Draws the head of a group: its word, how many rows it has, and how they are.
+fn group(buffer: &mut Buffer, line: Rect, scene: &Scene<'_>, head: &Head, here: bool) {
+    let theme = scene.theme;
+    let glyphs = Glyphs::of(theme);
+    let base = if here { theme.style(Role::Selected) } else { Style::new() };
+    let style = |role: Role| over(base, theme.style(role));
+    let mut pen = Pen::new(buffer, line, glyphs.ellipsis);
+    pen.gap(2).put(if head.open { glyphs.open } else { glyphs.folded }, style(Role::Key)).gap(1);
+    let word = if head.word.is_empty() { "(none)" } else { &*head.word };
+    // The counts must be seen beside the longest word.
+    let room = pen.room().saturating_sub(24).max(pen.room() / 2);
+    pen.put(&fit::fit_middle(word, room, glyphs.ellipsis), style(Role::Strong)).gap(2);
+    pen.put(&human::count(head.rows), style(Role::Text)).gap(2);
+    for (status, health, count) in &head.counts {
+        let role = Role::from(*health);
+        pen.put(glyphs.mark(role), style(role)).gap(1);
+        pen.put(&format!("{} {status}", human::count(*count)), style(role)).gap(2);
+    }
 }
 
 /// Paints a cell that does not outlive the row.

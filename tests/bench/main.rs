@@ -16,6 +16,7 @@
 #[expect(dead_code, reason = "the tests use more of it")]
 mod terminal;
 
+mod alerts;
 mod boards;
 mod curl;
 mod frame;
@@ -42,6 +43,7 @@ fn main() {
     }
     frame::hundred_thousand_rows();
     boards::twelve_graphs();
+    alerts::five_thousand_alerts();
     lines::a_million_lines();
 
     println!("\nstarting a platform of 10,000 pods, 2,000 applications, 200 nodes");

@@ -11,6 +11,8 @@
 
 mod actions;
 mod alertmanager;
+mod alert_list;
+mod alert_story;
 mod alerts;
 mod bare_console;
 mod board_command;

@@ -35,7 +35,7 @@ use crate::stage::{self, Stage, context, now, object, text};
 const SIZES: [(u16, u16); 4] = [(60, 20), (80, 24), (120, 40), (200, 60)];
 
 #[track_caller]
-fn snapshots(name: &str, stage: &mut Stage) {
+pub fn snapshots(name: &str, stage: &mut Stage) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../snapshots");
     settings.set_prepend_module_to_snapshot(false);
@@ -533,6 +533,9 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
         ("board-kpi", boards::kpi()),
         ("query", boards::query()),
     ]
+    .into_iter()
+    .chain(crate::alert_list::all())
+    .collect()
 }
 
 #[test]

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::{About, Asked, BoardView, Drawn, Happened, PanelState, span};
 use crate::boards::{Formula, Known, Need, Origin, Panel, Shape, Subject, Values};
 use crate::identity::{Context, Text};
-use crate::kinds::{Health, Lens};
+use crate::kinds::{Health, Lens, alerts};
 use crate::model::deployments;
+use crate::model::ended::Ended;
 use crate::model::tenants::Tenants;
 use crate::rows::Scope;
 use crate::signals::{AlertState, Answer, Ask, Labels, Series, Severity, Wanted, Window};
@@ -39,6 +40,8 @@ pub struct Within<'a> {
     pub tenants: &'a Tenants,
     /// When rollbacks ended and how many seconds they took.
     pub rollbacks: &'a [(Timestamp, f64)],
+    /// The alerts that were seen to end.
+    pub ended: &'a Ended,
     /// Columns of the terminal.
     pub width: u16,
     /// How many rows of panels fit.
@@ -116,7 +119,7 @@ pub fn settle(view: &mut BoardView, lens: &Lens<'_>, within: Within<'_>) {
         }
     }
     view.asks = asking.asks;
-    view.happened = happened(view, lens, span);
+    view.happened = happened(view, lens, within.ended, span);
     if view.large {
         let len = view.panels.get(view.panel).map_or(0, |state| state.series.len());
         view.series.settle(len, page);
@@ -430,7 +433,7 @@ fn known_series(known: Known, job: &Job<'_>, lens: &Lens<'_>, rollbacks: &[(Time
 }
 
 /// Returns what happened within the span: deployments, and alerts that began to fire.
-fn happened(view: &BoardView, lens: &Lens<'_>, span: (i64, i64)) -> Vec<Happened> {
+fn happened(view: &BoardView, lens: &Lens<'_>, ended: &Ended, span: (i64, i64)) -> Vec<Happened> {
     let subject = &view.subject;
     let of_subject = |tenant: Option<&Text>, namespace: Option<&str>| {
         let by_tenant = subject.tenant.as_ref().is_some_and(|one| Some(one) == tenant);
@@ -465,6 +468,20 @@ fn happened(view: &BoardView, lens: &Lens<'_>, span: (i64, i64)) -> Vec<Happened
                 _ => Health::Warning,
             };
             happened.push(Happened { at, health, text: format!("{} fires", alert.name) });
+        }
+    }
+    for over in ended.iter() {
+        let namespace = over.namespace.as_deref();
+        let tenant = namespace.and_then(|namespace| lens.tenants.of_namespace(namespace));
+        if !of_subject(tenant, namespace) {
+            continue;
+        }
+        let health = alerts::severity_health(over.alert.severity);
+        let fired = over.alert.since.map(|at| (at, health, format!("{} fired", over.alert.name)));
+        for (at, health, text) in fired.into_iter().chain([(over.at, Health::Healthy, over.headline())]) {
+            if (span.0..=span.1).contains(&at.as_second()) {
+                happened.push(Happened { at, health, text });
+            }
         }
     }
     if let Some(alert) = &view.alert {
