@@ -24,6 +24,7 @@ pub fn entries(detail: &Detail, lens: &Lens<'_>) -> Vec<Entry> {
     let found = lens.store.object(&detail.object);
     if let Some((object, raised)) = found.and_then(|object| Some((object, object.body::<Raised>()?))) {
         entries = alert::entries(object, raised, lens);
+        alarm(object, &mut entries);
         labels(object, &mut entries);
     } else if let (Some(kind), Some(object)) = (lens.kinds.get(&detail.object.resource), found) {
         let (health, why) = kind.health(object, lens);
@@ -38,7 +39,6 @@ pub fn entries(detail: &Detail, lens: &Lens<'_>) -> Vec<Entry> {
             let value = Cell::Status { text: why, health };
             entries.insert(0, Entry::Field { name: "health".to_owned(), value });
         }
-        alarm(object, &mut entries);
         labels(object, &mut entries);
     }
     if let Document::Ready(document) = &detail.document {

@@ -95,7 +95,9 @@ impl Groups {
     /// Returns the line of the head that is selected.
     pub fn selected(&self) -> Option<usize> {
         let word = self.selected.as_ref()?;
-        self.lines.iter().position(|line| matches!(line, Line::Head(number) if self.heads[*number].word == *word))
+        self.lines
+            .iter()
+            .position(|line| matches!(line, Line::Head(number) if self.heads[*number].word == *word))
     }
 
     /// Takes note of the line with the cursor.
@@ -165,10 +167,13 @@ impl Groups {
                 members.push(Vec::new());
                 self.heads.len() - 1
             });
-            let (Some(head), Some(own)) = (self.heads.get_mut(number), members.get_mut(number)) else { continue };
+            let (Some(head), Some(own)) = (self.heads.get_mut(number), members.get_mut(number)) else {
+                continue;
+            };
             head.rows += 1;
             own.push(row);
-            if let Some(Cell::Status { text, health }) = status.map(|status| kind.cell(object, status, lens)) {
+            if let Some(Cell::Status { text, health }) = status.map(|status| kind.cell(object, status, lens))
+            {
                 match head.counts.iter_mut().find(|(known, ..)| *known == text) {
                     Some((_, _, count)) => *count += 1,
                     None => head.counts.push((text, health, 1)),

@@ -82,7 +82,9 @@ fn is_on(object: &Object) -> bool {
 /// alert has once an Alertmanager knows it.
 fn is_same(one: &Object, other: &Object) -> bool {
     let (Some(a), Some(b)) = (raised(one), raised(other)) else { return false };
-    let holds = |all: &Alert, some: &Alert| some.labels.iter().all(|(name, value)| all.labels.get(name) == Some(value));
+    let holds = |all: &Alert, some: &Alert| {
+        some.labels.iter().all(|(name, value)| all.labels.get(name) == Some(value))
+    };
     a.name == b.name && (one.meta.name == other.meta.name || holds(a, b) || holds(b, a))
 }
 
@@ -105,13 +107,17 @@ impl Ended {
         let shelf = store.shelf(&Query::all(context, &alerts::alerts()));
         let gone = self.read(shelf);
         self.doubtful.extend(gone);
-        let Some(shelf) = shelf.filter(|shelf| shelf.feed().hidden.is_empty() && shelf.feed().error().is_none())
+        let Some(shelf) =
+            shelf.filter(|shelf| shelf.feed().hidden.is_empty() && shelf.feed().error().is_none())
         else {
             return;
         };
         for object in std::mem::take(&mut self.doubtful) {
             // An alert may come back under another name; then it is not over.
-            if shelf.in_namespace(object.meta.namespace.as_deref()).any(|one| is_on(one) && is_same(one, &object)) {
+            if shelf
+                .in_namespace(object.meta.namespace.as_deref())
+                .any(|one| is_on(one) && is_same(one, &object))
+            {
                 continue;
             }
             let Some(alert) = raised(&object) else { continue };
@@ -163,7 +169,9 @@ mod tests {
 
     #[test]
     fn how_long_it_lasted_is_said_as_one_says_it() {
-        for (seconds, said) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (725, "12 min"), (3_700, "1 h 1 min")] {
+        for (seconds, said) in
+            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (725, "12 min"), (3_700, "1 h 1 min")]
+        {
             assert_eq!(lasting(seconds), said);
         }
         assert_eq!(lasting(90_000), "1 d 1 h");

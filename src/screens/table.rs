@@ -18,9 +18,9 @@ use crate::human;
 use crate::kinds::{Cell, Column, Kind, Lens, Object, Shape};
 use crate::store::{Shelf, Store};
 use crate::theme::Role;
-use crate::widgets::table::{self, Painted, Width, Window};
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::pen::Pen;
+use crate::widgets::table::{self, Painted, Width, Window};
 use crate::widgets::{fit, notice, over, panel};
 
 /// The rows of a table, with the list they are looked up in.

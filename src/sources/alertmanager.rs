@@ -3,6 +3,7 @@
 //! Only asks; a silence is made, extended and expired by its action, through the gate. One Alertmanager that does
 //! not answer costs its own alerts, and that is said beside the others'.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::join_all;
@@ -96,26 +97,37 @@ fn yes() -> bool {
 
 /// Asks every Alertmanager for its alerts; the same alert of two is one.
 pub async fn alerts(endpoints: &[Endpoint]) -> Result<Told, SourceError> {
-    let mut told = gather(endpoints, "/api/v2/alerts").await?;
+    let (lists, mut told) = gather(endpoints, "/api/v2/alerts").await?;
+    let lists = lists.into_iter().map(|(endpoint, values)| (endpoint.place, values));
+    let (alerts, garbled) = read_alerts(lists);
+    told.garbled += garbled;
+    told.answer = Answer::Alerts(alerts.into_iter().map(Arc::new).collect());
+    Ok(told)
+}
+
+/// Reads the lists of several places; returns the alerts, each once, and how many could not be understood.
+fn read_alerts(lists: impl Iterator<Item = (Text, Vec<Value>)>) -> (Vec<Alert>, u64) {
     let mut alerts: Vec<Alert> = Vec::new();
-    for (endpoint, values) in told.0 {
+    let mut known: HashMap<Text, Vec<usize>> = HashMap::new();
+    let mut garbled = 0;
+    for (place, values) in lists {
         for value in values {
             let Ok(one) = serde_json::from_value::<OneAlert>(value) else {
-                told.1.garbled += 1;
+                garbled += 1;
                 continue;
             };
-            let one = alert(&endpoint, one);
-            match alerts
-                .iter_mut()
-                .find(|other| other.fingerprint == one.fingerprint && other.labels == one.labels)
-            {
-                Some(other) => join(other, one),
-                None => alerts.push(one),
+            let one = alert(&place, one);
+            let same = known.entry(one.fingerprint.clone()).or_default();
+            match same.iter().find(|at| alerts[**at].labels == one.labels) {
+                Some(at) => join(&mut alerts[*at], one),
+                None => {
+                    same.push(alerts.len());
+                    alerts.push(one);
+                }
             }
         }
     }
-    told.1.answer = Answer::Alerts(alerts.into_iter().map(Arc::new).collect());
-    Ok(told.1)
+    (alerts, garbled)
 }
 
 /// Asks every Alertmanager for its silences.
@@ -208,7 +220,7 @@ pub(super) async fn delete_silence(endpoint: &Endpoint, id: &str) -> Result<(), 
     endpoint.send(Method::DELETE, &path, "", None).await.map(|_| ())
 }
 
-fn alert(endpoint: &Endpoint, one: OneAlert) -> Alert {
+fn alert(place: &Text, one: OneAlert) -> Alert {
     let state = match one.status.state.as_str() {
         // Not yet through the pipeline: it fires all the same.
         "active" | "unprocessed" => AlertState::Firing,
@@ -238,7 +250,7 @@ fn alert(endpoint: &Endpoint, one: OneAlert) -> Alert {
         muted_by: words(one.status.muted_by),
         generator: crate::text::one_line(&one.generator_url).into(),
         origins: vec![Origin::Alertmanager],
-        places: vec![endpoint.place.clone()],
+        places: vec![place.clone()],
     }
 }
 
@@ -291,5 +303,60 @@ fn silence(endpoint: &Endpoint, one: OneSilence) -> Silence {
         comment: crate::text::clean(&one.comment).into(),
         updated: one.updated_at,
         place: endpoint.place.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: Value) -> (Vec<Alert>, u64) {
+        let list = (Text::from("a"), values.as_array().unwrap().clone());
+        read_alerts(std::iter::once(list))
+    }
+
+    #[test]
+    fn what_is_no_alert_is_counted_and_costs_itself_alone() {
+        let whole =
+            json!({"labels": {"alertname": "Down"}, "fingerprint": "1", "status": {"state": "active"}});
+        let (alerts, garbled) = read(json!([
+            whole,
+            {"labels": {"alertname": 3}, "fingerprint": "2", "status": {"state": "active"}},
+            {"labels": {}, "fingerprint": "3"},
+            {"labels": {"alertname": "x"}, "fingerprint": "4", "startsAt": "soon", "status": {"state": "active"}},
+            "an alert", null, [], 7,
+        ]));
+        assert_eq!((alerts.len(), garbled), (1, 7));
+        assert_eq!(&*alerts[0].name, "Down");
+    }
+
+    #[test]
+    fn unknown_states_and_odd_letters_are_kept_as_what_they_are() {
+        let (alerts, garbled) = read(json!([
+            {"labels": {"alertname": "Odd", "a\u{1b}[31mb": "x\u{202e}y", "\u{65e5}": "\u{0}"}, "fingerprint": "1",
+                "startsAt": "2126-01-01T00:00:00Z", "status": {"state": "dreaming", "silencedBy": null}},
+            {"labels": {"severity": "apocalyptic"}, "fingerprint": "2", "status": {"state": "unprocessed"}},
+        ]));
+        assert_eq!(garbled, 0);
+        assert_eq!((alerts[0].state, alerts[1].state), (AlertState::Unknown, AlertState::Firing));
+        assert_eq!((&*alerts[1].name, alerts[1].severity), ("(no name)", Severity::Other));
+        for (name, value) in alerts[0].labels.iter() {
+            assert!(
+                !name.chars().chain(value.chars()).any(|c| c.is_control() || c == '\u{202e}'),
+                "{name}={value}"
+            );
+        }
+    }
+
+    #[test]
+    fn five_thousand_alerts_of_two_replicas_are_each_one() {
+        let one = |number: usize| {
+            json!({"labels": {"alertname": "Down", "n": number.to_string()}, "fingerprint": format!("{number:x}"),
+                "status": {"state": if number.is_multiple_of(2) { "active" } else { "suppressed" }}})
+        };
+        let list = |place: &str| (Text::from(place), (0..5_000).map(one).collect::<Vec<_>>());
+        let (alerts, garbled) = read_alerts([list("a"), list("b")].into_iter());
+        assert_eq!((alerts.len(), garbled), (5_000, 0));
+        assert!(alerts.iter().all(|alert| alert.places.len() == 2));
     }
 }

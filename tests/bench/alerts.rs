@@ -117,7 +117,7 @@ fn alert(number: i64, round: i64, now: Timestamp) -> Arc<Object> {
         origins: vec![Origin::Alertmanager],
         places: vec![Text::from("monitoring/alertmanager")],
     };
-    Arc::new(alerts::alert_object(Raised { alert, rule: None }))
+    Arc::new(alerts::alert_object(Raised { alert, rule: None, alarm: None }))
 }
 
 /// A console without tasks.

@@ -53,11 +53,8 @@ fn several() -> Vec<Arc<Object>> {
     };
     let pod = [("namespace", "tenant-2"), ("pod", "checkout-5d8f7c9b4-2xk4l"), ("container", "app")];
     let crash = alert("KubePodCrashLooping", &pod, Severity::Warning, 300);
-    let inhibited = Alert {
-        state: AlertState::Suppressed,
-        inhibited_by: vec![errors().meta.name.clone()],
-        ..crash
-    };
+    let inhibited =
+        Alert { state: AlertState::Suppressed, inhibited_by: vec![errors().meta.name.clone()], ..crash };
     let pending = Alert {
         state: AlertState::Pending,
         origins: vec![Origin::Prometheus],
@@ -72,7 +69,9 @@ fn several() -> Vec<Arc<Object>> {
         ..alert("TargetDown", &[("job", "node-exporter")], Severity::Warning, 700)
     };
     let mut all = vec![errors()];
-    all.extend([latency("tenant-2", 400), latency("tenant-3", 7_900), quiet, inhibited].map(|one| object(one, None)));
+    all.extend(
+        [latency("tenant-2", 400), latency("tenant-3", 7_900), quiet, inhibited].map(|one| object(one, None)),
+    );
     for one in [pending, unheard] {
         let rule = rule(&one, "up{job=\"node-exporter\"} == 0");
         all.push(object(one, Some(rule)));
@@ -384,7 +383,8 @@ fn what_an_alertmanager_that_is_silent_would_have_said_is_not_over() {
 
 #[test]
 fn an_alert_of_a_rule_that_an_alertmanager_takes_up_is_not_over() {
-    let heard = alert("TargetDown", &[("job", "node-exporter"), ("prometheus", "k8s")], Severity::Warning, 600);
+    let heard =
+        alert("TargetDown", &[("job", "node-exporter"), ("prometheus", "k8s")], Severity::Warning, 600);
     let mut stage = desk(several());
     let epoch = stage.store.subscribe(&query());
     let mut next = several();
@@ -399,7 +399,10 @@ fn an_alert_of_a_rule_that_an_alertmanager_takes_up_is_not_over() {
 #[test]
 fn strange_alerts_are_shown_and_never_a_panic() {
     let odd = [
-        Alert { value: Some(f64::NAN), ..alert("NotANumber", &[("namespace", "tenant-2")], Severity::Other, 60) },
+        Alert {
+            value: Some(f64::NAN),
+            ..alert("NotANumber", &[("namespace", "tenant-2")], Severity::Other, 60)
+        },
         Alert { value: Some(f64::INFINITY), ..alert("Endless", &[], Severity::Info, 60) },
         Alert { value: Some(-0.0), since: None, ..alert("Never", &[], Severity::Warning, 0) },
         // Clocks ahead and far behind.
@@ -407,11 +410,21 @@ fn strange_alerts_are_shown_and_never_a_panic() {
         alert("LongAgo", &[], Severity::Warning, 1_700_000_000),
         Alert { state: AlertState::Unknown, ..alert("Unclear", &[], Severity::Other, 60) },
         Alert {
-            labels: labels(&[("alertname", "日本 \"x\""), ("ключ", "a=\"b\",c\\"), ("namespace", ""), ("e\u{301}", "👩‍🚀")]),
+            labels: labels(&[
+                ("alertname", "日本 \"x\""),
+                ("ключ", "a=\"b\",c\\"),
+                ("namespace", ""),
+                ("e\u{301}", "👩‍🚀"),
+            ]),
             name: "日本 \"x\"".into(),
             ..alert("Letters", &[], Severity::Warning, 60)
         },
-        Alert { fingerprint: "".into(), labels: labels(&[]), name: "".into(), ..alert("", &[], Severity::Other, 1) },
+        Alert {
+            fingerprint: "".into(),
+            labels: labels(&[]),
+            name: "".into(),
+            ..alert("", &[], Severity::Other, 1)
+        },
     ];
     let expressions = ["x > NaN", "(", "vector(1) > 0", "absent(up)"];
     let objects: Vec<Arc<Object>> = odd

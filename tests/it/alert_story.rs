@@ -103,7 +103,9 @@ fn an_alert_leads_to_its_logs_its_workload_and_a_rollback_and_is_seen_resolved()
     console.press("O");
     console.wait("the overview", |screen| screen.contains("What changed"));
     console.signal("USR1");
-    console.wait_for("the alert is resolved", PATIENCE, |screen| screen.contains("HighErrorRate resolved after"));
+    console.wait_for("the alert is resolved", PATIENCE, |screen| {
+        screen.contains("HighErrorRate resolved after")
+    });
     console.press(":alerts\r");
     console.wait("it is in the list no more", |screen| {
         screen.contains("alerts") && !screen.contains("HighErrorRate  ")

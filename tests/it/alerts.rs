@@ -203,8 +203,12 @@ fn the_graph_of_an_alert_has_the_line_of_its_rule_and_marks_when_it_began() {
     assert_eq!(view.board.panels[0].thresholds.len(), 1);
     let asked = view.panels[0].asked[0].expr.to_string();
     assert!(asked.contains("rate(") && !asked.contains("> 0.05"), "{asked}");
-    let marks: Vec<_> =
-        view.happened.iter().filter(|one| one.text.contains("HighErrorRate")).map(|one| (&*one.text, (now() - one.at).get_seconds())).collect();
+    let marks: Vec<_> = view
+        .happened
+        .iter()
+        .filter(|one| one.text.contains("HighErrorRate"))
+        .map(|one| (&*one.text, (now() - one.at).get_seconds()))
+        .collect();
     assert_eq!(marks, [("HighErrorRate began", 600), ("HighErrorRate fires", 480)]);
     // What began long ago is shown as it was then.
     let old = alert("HighErrorRate", &[("namespace", "tenant-2")], Severity::Critical, 200_000);

@@ -10,9 +10,9 @@
 )]
 
 mod actions;
-mod alertmanager;
 mod alert_list;
 mod alert_story;
+mod alertmanager;
 mod alerts;
 mod bare_console;
 mod board_command;

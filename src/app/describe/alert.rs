@@ -110,12 +110,17 @@ fn quiet(raised: &Raised, lens: &Lens<'_>, lines: &mut Vec<Entry>) {
     let mut unknown = 0;
     for id in &alert.inhibited_by {
         let shelf = lens.shelf(&alerts::alerts());
-        let found = shelf.into_iter().flat_map(crate::store::Shelf::iter).find(|(_, other)| other.meta.name == *id);
+        let found =
+            shelf.into_iter().flat_map(crate::store::Shelf::iter).find(|(_, other)| other.meta.name == *id);
         match found {
             Some((_, other)) => {
                 let to = lens.object(&alerts::alerts(), other.meta.namespace.as_ref(), id);
                 let name = other.body::<Raised>().map_or(Cell::Empty, |other| words(&other.alert.name));
-                lines.push(Entry::Related { how: "inhibited by".to_owned(), to: Leads::One(to), value: name });
+                lines.push(Entry::Related {
+                    how: "inhibited by".to_owned(),
+                    to: Leads::One(to),
+                    value: name,
+                });
             }
             None => unknown += 1,
         }
@@ -131,13 +136,18 @@ fn quiet(raised: &Raised, lens: &Lens<'_>, lines: &mut Vec<Entry>) {
 /// Says who says so and how old that is.
 fn source(raised: &Raised, lens: &Lens<'_>, lines: &mut Vec<Entry>) {
     let alert = &raised.alert;
-    let origins: Vec<&str> = alert.origins.iter().map(|origin| match origin {
-        Origin::Alertmanager => "Alertmanager",
-        Origin::Prometheus => "a rule of Prometheus",
-        Origin::CloudWatch => "CloudWatch",
-    }).collect();
+    let origins: Vec<&str> = alert
+        .origins
+        .iter()
+        .map(|origin| match origin {
+            Origin::Alertmanager => "Alertmanager",
+            Origin::Prometheus => "a rule of Prometheus",
+            Origin::CloudWatch => "CloudWatch",
+        })
+        .collect();
     let places = alert.places.join(", ");
-    let text = if places.is_empty() { origins.join(", ") } else { format!("{} ({places})", origins.join(", ")) };
+    let text =
+        if places.is_empty() { origins.join(", ") } else { format!("{} ({places})", origins.join(", ")) };
     lines.push(field("source", words(&text)));
     if let Some(at) = lens.shelf(&alerts::alerts()).and_then(|shelf| shelf.feed().heard) {
         lines.push(field("heard", Cell::Age(at)));
