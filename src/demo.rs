@@ -72,7 +72,7 @@ pub mod pod_cells;
 pub mod podlog;
 pub mod pods;
 pub mod prometheus;
-pub mod promql;
+pub use crate::promql;
 pub mod protobuf;
 pub mod provisioning;
 pub mod proxy;

@@ -19,6 +19,7 @@ pub mod keymap;
 pub mod kinds;
 pub mod model;
 pub mod nearest;
+pub mod promql;
 pub mod rows;
 pub mod runner;
 pub mod screens;

@@ -103,6 +103,8 @@ pub struct Found {
     pub note: Option<Text>,
     /// When it last answered, where that is not when it was looked for.
     pub heard: Option<Timestamp>,
+    /// Whether it is not there, and what it would say is read from the components themselves.
+    pub scraped: bool,
 }
 
 /// A question to a system beside Kubernetes that is asked again as long as somebody looks at the answer.

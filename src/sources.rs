@@ -28,6 +28,7 @@ pub mod objects;
 pub mod parts;
 pub mod prometheus;
 mod reader;
+pub mod scrape;
 mod session;
 mod signal_lists;
 mod socket;

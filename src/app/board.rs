@@ -104,6 +104,8 @@ pub struct BoardView {
     pub happened: Vec<Happened>,
     /// What has to be asked.
     pub asks: Vec<Ask>,
+    /// Whether there is no Prometheus and components are scraped in its place.
+    pub scraped: bool,
     /// What may not be filled in, and why: the board cannot be shown.
     pub unfilled: Option<String>,
     /// Columns of panels beside one another, at the width of the last settling.
@@ -142,6 +144,7 @@ impl BoardView {
             happened: Vec::new(),
             asks: Vec::new(),
             unfilled: None,
+            scraped: false,
             columns: 1,
             alert: None,
         }

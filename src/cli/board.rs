@@ -5,7 +5,8 @@
 //!
 //! # JSON
 //!
-//! `{board, title, context, subject, from, to, step, panels, happened}`; times are RFC 3339, `step` is in seconds.
+//! `{board, title, context, subject, from, to, step, source, panels, happened}`; times are RFC 3339, `step` is in
+//! seconds, and `source` is `Prometheus` or `scraped`.
 //! A panel is `{title, about, kind, unit, thresholds, expressions, series, cut, missing, warnings, error, at}`, a
 //! series `{name, labels, values: [{at, value}]}`. Values that JSON has no number for are the texts `NaN`, `+Inf`
 //! and `-Inf`. `cut` counts series that were left out, `missing` names metrics that are not there, and `error` says
@@ -27,7 +28,7 @@ use serde_json::{Map, Value, json};
 use super::console::{ROLLBACKS, look};
 use super::gather::{connect, failure, fill, systems};
 use super::get::known_tenant;
-use super::query::value;
+use super::query::{SCRAPED, needs_two, value};
 use super::report::{Head, table};
 use super::{Desk, Exit, Usage, frame, settings};
 use crate::actions::Verb;
@@ -38,12 +39,14 @@ use crate::app::state::State;
 use crate::args::{Board as Args, BoardFormat};
 use crate::audit::Audit;
 use crate::boards::{Board, Boards, Bound, Facet, Shape, Subject};
+use crate::clock::Clock;
 use crate::identity::{ObjectRef, Resource, Text};
 use crate::kinds::Kinds;
 use crate::kinds::applications::Application;
 use crate::nearest::did_you_mean;
 use crate::screens::{self, Scene};
 use crate::signals::{Ask, Report, Wanted, Window};
+use crate::sources::scrape::EVERY;
 use crate::sources::{Connection, SourceError, Systems};
 use crate::store::{Query, Store};
 
@@ -117,7 +120,8 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
         BoardFormat::Text => panels::rows(size.1.saturating_sub(2), rows).1,
     };
     state.spots.fits(0, u16::try_from(visible).unwrap_or(u16::MAX));
-    ask_all(&mut state, &mut store, &systems(desk, &connection), desk).await;
+    let systems = systems(desk, &connection);
+    ask_all(&mut state, &mut store, &systems, desk).await?;
     if let Some(Wanting(why)) = unfilled(&state) {
         return Err(Usage::report(why));
     }
@@ -286,8 +290,7 @@ async fn subject(
 
 fn of_application(state: &State, store: &Store, connection: &Connection, name: &str) -> Result<Subject> {
     let query = Query::all(connection.context(), &Resource::new("argoproj.io", "applications"));
-    let all =
-        || store.shelf(&query).into_iter().flat_map(crate::store::Shelf::iter).map(|(_, object)| object);
+    let all = || store.shelf(&query).into_iter().flat_map(crate::store::Shelf::iter).map(|(_, object)| object);
     let Some(found) = all().find(|object| *object.meta.name == *name) else {
         let near = did_you_mean(name, all().map(|object| &*object.meta.name));
         return Err(Usage::report(format!("there is no Application {name}{near}")));
@@ -332,35 +335,52 @@ fn size(args: &Args, panels: usize) -> (u16, u16) {
 }
 
 /// Asks what the board needs until it needs nothing more.
-async fn ask_all(state: &mut State, store: &mut Store, systems: &Systems, desk: &Desk<'_>) {
+async fn ask_all(state: &mut State, store: &mut Store, systems: &Systems, desk: &mut Desk<'_>) -> Result<()> {
+    let context = systems.connection().context().clone();
+    let mut open = vec![Ask { context, wanted: Wanted::Systems }];
     for _ in 0..ROUNDS {
+        ask(open, store, systems, &desk.clock).await;
         state.settle(store);
-        let Some(View::Board(view)) = state.view() else { return };
-        let open: Vec<Ask> = view
-            .asks
-            .iter()
-            .filter(|ask| store.reading(ask).is_none_or(crate::store::Reading::is_waiting))
-            .cloned()
-            .collect();
+        let Some(View::Board(view)) = state.view() else { return Ok(()) };
+        let is_open = |ask: &&Ask| store.reading(ask).is_none_or(crate::store::Reading::is_waiting);
+        open = view.asks.iter().filter(is_open).cloned().collect();
         if open.is_empty() {
-            return;
-        }
-        let answers = futures::stream::iter(open).map(|ask| async move {
-            let answer = tokio::time::timeout(PATIENCE, systems.answer(&ask.wanted)).await;
-            let late = || SourceError::Unreachable {
-                what: "the answer".to_owned(),
-                place: "the system that was asked".to_owned(),
-                reason: format!("it took more than {} s", PATIENCE.as_secs()),
-            };
-            (ask, answer.unwrap_or_else(|_| Err(late())))
-        });
-        let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
-        for (ask, result) in answers {
-            let epoch = store.ask(&ask);
-            store.report(Report { ask, epoch, at: desk.clock.now(), result, next: None });
+            break;
         }
     }
-    state.settle(store);
+    let Some(View::Board(view)) = state.view() else { return Ok(()) };
+    if !view.scraped {
+        return Ok(());
+    }
+    desk.err.line(SCRAPED)?;
+    let asked = view.panels.iter().flat_map(|panel| &panel.asked);
+    let rates: Vec<Ask> =
+        asked.filter(|asked| needs_two(&asked.expr)).map(|asked| asked.ask.clone()).collect();
+    if !rates.is_empty() {
+        desk.err.line(&format!("rates are made of two readings, {} s apart", EVERY.as_secs()))?;
+        tokio::time::sleep(EVERY).await;
+        ask(rates, store, systems, &desk.clock).await;
+        state.settle(store);
+    }
+    Ok(())
+}
+
+/// Asks some questions once, and puts what came into the store.
+async fn ask(open: Vec<Ask>, store: &mut Store, systems: &Systems, clock: &Clock) {
+    let answers = futures::stream::iter(open).map(|ask| async move {
+        let answer = tokio::time::timeout(PATIENCE, systems.answer(&ask.wanted)).await;
+        let late = || SourceError::Unreachable {
+            what: "the answer".to_owned(),
+            place: "the system that was asked".to_owned(),
+            reason: format!("it took more than {} s", PATIENCE.as_secs()),
+        };
+        (ask, answer.unwrap_or_else(|_| Err(late())))
+    });
+    let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+    for (ask, result) in answers {
+        let epoch = store.ask(&ask);
+        store.report(Report { ask, epoch, at: clock.now(), result, next: None });
+    }
 }
 
 /// Why a board cannot be shown.
@@ -467,6 +487,7 @@ fn document(state: &State) -> Value {
         "from": at(from),
         "to": at(to),
         "step": step,
+        "source": if view.scraped { "scraped" } else { "Prometheus" },
         "panels": panels,
         "happened": happened,
     })
@@ -478,7 +499,9 @@ fn series(one: &Drawn) -> Value {
     let values: Vec<Value> = one
         .points
         .iter()
-        .map(|(at, number)| json!({ "at": Timestamp::from_millisecond(*at).ok(), "value": value(*number) }))
+        .map(|(at, number)| {
+            json!({ "at": Timestamp::from_millisecond(*at).ok(), "value": value(*number) })
+        })
         .collect();
     json!({ "name": one.name, "labels": labels, "values": values })
 }
@@ -519,8 +542,7 @@ fn remarks(desk: &mut Desk<'_>, state: &State, store: &Store) -> Result<Exit> {
         desk.err.line(&format!("{which}: {sentence}"))?;
     }
     let alerts = view.asks.iter().find(|ask| ask.wanted == Wanted::Alerts);
-    if let Some(error) = alerts.and_then(|ask| store.reading(ask)).and_then(|reading| reading.error.as_ref())
-    {
+    if let Some(error) = alerts.and_then(|ask| store.reading(ask)).and_then(|reading| reading.error.as_ref()) {
         desk.err.line(&format!("alerts are not marked: {error}"))?;
     }
     Ok(if had == 0 { Exit::Failed } else { Exit::Done })

@@ -126,15 +126,17 @@ fn head(scene: &Scene<'_>, view: &BoardView) -> Vec<(String, Role)> {
     facts.push((span::words(view.window, state.now, &state.zone), Role::Text));
     let step = panels::step(view, state.size.0);
     facts.push((format!("step {}", human::span(i64::from(step))), Role::Dim));
+    let whom = if view.scraped { "scraped" } else { "Prometheus" };
     let shown = || view.panels.iter().filter(|panel| !panel.asked.is_empty());
     let failed = shown().any(|panel| panel.error.is_some());
     if let Some(at) = shown().filter_map(|panel| panel.at).min() {
         let age = state.now.as_second() - at.as_second();
         // Twice what the slowest graph is asked again after is late.
         let role = if failed || age > 2 * i64::from(step.clamp(15, 300)) { Role::Stale } else { Role::Dim };
-        facts.push((format!("Prometheus {} ago", human::span(age)), role));
+        facts.push((format!("{whom} {} ago", human::span(age)), role));
     } else if shown().any(|panel| panel.waiting) {
-        facts.push(("asking Prometheus".to_owned(), Role::Progressing));
+        let text = if view.scraped { "scraping".to_owned() } else { format!("asking {whom}") };
+        facts.push((text, Role::Progressing));
     }
     facts
 }
@@ -226,7 +228,7 @@ fn content(
 ) -> Option<graph::Plot> {
     let theme = scene.theme;
     if shown.is_empty() {
-        empty(buffer, body, scene, shown);
+        empty(buffer, body, scene, view, shown);
         return None;
     }
     match one.shape {
@@ -251,13 +253,14 @@ fn content(
 }
 
 /// Says why a panel has nothing to show.
-fn empty(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, shown: &PanelState) {
+fn empty(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, view: &BoardView, shown: &PanelState) {
     let theme = scene.theme;
     if let Some(error) = &shown.error {
         notice::draw(buffer, body, theme, Role::Warning, "no answer", &[&feed::sentence(error)]);
     } else if !shown.missing.is_empty() {
         let missing = shown.missing.join("; ");
-        notice::draw(buffer, body, theme, Role::Unknown, "no such metric here", &[&missing]);
+        let title = if view.scraped { "needs Prometheus" } else { "no such metric here" };
+        notice::draw(buffer, body, theme, Role::Unknown, title, &[&missing]);
     } else if shown.waiting {
         notice::draw(buffer, body, theme, Role::Progressing, "asking", &[]);
     } else if shown.histograms > 0 {

@@ -222,6 +222,9 @@ fn systems(scene: &Scene<'_>, context: &Context) -> Vec<(&'static str, String, R
     let standing = |system: System| {
         let mut of = found.iter().filter(|one| one.system == system).peekable();
         of.peek()?;
+        if of.clone().any(|one| one.scraped) {
+            return Some(("scraped".to_owned(), Role::Dim));
+        }
         if of.clone().any(|one| one.error.is_none()) {
             let heard = found.iter().filter(|one| one.system == system).find_map(|one| one.heard);
             let age = now.as_second() - heard.unwrap_or(at).as_second();

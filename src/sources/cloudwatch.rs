@@ -145,6 +145,7 @@ impl CloudWatch {
             version: None,
             error,
             note: Some(self.spent().into()),
+            scraped: false,
             heard: (heard > 0).then(|| Timestamp::from_millisecond(heard).ok()).flatten(),
         })
     }

@@ -392,6 +392,19 @@ impl Connection {
         Ok(answered)
     }
 
+    /// Asks for something that the API server or a system behind it answers with a long text, and returns the answer
+    /// as it arrives, whatever its code is.
+    pub(super) async fn stream(
+        &self,
+        asked: &Asked,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Reader, SourceError> {
+        let session = self.session().await?;
+        let request = Request::get(path).header(header::ACCEPT, accept).body(Vec::new());
+        self.reach_through(&session, asked, request).await
+    }
+
     /// Asks a system behind the API server to go on in another protocol, such as a WebSocket, over this connection.
     ///
     /// Returns the headers of its consent with the connection, or its refusal.

@@ -21,6 +21,7 @@ use super::cloudwatch::CloudWatch;
 use super::endpoint::{Endpoint, ServicePort, header_of};
 use super::kubernetes::Connection;
 use super::objects::decode_list;
+use super::scrape::{self, Scraper};
 use crate::identity::{ObjectRef, Text};
 use crate::signals::{Answer, Found, System, Told, Wanted};
 
@@ -95,6 +96,7 @@ struct Inner {
     known: BTreeMap<System, Mutex<Option<Known>>>,
     /// The services that may be systems, and when they were listed.
     services: Mutex<Option<(Instant, Result<Arc<[Candidate]>, SourceError>)>>,
+    scraper: Scraper,
 }
 
 /// What is known of one system.
@@ -129,7 +131,7 @@ impl Systems {
         let of_cloud = directions.get(&System::CloudWatch).cloned().unwrap_or_default();
         let cloud = (!of_cloud.off).then(|| CloudWatch::new(connection.clone(), of_cloud, ambient));
         let known = System::ALL.map(|system| (system, Mutex::default())).into();
-        Self(Arc::new(Inner { connection, directions, cloud, known, services: Mutex::default() }))
+        Self(Arc::new(Inner { connection, directions, cloud, known, services: Mutex::default(), scraper: Scraper::default() }))
     }
 
     /// Returns CloudWatch, unless it is switched off.
@@ -154,19 +156,23 @@ impl Systems {
             Wanted::Alerts => super::alertmanager::alerts(&self.all(System::Alertmanager).await?).await,
             Wanted::Silences => super::alertmanager::silences(&self.all(System::Alertmanager).await?).await,
             Wanted::Rules => super::prometheus::rules(&self.one(System::Prometheus).await?).await,
-            Wanted::Instant { query, at } => {
-                super::prometheus::instant(&self.one(System::Prometheus).await?, query, *at).await
-            }
-            Wanted::Range { query, window, step } => {
-                super::prometheus::range(&self.one(System::Prometheus).await?, query, *window, *step).await
-            }
+            Wanted::Instant { query, at } => match self.prometheus().await? {
+                Some(endpoint) => super::prometheus::instant(&endpoint, query, *at).await,
+                None => self.scrape(wanted).await,
+            },
+            Wanted::Range { query, window, step } => match self.prometheus().await? {
+                Some(endpoint) => super::prometheus::range(&endpoint, query, *window, *step).await,
+                None => self.scrape(wanted).await,
+            },
             Wanted::Use(using) => super::usage::usage(self, *using).await,
-            Wanted::Values { label, matching } => {
-                super::prometheus::values(&self.one(System::Prometheus).await?, label, matching).await
-            }
-            Wanted::LabelNames { matching } => {
-                super::prometheus::label_names(&self.one(System::Prometheus).await?, matching).await
-            }
+            Wanted::Values { label, matching } => match self.prometheus().await? {
+                Some(endpoint) => super::prometheus::values(&endpoint, label, matching).await,
+                None => self.scrape(wanted).await,
+            },
+            Wanted::LabelNames { matching } => match self.prometheus().await? {
+                Some(endpoint) => super::prometheus::label_names(&endpoint, matching).await,
+                None => self.scrape(wanted).await,
+            },
             Wanted::Alarms => self.cloud()?.alarms().await,
             Wanted::Figures { .. } => self.cloud()?.figures(wanted).await,
         }
@@ -181,6 +187,24 @@ impl Systems {
     ) -> Result<Vec<Value>, SourceError> {
         let endpoint = self.one(System::ArgoServer).await?;
         super::argocd::manifests(&endpoint, application, project, revisions).await
+    }
+
+    /// Returns Prometheus; `None` where there is none and components are scraped instead.
+    async fn prometheus(&self) -> Result<Option<Endpoint>, SourceError> {
+        match self.one(System::Prometheus).await {
+            Ok(endpoint) => Ok(Some(endpoint)),
+            Err(SourceError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells whether there is no Prometheus and components are scraped instead.
+    pub async fn is_scraped(&self) -> bool {
+        matches!(self.prometheus().await, Ok(None))
+    }
+
+    async fn scrape(&self, wanted: &Wanted) -> Result<Told, SourceError> {
+        self.0.scraper.answer(&self.0.connection, wanted).await
     }
 
     /// Returns the endpoint of a system that is asked: the best that answers.
@@ -248,7 +272,8 @@ impl Systems {
     async fn search(&self, system: System) -> (Vec<Found>, Vec<Endpoint>) {
         let directions = self.directions(system);
         if directions.off {
-            return (Vec::new(), Vec::new());
+            let instead = if system == System::Prometheus { vec![scraped()] } else { Vec::new() };
+            return (instead, Vec::new());
         }
         match system {
             System::ResourceMetrics => return (vec![self.resource_metrics().await], Vec::new()),
@@ -257,6 +282,9 @@ impl Systems {
             _ => {}
         }
         let endpoints = match self.endpoints(system, &directions).await {
+            Ok(endpoints) if endpoints.is_empty() && system == System::Prometheus => {
+                return (vec![scraped()], Vec::new());
+            }
             Ok(endpoints) => endpoints,
             Err(error) => return (vec![lost(system, "", error)], Vec::new()),
         };
@@ -397,8 +425,13 @@ impl Systems {
     }
 }
 
+/// What stands in for Prometheus where it is not there.
+fn scraped() -> Found {
+    Found { scraped: true, ..found_at(System::Prometheus, scrape::WAY, None) }
+}
+
 fn found_at(system: System, way: &str, version: Option<Text>) -> Found {
-    Found { system, way: way.into(), version, error: None, note: None, heard: None }
+    Found { system, way: way.into(), version, error: None, note: None, heard: None, scraped: false }
 }
 
 fn lost(system: System, way: &str, error: SourceError) -> Found {

@@ -99,8 +99,7 @@ async fn a_board_is_printed_as_the_console_draws_it_and_as_json() {
     for word in ["Tenant", "tenant tenant-2", "last 3h", "Requests", "Latency", "p95", "Restarts", "└"] {
         assert!(text.out.contains(word), "{word}: {}", text.out);
     }
-    let small =
-        site.run(&["board", "tenant", "--tenant", "tenant-2", "--width", "60", "--height", "20"]).await;
+    let small = site.run(&["board", "tenant", "--tenant", "tenant-2", "--width", "60", "--height", "20"]).await;
     assert_eq!(small.code, Some(0), "{small:?}");
     assert_eq!(small.out.lines().count(), 20, "{}", small.out);
     assert!(small.out.lines().all(|line| line.chars().count() <= 60), "{}", small.out);
@@ -169,10 +168,7 @@ async fn a_board_of_which_nothing_could_be_had_fails_and_says_why_once() {
     let json = site.run(&["board", "control-plane", "-o", "json"]).await;
     assert_eq!(json.code, Some(1), "{json:?}");
     let document = json.json();
-    assert!(
-        panel(&document, "API requests")["error"].as_str().unwrap().contains("127.0.0.1:9"),
-        "{document:#}"
-    );
+    assert!(panel(&document, "API requests")["error"].as_str().unwrap().contains("127.0.0.1:9"), "{document:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,4 +194,53 @@ async fn expressions_are_asked_from_the_command_line() {
     assert!(wrong.err.contains("parse error"), "{}", wrong.err);
     let usage = site.run(&["query", "up", "--range", "soon"]).await;
     assert_eq!(usage.code, Some(2), "{usage:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_prometheus_components_are_scraped_for_what_they_expose() {
+    let site = Site::start("bad-deploy").await;
+    site.configure("[contexts.\"*\"]\nprometheus = { off = true }\n");
+    let doctor = site.run(&["doctor"]).await;
+    assert!(doctor.out.contains("scraped through the API server"), "{doctor:?}");
+
+    // Rates are there, too: of two readings.
+    let server = site.run(&["board", "control-plane", "-o", "json"]).await;
+    assert_eq!(server.code, Some(0), "{server:?}");
+    assert!(server.err.contains("there is no Prometheus"), "{}", server.err);
+    let document = server.json();
+    assert_eq!(document["source"], "scraped");
+    assert!(values(panel(&document, "API requests")) > 0, "{document:#}");
+    assert!(values(panel(&document, "Requests in flight")) > 0, "{document:#}");
+    // An hour's count is not made of fifteen seconds.
+    let leaders = panel(&document, "Leader changes of etcd within an hour");
+    assert_eq!(values(leaders), 0, "{leaders:#}");
+    let kubelets = panel(&document, "Kubelets: failed operations");
+    assert!(kubelets["missing"][0].as_str().unwrap().contains("kubelet_"), "{kubelets:#}");
+
+    let tenant = site.run(&["board", "tenant", "--tenant", "tenant-2", "-o", "json"]).await.json();
+    for title in ["Requests", "Errors", "Latency", "CPU", "Memory", "Pods by phase"] {
+        assert!(values(panel(&tenant, title)) > 0, "{title}: {:#}", panel(&tenant, title));
+    }
+    let cpu = panel(&tenant, "CPU")["series"].as_array().unwrap();
+    assert!(cpu.iter().any(|one| one["name"] == "used"), "metrics.k8s.io tells what is used: {cpu:#?}");
+    let pools = site.run(&["board", "karpenter", "-o", "json"]).await.json();
+    assert!(values(panel(&pools, "Node pools, used of the limit")) > 0, "{pools:#}");
+
+    let query = site.run(&["query", "count(kube_pod_info)"]).await;
+    assert_eq!(query.code, Some(0), "{query:?}");
+    let nothing = site.run(&["query", "node_load1"]).await;
+    assert_eq!(nothing.code, Some(1), "{nothing:?}");
+    assert!(nothing.err.contains("it needs Prometheus"), "{}", nothing.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_scrape_is_told_so() {
+    let site = Site::start("quiet").await;
+    site.configure("[contexts.\"*\"]\nprometheus = { off = true }\n");
+    let context = opsdeck::demo::credentials::RESTRICTED_CONTEXT;
+    let ran = site.run(&["board", "control-plane", "--context", context, "-o", "json"]).await;
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let document = ran.json();
+    let error = panel(&document, "API requests")["error"].as_str().unwrap_or_default();
+    assert!(error.contains("not permitted to get"), "{document:#}");
 }

@@ -1,4 +1,7 @@
-//! `PromQL` over samples that the embedded platform holds: shared types, and the two ways to ask.
+//! `PromQL` over samples in memory: shared types, and the two ways to ask.
+//!
+//! The embedded platform answers with it as Prometheus would, and the console where there is no Prometheus and it
+//! has read the metrics itself.
 //!
 //! [`Samples`] is what holds series; [`instant`] and [`range`] evaluate an expression over it as Prometheus does. It
 //! must not know where samples come from, read a clock or wait for anything.
@@ -21,6 +24,7 @@ mod aggregate;
 mod binary;
 mod eval;
 mod explain;
+pub mod duration;
 pub mod format;
 mod functions;
 mod histogram;

@@ -241,7 +241,7 @@ impl<'a> Lexer<'a> {
         if word.parse::<f64>().is_ok() {
             return Ok(self.token(Kind::Number, length));
         }
-        if crate::demo::prometheus::params::words(word).is_some() {
+        if crate::promql::duration::words(word).is_some() {
             return Ok(self.token(Kind::Duration, length));
         }
         let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -280,7 +280,7 @@ impl<'a> Lexer<'a> {
             length += 1;
         }
         let run = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
-        if run > length && crate::demo::prometheus::params::words(&rest[..run]).is_some() {
+        if run > length && crate::promql::duration::words(&rest[..run]).is_some() {
             return Ok(self.token(Kind::Duration, run));
         }
         let word = &rest[..length];
