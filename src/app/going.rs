@@ -252,7 +252,8 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
             return Ok(Vec::new());
         }
         ("board" | "boards", Some(name)) => {
-            super::board::commands::named(state, store, name)?;
+            let scope = narrowed(state, store, jump, jump.namespace.as_deref())?;
+            super::board::commands::named(state, store, name, scope)?;
             return Ok(Vec::new());
         }
         ("board" | "boards", None) => {
@@ -260,7 +261,7 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
             return Ok(Vec::new());
         }
         ("kpi", None) => {
-            super::board::commands::named(state, store, "kpi")?;
+            super::board::commands::named(state, store, "kpi", None)?;
             return Ok(Vec::new());
         }
         ("ns" | "namespace", Some(name)) => {
@@ -310,9 +311,14 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
     Err(format!("nothing is called {:?}{near}", jump.head))
 }
 
-fn table(state: &mut State, store: &Store, jump: &Jump, resource: Resource) -> Result<Vec<Effect>, String> {
-    let namespace = jump.namespace.as_deref().or(jump.rest.first().map(String::as_str));
-    let scope = match (namespace, &jump.tenant) {
+/// Returns the scope that a line asks for.
+fn narrowed(
+    state: &State,
+    store: &Store,
+    jump: &Jump,
+    namespace: Option<&str>,
+) -> Result<Option<Scope>, String> {
+    Ok(match (namespace, &jump.tenant) {
         _ if jump.everywhere => Some(Scope::default()),
         (Some("all" | "-"), _) => Some(Scope::default()),
         (Some(name), _) => {
@@ -320,7 +326,12 @@ fn table(state: &mut State, store: &Store, jump: &Jump, resource: Resource) -> R
         }
         (None, Some(name)) => Some(Scope { tenant: Some(known_tenant(state, name)?), namespace: None }),
         (None, None) => None,
-    };
+    })
+}
+
+fn table(state: &mut State, store: &Store, jump: &Jump, resource: Resource) -> Result<Vec<Effect>, String> {
+    let namespace = jump.namespace.as_deref().or(jump.rest.first().map(String::as_str));
+    let scope = narrowed(state, store, jump, namespace)?;
     let mut table = Table::new(resource);
     table.labels = Text::from(jump.labels.as_deref().unwrap_or_default());
     table.fields = Text::from(jump.fields.as_deref().unwrap_or_default());

@@ -28,7 +28,7 @@ use serde_json::{Map, Value, json};
 use super::console::{ROLLBACKS, look};
 use super::gather::{connect, failure, fill, systems};
 use super::get::known_tenant;
-use super::query::{SCRAPED, needs_two, value};
+use super::query::{SCRAPED, value};
 use super::report::{Head, table};
 use super::{Desk, Exit, Usage, frame, settings};
 use crate::actions::Verb;
@@ -46,7 +46,6 @@ use crate::kinds::applications::Application;
 use crate::nearest::did_you_mean;
 use crate::screens::{self, Scene};
 use crate::signals::{Ask, Report, Wanted, Window};
-use crate::sources::scrape::EVERY;
 use crate::sources::{Connection, SourceError, Systems};
 use crate::store::{Query, Store};
 
@@ -349,18 +348,8 @@ async fn ask_all(state: &mut State, store: &mut Store, systems: &Systems, desk: 
         }
     }
     let Some(View::Board(view)) = state.view() else { return Ok(()) };
-    if !view.scraped {
-        return Ok(());
-    }
-    desk.err.line(SCRAPED)?;
-    let asked = view.panels.iter().flat_map(|panel| &panel.asked);
-    let rates: Vec<Ask> =
-        asked.filter(|asked| needs_two(&asked.expr)).map(|asked| asked.ask.clone()).collect();
-    if !rates.is_empty() {
-        desk.err.line(&format!("rates are made of two readings, {} s apart", EVERY.as_secs()))?;
-        tokio::time::sleep(EVERY).await;
-        ask(rates, store, systems, &desk.clock).await;
-        state.settle(store);
+    if view.scraped {
+        desk.err.line(SCRAPED)?;
     }
     Ok(())
 }

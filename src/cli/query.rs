@@ -12,16 +12,10 @@ use crate::args::{Ask, Values};
 use crate::human::parse_span;
 use crate::identity::Text;
 use crate::signals::{Answer, Sample, Series, Wanted, Window};
-use crate::sources::scrape::EVERY;
 
 /// What is said where there is no Prometheus.
 pub(super) const SCRAPED: &str =
     "there is no Prometheus: components are scraped for this, and nothing is known of the time before";
-
-/// Tells whether an expression says nothing of one reading: its rates are made of two.
-pub(super) fn needs_two(expression: &str) -> bool {
-    expression.contains("rate(")
-}
 
 /// How many values a range has where no step is given.
 const VALUES: u32 = 60;
@@ -46,13 +40,9 @@ pub async fn run(desk: &mut Desk<'_>, args: &Ask) -> Result<Exit> {
     };
     let connection = connect(desk, &scope).await?;
     let systems = systems(desk, &connection);
-    let mut told = systems.answer(&wanted).await?;
+    let told = systems.answer(&wanted).await?;
     if systems.is_scraped().await {
         desk.err.line(SCRAPED)?;
-        if needs_two(&args.expression) {
-            tokio::time::sleep(EVERY).await;
-            told = systems.answer(&wanted).await?;
-        }
     }
     for warning in &told.warnings {
         desk.err.line(&format!("warned: {warning}"))?;

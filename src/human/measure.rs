@@ -84,6 +84,20 @@ impl Measure {
         }
     }
 
+    /// Writes a value of an axis whose values are `step` apart, with as many digits as tell them apart.
+    pub fn tick(self, value: f64, step: f64) -> String {
+        // An axis counts up in steps: what is left of its nought is no number.
+        let value = if value.abs() < step.abs() * 1e-6 { 0.0 } else { value };
+        let digits = |step: f64| (-step.abs().max(1e-9).log10() - 1e-9).ceil().clamp(0.0, 9.0) as usize;
+        match self {
+            _ if !value.is_finite() || step <= 0.0 || value == 0.0 => self.text(value),
+            Self::Ratio => format!("{:.*}%", digits(step * 100.0), value * 100.0),
+            Self::Short if step < 1.0 && value.abs() < 1e3 => format!("{value:.*}", digits(step)),
+            Self::Rate if step < 1.0 && value.abs() < 1e3 => format!("{value:.*}/s", digits(step)),
+            _ => self.text(value),
+        }
+    }
+
     /// Returns the least round step of this unit with which `span` is covered in at most `parts` steps.
     pub fn step(self, span: f64, parts: usize) -> f64 {
         let least = span.abs().max(f64::MIN_POSITIVE) / parts.max(1) as f64;

@@ -11,7 +11,7 @@ use super::Scene;
 use super::feed;
 use crate::app::board::{BoardView, Drawn, Order, PanelState, panels, span};
 use crate::app::spot::{Spot, Spots};
-use crate::boards::{Bound, Panel, Shape, Threshold};
+use crate::boards::{Bound, Origin, Panel, Shape, Threshold};
 use crate::human;
 use crate::kinds::Health;
 use crate::sources::SourceError;
@@ -228,7 +228,7 @@ fn content(
 ) -> Option<graph::Plot> {
     let theme = scene.theme;
     if shown.is_empty() {
-        empty(buffer, body, scene, view, shown);
+        empty(buffer, body, scene, view, (one, shown));
         return None;
     }
     match one.shape {
@@ -253,7 +253,7 @@ fn content(
 }
 
 /// Says why a panel has nothing to show.
-fn empty(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, view: &BoardView, shown: &PanelState) {
+fn empty(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, view: &BoardView, (one, shown): (&Panel, &PanelState)) {
     let theme = scene.theme;
     if let Some(error) = &shown.error {
         notice::draw(buffer, body, theme, Role::Warning, "no answer", &[&feed::sentence(error)]);
@@ -273,7 +273,9 @@ fn empty(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, view: &BoardView, s
             &["They have no single number; use histogram_quantile()."],
         );
     } else {
-        notice::draw(buffer, body, theme, Role::Idle, "no series in this time", &[]);
+        let known = one.queries.iter().all(|query| matches!(query.origin, Origin::Known(_)));
+        let title = if known { "none in this time" } else { "no series in this time" };
+        notice::draw(buffer, body, theme, Role::Idle, title, &[]);
     }
 }
 

@@ -29,7 +29,7 @@ use promql_parser::parser::Expr;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use self::look_back::{clip, metrics};
+use self::look_back::{Span, clip, metrics};
 use self::page::Scraped;
 use self::parts::{PARTS, Part};
 use super::SourceError;
@@ -39,7 +39,7 @@ use crate::promql::{self, Dialect, Engine, Matcher, Memory, NAME, Samples};
 use crate::signals::{Answer, Labels, Sample, Series, Told, Wanted, Window};
 
 /// How long a page is not read again: the interval at which Prometheus would.
-pub const EVERY: Duration = Duration::from_secs(15);
+const EVERY: Duration = Duration::from_secs(15);
 
 /// How much longer than reading it took a page is left alone: large pages cost their server most.
 const REST: u32 = 20;
@@ -48,7 +48,13 @@ const REST: u32 = 20;
 const HELD: i64 = 3_600_000;
 
 /// After how long without a question what is held is worth nothing: no rate may reach over the gap.
-const GAP: Duration = Duration::from_mins(5);
+const GAP: Duration = Duration::from_mins(15);
+
+/// The shortest time for which values are held, in milliseconds, however many they are.
+const SHORT: i64 = 60_000;
+
+/// How many values are held at most, of all metrics together: 16 bytes each.
+const VALUES: usize = 1_000_000;
 
 /// How many values of an expression are worked out at most; a board has a few dozen columns.
 const POINTS: usize = 120;
@@ -85,9 +91,10 @@ struct Reading {
     knew: BTreeSet<String>,
     /// Why it could not be read the last time.
     error: Option<SourceError>,
-    /// Lines that could not be understood, and series that were too many, the last time.
+    /// Lines that could not be understood the last time.
     garbled: u64,
-    cut: usize,
+    /// Metrics that have too many series to be held.
+    heavy: BTreeSet<String>,
 }
 
 impl Reading {
@@ -128,17 +135,32 @@ impl Scraper {
         let expr = promql::syntax::parse(query).map_err(|error| refused(error.to_string()))?;
         let names = metrics(&expr)
             .ok_or_else(|| refused("without Prometheus every selector must name its metric".to_owned()))?;
-        let mut held = self.0.lock().await;
-        let parts = held.read(connection, &names).await?;
-        let mut told = held.remarks(&parts);
-        let (from, to) = window.bounds(connection.now());
-        let times = if names.is_empty() {
-            vec![to * 1_000]
-        } else {
-            held.times(&parts, from * 1_000, to * 1_000, i64::from(step.max(1)) * 1_000, instant)
-        };
-        told.answer = Answer::Series(held.evaluate(&expr, &times, instant, &mut told.warnings).map_err(refused)?);
-        Ok(told)
+        let mut again = true;
+        loop {
+            let mut held = self.0.lock().await;
+            let parts = held.read(connection, &names).await?;
+            let heavy = parts.iter().filter_map(|part| held.parts.get(part.name)).flat_map(|part| &part.heavy);
+            if let Some(name) = heavy.into_iter().find(|name| names.contains(*name)) {
+                return Err(refused(format!("{name} has too many series to be scraped: it needs Prometheus")));
+            }
+            let mut told = held.remarks(&parts);
+            let (from, to) = window.bounds(connection.now());
+            let times = if names.is_empty() {
+                vec![to * 1_000]
+            } else {
+                held.times(&parts, from * 1_000, to * 1_000, i64::from(step.max(1)) * 1_000, instant)
+            };
+            let (series, early) = held.evaluate(&expr, &times, instant).map_err(refused)?;
+            if early && again {
+                // The answer comes with the second reading: nothing that is said now would be worth drawing.
+                drop(held);
+                again = false;
+                tokio::time::sleep(EVERY).await;
+                continue;
+            }
+            told.answer = Answer::Series(series);
+            return Ok(told);
+        }
     }
 
     /// Answers which values a label has; of `__name__`, which metrics there are.
@@ -253,7 +275,7 @@ impl Held {
             }
         };
         reading.error = scraped.error;
-        (reading.garbled, reading.cut) = (scraped.garbled, scraped.cut);
+        (reading.garbled, reading.heavy) = (scraped.garbled, scraped.heavy);
         reading.names = scraped.names;
         reading.knew.clone_from(&self.wanted);
         reading.times.retain(|at| *at > now - HELD);
@@ -261,8 +283,15 @@ impl Held {
         for (name, labels, value) in scraped.samples {
             self.memory.entry(name).or_default().push(labels, now, value);
         }
-        for memory in self.memory.values_mut() {
-            memory.forget(now - HELD);
+        // What is older is given up, and with many series what is younger, too.
+        let mut horizon = HELD;
+        loop {
+            self.memory.values_mut().for_each(|memory| memory.forget(now - horizon));
+            let values = self.memory.values().flat_map(Memory::iter).map(|(_, points)| points.len());
+            horizon /= 2;
+            if values.sum::<usize>() <= VALUES || horizon < SHORT {
+                break;
+            }
         }
     }
 
@@ -275,9 +304,6 @@ impl Held {
                 // What is not installed is not missed here: the panel names the metric.
                 None | Some(SourceError::Missing { .. }) => {}
                 Some(error) => told.warnings.push(format!("{} was not scraped: {error}", part.name).into()),
-            }
-            if reading.cut > 0 {
-                told.warnings.push(format!("{}: {} series are left out", part.name, reading.cut).into());
             }
             told.garbled += reading.garbled;
         }
@@ -311,13 +337,8 @@ impl Held {
         kept
     }
 
-    fn evaluate(
-        &self,
-        expr: &Expr,
-        times: &[i64],
-        instant: bool,
-        warnings: &mut Vec<Text>,
-    ) -> Result<Vec<Series>, String> {
+    /// Evaluates an expression at some times, and tells whether it came to nothing because rates need a second reading.
+    fn evaluate(&self, expr: &Expr, times: &[i64], instant: bool) -> Result<(Vec<Series>, bool), String> {
         let engine = Engine { dialect: Dialect::Two, ..Engine::default() };
         let mut all: BTreeMap<promql::Labels, Vec<(i64, f64)>> = BTreeMap::new();
         let mut order: Vec<promql::Labels> = Vec::new();
@@ -325,10 +346,7 @@ impl Held {
         let mut too_early = false;
         for at in times {
             let mut expr = expr.clone();
-            let held = |name: &str| {
-                let memory = self.memory.get(name)?;
-                memory.iter().filter_map(|(_, points)| points.first()).map(|point| point.0).min().map(|first| at - first)
-            };
+            let held = |name: &str| self.memory.get(name).and_then(|memory| span(memory, *at));
             match clip(&mut expr, &held) {
                 Ok(early) => too_early |= early,
                 Err(why) => {
@@ -361,18 +379,23 @@ impl Held {
         {
             return Err(why);
         }
-        if all.is_empty() && too_early {
-            let text = format!("a rate needs two readings, {} s apart: the first was just now", EVERY.as_secs());
-            warnings.push(text.into());
-        }
+        let too_early = too_early && all.is_empty();
         let series = order.into_iter().filter_map(|labels| {
             let points = all.remove(&labels)?;
             let samples = points.into_iter().map(|(at, value)| Sample { at, value }).collect();
             let labels: Labels = labels.iter().map(|(name, value)| (name.into(), value.into())).collect();
             Some(Series { labels, samples, histogram: false })
         });
-        Ok(series.collect())
+        Ok((series.collect(), too_early))
     }
+}
+
+/// Returns how far back what is held of a metric reaches from a moment.
+fn span(memory: &Memory, at: i64) -> Option<Span> {
+    let first = memory.iter().filter_map(|(_, points)| points.first()).map(|point| point.0).min()?;
+    let before = |points: &[(i64, f64)]| points.iter().rev().map(|point| point.0).find(|one| *one < at);
+    let previous = memory.iter().filter_map(|(_, points)| before(points)).max().unwrap_or(at);
+    Some(Span { held: at - first, gap: at - previous })
 }
 
 /// What is kept, as the evaluator sees it.
@@ -407,7 +430,7 @@ fn selector(text: &str) -> Result<(BTreeSet<String>, Vec<Matcher>), SourceError>
     matchers.retain(|matcher| &*matcher.name != NAME);
     let plain = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
     let by_list = parsed.matchers.matchers.iter().all(|one| {
-        one.name != NAME || matches!(Op::of(&one.op), Op::Equal | Op::Like)
+        one.name != NAME || matches!(one.op, MatchOp::Equal | MatchOp::Re(_))
     });
     if names.is_empty() || !by_list || !names.iter().all(plain) {
         return Err(wrong("without Prometheus it must name its metrics".to_owned()));

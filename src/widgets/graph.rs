@@ -26,8 +26,8 @@ use scale::{Scale, Wanted, is_drawn};
 /// Columns between two letters of a curve.
 const LETTERS: usize = 24;
 
-/// Columns that the legend keeps for a name.
-const NAME: usize = 12;
+/// Columns that the legend keeps for a name at least, and at most: values go before more of a name goes.
+const NAME: (usize, usize) = (12, 28);
 
 /// How much of the width the labels of the values may take.
 const LABELS: u16 = 3;
@@ -172,7 +172,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, theme: &Theme, graph: &Graph<'_>) -
         levels: &levels,
         rows: usize::from(body.height),
     });
-    let words: Vec<(f64, String)> = scale.ticks().map(|value| (value, graph.unit.text(value))).collect();
+    let words: Vec<(f64, String)> = scale.ticks().map(|value| (value, graph.unit.tick(value, scale.step))).collect();
     let widest = words.iter().map(|(_, word)| fit::width(word)).max().unwrap_or(0) as u16;
     let left = if widest + 1 > area.width / LABELS { 0 } else { widest + 1 };
     // A column at the right holds the letters of the curves' ends.
@@ -319,9 +319,38 @@ fn curves(buffer: &mut Buffer, plot: Rect, theme: &Theme, graph: &Graph<'_>, sca
             cell.set_symbol(glyph.encode_utf8(&mut text));
         }
     }
+    single(buffer, plot, theme, graph, scale);
     infinities(buffer, plot, theme, graph);
     if many {
         ends(buffer, plot, theme, graph, scale);
+    }
+}
+
+/// Marks points that are joined to none: one dot of eight would hardly be seen.
+fn single(buffer: &mut Buffer, plot: Rect, theme: &Theme, graph: &Graph<'_>, scale: &Scale) {
+    if theme.ascii {
+        return;
+    }
+    let many = graph.curves.len() > 1;
+    let placed = Plot { area: plot, span: graph.span };
+    let mut text = [0; 4];
+    for curve in graph.curves.iter().rev() {
+        let joined = |one: Option<&(i64, f64)>, at: i64| {
+            one.is_some_and(|(other, value)| is_drawn(*value) && at.abs_diff(*other) <= graph.gap.unsigned_abs())
+        };
+        for (number, (at, value)) in curve.points.iter().enumerate() {
+            let before = number.checked_sub(1).and_then(|before| curve.points.get(before));
+            if !is_drawn(*value) || joined(before, *at) || joined(curve.points.get(number + 1), *at) {
+                continue;
+            }
+            if let Some(x) = column(&placed, *at) {
+                let mark = if many { curve.letter } else { '•' };
+                let y = plot.y + row(scale, *value, plot.height);
+                let cell = &mut buffer[(x, y)];
+                cell.set_style(Style::reset()).set_style(ground_of(theme)).set_style(theme.style(curve.role));
+                cell.set_symbol(mark.encode_utf8(&mut text));
+            }
+        }
     }
 }
 
@@ -436,6 +465,8 @@ fn names(buffer: &mut Buffer, area: Rect, theme: &Theme, graph: &Graph<'_>) {
     };
     let text = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| graph.unit.text(value));
     if graph.curves.len() <= usize::from(area.height) && area.width >= 36 {
+        let widest = graph.curves.iter().map(|curve| fit::width(curve.name) + 4).max().unwrap_or(0);
+        let name = widest.clamp(NAME.0, NAME.1.min(usize::from(area.width) / 2));
         for (curve, y) in graph.curves.iter().zip(area.y..area.bottom()) {
             let line = Rect { y, height: 1, ..area };
             let summary = Summary::of(curve.points, graph.span);
@@ -444,7 +475,7 @@ fn names(buffer: &mut Buffer, area: Rect, theme: &Theme, graph: &Graph<'_>) {
             // Facts at the right, the least needed first to go.
             let facts = [(word, value(curve)), ("max", summary.most), ("min", summary.least)];
             let facts = facts.map(|(name, fact)| (name, format!("{:>8}", text(fact))));
-            let mut room = pen.room().saturating_sub(NAME);
+            let mut room = pen.room().saturating_sub(name);
             let kept = facts.iter().take_while(|(name, fact)| {
                 let width = name.len() + 1 + fit::width(fact);
                 let fits = width <= room;

@@ -365,6 +365,61 @@ fn an_empty_panel_says_which_metric_is_missing() {
 }
 
 #[test]
+fn a_board_of_the_whole_cluster_does_not_pass_for_that_of_a_tenant() {
+    let stage = opened("control-plane", Some("tenant-2"), whole);
+    let drawn = text(&stage.draw(120, 40).0);
+    assert!(!drawn.contains("tenant tenant-2  last"), "{drawn}");
+    let stage = opened("tenant", Some("tenant-2"), whole);
+    assert!(text(&stage.draw(120, 40).0).contains("tenant tenant-2  last"));
+}
+
+#[test]
+fn the_line_of_the_palette_names_the_tenant_of_a_board() {
+    let mut stage = stage();
+    go(&mut stage, "board tenant -t tenant-1");
+    answer(&mut stage, whole);
+    assert_eq!(board(&stage).subject.tenant.as_deref(), Some("tenant-1"));
+    assert_eq!(stage.state.scope.tenant.as_deref(), Some("tenant-1"));
+}
+
+#[test]
+fn without_prometheus_a_board_says_that_it_is_scraped_and_what_is_not() {
+    fn scraped(wanted: &Wanted) -> Result<Answer, SourceError> {
+        match wanted {
+            Wanted::Systems => Ok(Answer::Systems(vec![opsdeck::signals::Found {
+                system: System::Prometheus,
+                way: "not there".into(),
+                version: None,
+                error: None,
+                scraped: true,
+            }])),
+            Wanted::Values { .. } => Ok(Answer::Names(vec!["kube_pod_status_phase".into()])),
+            other => whole(other),
+        }
+    }
+    let stage = opened("tenant", Some("tenant-2"), scraped);
+    let drawn = text(&stage.draw(200, 60).0);
+    assert!(drawn.contains("scraped 12s ago") && drawn.contains("needs Prometheus"), "{drawn}");
+    assert!(drawn.lines().next().unwrap().contains("prom scraped"), "{drawn}");
+}
+
+#[test]
+fn panels_fill_a_low_screen_and_a_high_one() {
+    use opsdeck::app::board::panels::rows;
+    // 60x20 and 80x24 leave 15 and 19 rows; a line of those says which are seen.
+    assert_eq!(rows(15, 8), (7, 2));
+    assert_eq!(rows(19, 4), (9, 2));
+    assert_eq!(rows(54, 2), (22, 2));
+    assert_eq!(rows(5, 3), (4, 1));
+    for height in 1..80 {
+        for all in 1..20 {
+            let (each, seen) = rows(height, all);
+            assert!(each >= 1 && seen >= 1 && usize::from(each) * seen <= usize::from(height.max(1)), "{height} {all}");
+        }
+    }
+}
+
+#[test]
 fn one_server_that_does_not_answer_is_said_once() {
     let drawn = text(&failed().draw(120, 40).0);
     assert_eq!(drawn.matches("no endpoints available").count(), 1, "{drawn}");
@@ -386,6 +441,11 @@ fn the_last_values_stay_while_a_new_question_fails_and_the_server_says_why() {
     });
     let drawn = text(&stage.draw(120, 40).0);
     assert!(drawn.contains("1:10: parse error: unclosed left parenthesis"), "{drawn}");
+    // A mark stands below the letter at which the server stumbled: the tenth.
+    let rows: Vec<&str> = drawn.lines().collect();
+    let typed = rows.iter().position(|row| row.trim() == "sum(rate(up").expect("the expression");
+    let tenth = rows[typed].find("sum(").unwrap() + 9;
+    assert_eq!(rows[typed + 1].find('^'), Some(tenth), "{drawn}");
     assert_eq!(board(&stage).panels[0].series.len(), before);
     assert!(before > 0 && drawn.contains("checkout"), "{drawn}");
     // The board's own expression comes back.

@@ -12,6 +12,7 @@ use crate::boards::{Board, Subject};
 use crate::identity::{ObjectRef, Text};
 use crate::kinds::Health;
 use crate::nearest::did_you_mean;
+use crate::rows::Scope;
 use crate::signals::Window;
 use crate::store::Store;
 use std::sync::Arc;
@@ -215,13 +216,18 @@ pub fn query(state: &mut State, expr: &str) {
     state.views.open(View::Board(view));
 }
 
-/// Opens the board of a name; the error is a sentence.
-pub fn named(state: &mut State, store: &Store, name: &str) -> Result<(), String> {
+/// Opens the board of a name, for a scope where one is given; the error is a sentence.
+pub fn named(state: &mut State, store: &Store, name: &str, scope: Option<Scope>) -> Result<(), String> {
     let Some(board) = state.boards.get(name).cloned() else {
         let names: Vec<&str> = state.boards.iter().map(|board| &*board.name).collect();
         let near = did_you_mean(name, names.iter().copied());
         return Err(format!("no board is called {name:?}{near} (there are: {})", names.join(", ")));
     };
+    if let Some(scope) = scope {
+        state.scope = scope;
+        open(state, board, About::Scope);
+        return Ok(());
+    }
     // What is selected fills the board where it can; else the scope does.
     let subject = selected(state, store);
     let fits = subject.facets().iter().any(|facet| board.fits.contains(facet));
@@ -234,7 +240,7 @@ pub fn named(state: &mut State, store: &Store, name: &str) -> Result<(), String>
 pub fn open_listed(state: &mut State, store: &Store) {
     let Some(View::Boards(list)) = state.view() else { return };
     let Some(name) = state.boards.iter().nth(list.cursor).map(|board| board.name.to_string()) else { return };
-    if let Err(error) = named(state, store, &name) {
+    if let Err(error) = named(state, store, &name, None) {
         state.say(Health::Warning, error);
     }
 }

@@ -19,8 +19,8 @@ use crate::store::Store;
 /// The least width of a panel beside another.
 const NARROW: u16 = 38;
 
-/// The least and the greatest height of a panel.
-const HEIGHTS: (u16, u16) = (8, 22);
+/// The least and the greatest height of a panel: two of the least stand one above the other in 20 rows.
+const HEIGHTS: (u16, u16) = (7, 22);
 
 /// How many series of one panel are drawn at most.
 const MOST: usize = 52;
@@ -55,9 +55,14 @@ pub fn columns(width: u16, count: usize) -> usize {
 
 /// Returns the height of a panel where `rows` rows of them should fit, and how many rows are visible.
 pub fn rows(height: u16, rows: usize) -> (u16, usize) {
-    let wanted = height / u16::try_from(rows.max(1)).unwrap_or(u16::MAX);
-    let each = wanted.clamp(HEIGHTS.0, HEIGHTS.1).min(height.max(1));
-    (each, usize::from((height / each).max(1)))
+    let rows = u16::try_from(rows.max(1)).unwrap_or(u16::MAX);
+    let fitting = (height / HEIGHTS.0).max(1);
+    if fitting >= rows {
+        return ((height / rows).clamp(1, HEIGHTS.1), usize::from(rows));
+    }
+    // A line says which of them are seen; what is left over makes those higher.
+    let fitting = (height.saturating_sub(1) / HEIGHTS.0).max(1);
+    ((height.saturating_sub(1) / fitting).clamp(1, HEIGHTS.1), usize::from(fitting))
 }
 
 /// Brings a board up to date with the store.
@@ -66,6 +71,11 @@ pub fn settle(view: &mut BoardView, lens: &Lens<'_>, within: Within<'_>) {
         About::Scope => of_scope(within.scope, within.tenants),
         About::Subject(subject) => subject.clone(),
     };
+    // A board that cannot be narrowed shows everything, and must not be taken for that of a tenant.
+    let mut filled = view.board.variables.iter().filter_map(|variable| variable.from);
+    if !filled.any(|facet| view.subject.matcher(facet).is_some()) {
+        view.subject = Subject::default();
+    }
     let count = view.board.panels.len();
     view.panel = view.panel.min(count.saturating_sub(1));
     view.columns = columns(within.width, count);

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use promql_parser::parser::Expr;
 
 use super::{Asked, Refusal};
+use crate::demo::promql::duration::UNITS;
+pub use crate::demo::promql::duration::words;
 use crate::demo::promql::{Matcher, NAME, syntax};
 
 /// Reads a time parameter in milliseconds; `None` where it is absent.

@@ -10,6 +10,7 @@ use crate::app::board::{BoardView, PanelState};
 use crate::app::spot::{Spot, Spots};
 use crate::boards::{Panel, Shape};
 use crate::human;
+use crate::sources::SourceError;
 use crate::theme::Role;
 use crate::widgets::glyphs::Glyphs;
 use crate::widgets::graph::{self, Summary};
@@ -79,6 +80,10 @@ fn above(
         Some(text) => vec![text],
         None => shown.asked.iter().map(|asked| &*asked.expr).collect(),
     };
+    let wrong = match (exprs.as_slice(), &shown.error) {
+        ([expr], Some(SourceError::Invalid { reason, .. })) => place(expr, reason),
+        _ => None,
+    };
     for expr in &exprs {
         let wrapped = fit::wrap(expr, width);
         let most = if exprs.len() > 1 { 1 } else { EXPRESSION };
@@ -86,6 +91,12 @@ fn above(
             let more = number + 1 == most && wrapped.len() > most;
             let text = format!("  {}{}", &expr[*from..*to], if more { glyphs.ellipsis } else { "" });
             lines.push((text, Role::Strong));
+            // Below the letter that the server stumbled at, also at the end of the last row.
+            let last = *to == expr.len();
+            let here = wrong.filter(|at| (*from..*to).contains(at) || (last && at == to));
+            if let Some(before) = here.and_then(|at| expr.get(*from..at)) {
+                lines.push((format!("  {}^", " ".repeat(fit::width(before))), Role::Degraded));
+            }
         }
     }
     if let Some((text, role)) = trouble(shown) {
@@ -102,6 +113,22 @@ fn above(
         pen.gap(1).put(text, theme.style(*role));
     }
     shown as u16
+}
+
+/// Returns the byte of an expression at which a server says that it is wrong: `1:15: parse error` of Prometheus, or
+/// `at char 15`, both counted from one.
+fn place(expr: &str, reason: &str) -> Option<usize> {
+    let number = |text: &str| text.parse::<usize>().ok()?.checked_sub(1);
+    let by_line = || {
+        let before = &reason[..reason.find(": parse error")?];
+        let (line, column) = before.rsplit(' ').next()?.split_once(':')?;
+        (line == "1").then(|| number(column)).flatten()
+    };
+    let by_letter = || {
+        let rest = &reason[reason.find("at char ")? + 8..];
+        number(&rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())])
+    };
+    by_line().or_else(by_letter).map(|at| at.min(expr.len())).filter(|at| expr.is_char_boundary(*at))
 }
 
 /// Says what happened at the time that is read.

@@ -1,6 +1,7 @@
 //! What an expression looks at: its metrics, and how far back it looks.
 //!
-//! A rate over what is held stays a rate, so its window is made as short as that. A count over an hour, a look at
+//! A rate over what is held stays a rate, so its window is made as short as that, or as long as from one reading to
+//! the next. A count over an hour, a look at
 //! yesterday or a query within the query is not, so those are refused until enough is held.
 
 use std::collections::BTreeSet;
@@ -55,9 +56,18 @@ fn name(selector: &VectorSelector) -> Option<String> {
     selector.name.clone().or_else(inside)
 }
 
-/// Shortens the windows of rates to what is held, in milliseconds by the name of the metric, and tells whether one of
-/// them has nothing to be made of yet; the error says what looks back too far.
-pub fn clip(expr: &mut Expr, held: &dyn Fn(&str) -> Option<i64>) -> Result<bool, String> {
+/// What is held of a metric before a moment, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// How far back the first value lies.
+    pub held: i64,
+    /// How far back the value before lies.
+    pub gap: i64,
+}
+
+/// Fits the windows of rates to what is held, by the name of the metric, and tells whether one of them has nothing to
+/// be made of yet; the error says what looks back too far.
+pub fn clip(expr: &mut Expr, held: &dyn Fn(&str) -> Option<Span>) -> Result<bool, String> {
     let mut early = false;
     shorten(expr, held, false, &mut early)?;
     Ok(early)
@@ -65,7 +75,7 @@ pub fn clip(expr: &mut Expr, held: &dyn Fn(&str) -> Option<i64>) -> Result<bool,
 
 fn shorten(
     expr: &mut Expr,
-    held: &dyn Fn(&str) -> Option<i64>,
+    held: &dyn Fn(&str) -> Option<Span>,
     rate: bool,
     early: &mut bool,
 ) -> Result<(), String> {
@@ -88,7 +98,7 @@ fn shorten(
             let mut names = BTreeSet::new();
             // A selector without a name was refused before.
             let _ = walk(&one.expr, &mut names);
-            let least = names.iter().filter_map(|name| held(name)).min();
+            let least = names.iter().filter_map(|name| held(name)).min_by_key(|span| span.held);
             enough(one.range + back(one.offset.as_ref()), least)?;
             shorten(&mut one.expr, held, false, early)
         }
@@ -103,11 +113,10 @@ fn shorten(
                 return enough(one.range + back, is_held);
             }
             match is_held {
-                Some(0) => *early = true,
-                Some(is_held) if is_held > 0 => {
-                    one.range = one.range.min(Duration::from_millis(is_held.unsigned_abs()));
-                }
-                _ => {}
+                Some(Span { held: 1.., gap }) if one.range < millis(gap) => one.range = millis(gap),
+                Some(Span { held: held @ 1.., .. }) => one.range = one.range.min(millis(held)),
+                Some(_) => *early = true,
+                None => {}
             }
             Ok(())
         }
@@ -122,10 +131,14 @@ fn back(offset: Option<&Offset>) -> Duration {
     }
 }
 
+fn millis(millis: i64) -> Duration {
+    Duration::from_millis(millis.max(0).unsigned_abs())
+}
+
 /// Refuses a look further back than values are held; of a metric that is not there nothing is missed.
-fn enough(range: Duration, held: Option<i64>) -> Result<(), String> {
-    let Some(held) = held else { return Ok(()) };
-    let (range, held) = (range.as_secs(), held.max(0).unsigned_abs() / 1_000);
+fn enough(range: Duration, held: Option<Span>) -> Result<(), String> {
+    let Some(span) = held else { return Ok(()) };
+    let (range, held) = (range.as_secs(), millis(span.held).as_secs());
     if held >= range {
         return Ok(());
     }

@@ -4,15 +4,15 @@
 //! The crate `prometheus-parse` reads the lines. It cuts labels at every comma and brace, also within quotes, so
 //! letters that mean something to it are put aside before and back after.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use prometheus_parse::{Scrape, Value};
 
 use crate::promql::{Labels, NAME};
 use crate::sources::SourceError;
 
-/// How many series of one component are kept at most.
-const SERIES: usize = 20_000;
+/// How many series of one metric are kept at most; of one with more none is, because a part of a sum is no sum.
+const SERIES: usize = 10_000;
 
 /// How many names of metrics are remembered at most: components have hundreds.
 const NAMES: usize = 20_000;
@@ -29,8 +29,10 @@ pub struct Scraped {
     pub samples: Vec<(String, Labels, f64)>,
     /// Lines that could not be understood.
     pub garbled: u64,
-    /// Series that were left out because there are too many.
-    pub cut: usize,
+    /// Wanted metrics that are left out because they have too many series.
+    pub heavy: BTreeSet<String>,
+    /// How many series each wanted metric has.
+    counts: BTreeMap<String, usize>,
     /// Why some of several pages could not be read.
     pub error: Option<SourceError>,
 }
@@ -110,8 +112,12 @@ impl<'a> Page<'a> {
             scraped.garbled += 1;
             return;
         };
-        if scraped.samples.len() >= SERIES {
-            scraped.cut += 1;
+        let count = scraped.counts.entry(name.to_owned()).or_default();
+        *count += 1;
+        if *count > SERIES {
+            if scraped.heavy.insert(name.to_owned()) {
+                scraped.samples.retain(|sample| sample.0 != name);
+            }
             return;
         }
         let own = self.own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));

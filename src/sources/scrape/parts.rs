@@ -171,11 +171,13 @@ pub async fn read(
                         scraped.names.extend(one.names);
                         scraped.samples.extend(one.samples);
                         scraped.garbled += one.garbled;
-                        scraped.cut += one.cut;
+                        scraped.heavy.extend(one.heavy);
                     }
                     Err(error) => scraped.error = Some(error),
                 }
             }
+            let Scraped { samples, heavy, .. } = &mut scraped;
+            samples.retain(|sample| !heavy.contains(&sample.0));
             if let Some(error) = scraped.error.take_if(|_| !answered) {
                 return Err(error);
             }

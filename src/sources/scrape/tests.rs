@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::look_back::{clip, metrics};
+use super::look_back::{Span, clip, metrics};
 use super::page::{Page, Scraped};
 use super::selector;
 use crate::promql::syntax::parse;
@@ -94,21 +94,23 @@ fn what_is_no_number_is_kept_and_what_is_no_line_is_counted() {
 
 #[test]
 fn a_huge_page_stays_small() {
-    // One line of two megabytes costs itself, and series beyond the bound are counted.
+    // One line of two megabytes costs itself, and a metric with too many series is left out whole.
     let mut text = format!("m{{a=\"{}\"}} 1\n", "x".repeat(2_000_000)).into_bytes();
     for number in 0..25_000 {
         text.extend_from_slice(format!("m{{a=\"{number}\"}} {number}\n").as_bytes());
     }
-    let scraped = read(&text, &["m"], 16 * 1024);
-    assert_eq!((scraped.garbled, scraped.samples.len(), scraped.cut), (1, 20_000, 5_000));
+    text.extend_from_slice(b"few 1\n");
+    let scraped = read(&text, &["m", "few"], 16 * 1024);
+    assert_eq!((scraped.garbled, scraped.samples.len()), (1, 1));
+    assert!(scraped.heavy.contains("m"));
     // Of what nobody asked for only the name is kept.
     let scraped = read(&text, &["other"], 16 * 1024);
-    assert_eq!((scraped.samples.len(), scraped.names.len()), (0, 1));
+    assert_eq!((scraped.samples.len(), scraped.names.len()), (0, 2));
 }
 
 fn clipped(text: &str, held: i64) -> Result<(String, bool), String> {
     let mut expr = parse(text).unwrap();
-    let early = clip(&mut expr, &|_| Some(held))?;
+    let early = clip(&mut expr, &|_| Some(Span { held, gap: held.min(90_000) }))?;
     Ok((expr.to_string(), early))
 }
 
@@ -119,6 +121,8 @@ fn a_rate_looks_back_as_far_as_is_held_and_nothing_else_does() {
     assert!(!early);
     assert!(clipped("rate(a[5m])", 600_000).unwrap().0.contains("[5m]"));
     assert!(clipped("rate(a[5m])", 0).unwrap().1, "one reading is no rate");
+    // Two readings that lie further apart than the window still have a rate between them.
+    assert!(clipped("rate(a[1m])", 600_000).unwrap().0.contains("[1m30s]"));
     for text in
         ["sum(increase(a[1h]))", "max_over_time(a[10m])", "a offset 1h", "avg_over_time(rate(a[5m])[10m:1m])"]
     {

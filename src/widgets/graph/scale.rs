@@ -21,7 +21,7 @@ pub(super) fn is_drawn(value: f64) -> bool {
 pub(super) struct Scale {
     pub(super) low: f64,
     pub(super) high: f64,
-    step: f64,
+    pub(super) step: f64,
 }
 
 /// What an axis has to hold.

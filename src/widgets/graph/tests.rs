@@ -88,6 +88,39 @@ fn a_gap_is_a_gap_and_what_is_no_number_is_none() {
 }
 
 #[test]
+fn a_small_axis_has_no_two_labels_that_read_the_same() {
+    let points = hour(|minute| Some(0.000_9 + (minute % 7) as f64 * 0.000_05));
+    let curves = [curve("errors", 0, &points)];
+    let zone = TimeZone::UTC;
+    for unit in [Measure::Ratio, Measure::Rate, Measure::Short] {
+        let picture = drawn(60, 24, false, &Graph { unit, ..graph(&curves, &zone) });
+        let labels: Vec<&str> = picture.iter().filter_map(|line| line.split_once('┤')).map(|one| one.0).collect();
+        let mut told_apart = labels.clone();
+        told_apart.dedup();
+        assert!(labels.len() > 3 && labels == told_apart, "{picture:#?}");
+    }
+}
+
+#[test]
+fn a_point_that_is_joined_to_none_is_seen() {
+    let points: Vec<(i64, f64)> = hour(|minute| [10, 40, 41].contains(&minute).then_some(0.5));
+    let curves = [curve("deployments", 0, &points)];
+    let zone = TimeZone::UTC;
+    let picture = drawn(60, 12, false, &graph(&curves, &zone));
+    assert_eq!(picture.join("").matches('•').count(), 1, "{picture:#?}");
+}
+
+#[test]
+fn values_go_before_much_of_a_name_goes() {
+    let points = hour(|_| Some(0.5));
+    let curves = [curve("workload-low time-out", 0, &points)];
+    let zone = TimeZone::UTC;
+    let picture = drawn(48, 9, false, &graph(&curves, &zone)).join("\n");
+    assert!(picture.contains("workload-low time-out") && picture.contains("last"), "{picture}");
+    assert!(!picture.contains("min"), "{picture}");
+}
+
+#[test]
 fn infinity_stands_at_the_edge_and_does_not_press_the_curve_flat() {
     let zone = TimeZone::UTC;
     let points = hour(|minute| Some(if minute == 30 { f64::INFINITY } else { 0.5 }));
