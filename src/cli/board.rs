@@ -127,6 +127,10 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     match args.output {
         BoardFormat::Text => {
             let theme = look.theme;
+            if let Some(View::Board(view)) = state.views.last_mut() {
+                // On paper no panel has the keys.
+                view.panel = usize::MAX;
+            }
             let coloured = std::io::stdout().is_terminal() && theme.depth() != crate::theme::Depth::None;
             let scene = Scene { state: &state, store: &store, theme: &theme };
             let buffer = draw(&scene, size);

@@ -20,6 +20,7 @@ use tokio::process::{Child, Command};
 use crate::cluster::missing;
 
 mod expressions;
+mod fallbacks;
 mod samples;
 mod served;
 mod world;
