@@ -42,7 +42,10 @@ use crate::signals::{Answer, Labels, Sample, Series, Told, Wanted, Window};
 const EVERY: Duration = Duration::from_secs(15);
 
 /// How much longer than reading it took a page is left alone: large pages cost their server most.
-const REST: u32 = 20;
+const REST: u32 = 5;
+
+/// How long an answer waits for a second reading at most.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long values are held, in milliseconds.
 const HELD: i64 = 3_600_000;
@@ -112,12 +115,12 @@ impl Scraper {
             Wanted::Values { label, matching } => self.values(connection, label, matching).await,
             Wanted::LabelNames { matching } => self.label_names(connection, matching).await,
             Wanted::Instant { query, at } => {
-                let now = connection.now();
-                let window = Window::Between { from: at.unwrap_or(now.as_second()), to: at.unwrap_or(now.as_second()) };
-                self.series(connection, query, window, 1, true).await
+                // Now is when the pages have been read.
+                let window = at.map_or(Window::Last { seconds: 1 }, |at| Window::Between { from: at, to: at });
+                self.series(connection, query, window, None).await
             }
             Wanted::Range { query, window, step } => {
-                self.series(connection, query, *window, *step, false).await
+                self.series(connection, query, *window, Some(i64::from((*step).max(1)) * 1_000)).await
             }
             _ => Err(nothing("the question")),
         }
@@ -128,8 +131,7 @@ impl Scraper {
         connection: &Connection,
         query: &str,
         window: Window,
-        step: u32,
-        instant: bool,
+        step: Option<i64>,
     ) -> Result<Told, SourceError> {
         let refused = |reason: String| SourceError::Invalid { what: "the expression".to_owned(), reason };
         let expr = promql::syntax::parse(query).map_err(|error| refused(error.to_string()))?;
@@ -148,15 +150,20 @@ impl Scraper {
             let times = if names.is_empty() {
                 vec![to * 1_000]
             } else {
-                held.times(&parts, from * 1_000, to * 1_000, i64::from(step.max(1)) * 1_000, instant)
+                held.times(&parts, (from * 1_000, to * 1_000), step)
             };
-            let (series, early) = held.evaluate(&expr, &times, instant).map_err(refused)?;
-            if early && again {
+            let (series, early) = held.evaluate(&expr, &times, step).map_err(refused)?;
+            let rest = held.rest(&parts);
+            if early && again && rest <= PATIENCE {
                 // The answer comes with the second reading: nothing that is said now would be worth drawing.
                 drop(held);
                 again = false;
-                tokio::time::sleep(EVERY).await;
+                tokio::time::sleep(rest).await;
                 continue;
+            }
+            if early {
+                let text = format!("a rate needs two readings, and the next is in {} s", rest.as_secs());
+                told.warnings.push(text.into());
             }
             told.answer = Answer::Series(series);
             return Ok(told);
@@ -295,6 +302,12 @@ impl Held {
         }
     }
 
+    /// Returns after how long all of some parts are read again.
+    fn rest(&self, parts: &[&'static Part]) -> Duration {
+        let asked = parts.iter().filter_map(|part| self.parts.get(part.name)?.asked);
+        asked.map(|(at, rest)| rest.saturating_sub(at.elapsed())).max().unwrap_or_default()
+    }
+
     /// Says what was wrong with pages that the answer is made of.
     fn remarks(&self, parts: &[&'static Part]) -> Told {
         let mut told = Told::plain(Answer::Series(Vec::new()));
@@ -310,8 +323,9 @@ impl Held {
         told
     }
 
-    /// Returns the times at which an expression over some parts has values, the newest of each step.
-    fn times(&self, parts: &[&'static Part], from: i64, to: i64, step: i64, instant: bool) -> Vec<i64> {
+    /// Returns the times at which an expression over some parts has values: the newest of each step, in milliseconds,
+    /// or without a step the newest of all.
+    fn times(&self, parts: &[&'static Part], (from, to): (i64, i64), step: Option<i64>) -> Vec<i64> {
         let mut all: Vec<i64> = parts
             .iter()
             .filter_map(|part| self.parts.get(part.name))
@@ -321,10 +335,10 @@ impl Held {
             .collect();
         all.sort_unstable();
         all.dedup();
-        if instant {
+        let Some(step) = step else {
             // As Prometheus does: the value of a moment is the last one before, for a while.
             return all.last().copied().filter(|at| to - at <= promql::LOOKBACK_MS).into_iter().collect();
-        }
+        };
         all.retain(|at| *at >= from);
         let step = step.max((to - from) / POINTS as i64).max(1);
         let mut kept: Vec<i64> = Vec::new();
@@ -338,7 +352,15 @@ impl Held {
     }
 
     /// Evaluates an expression at some times, and tells whether it came to nothing because rates need a second reading.
-    fn evaluate(&self, expr: &Expr, times: &[i64], instant: bool) -> Result<(Vec<Series>, bool), String> {
+    ///
+    /// Values stand at the step in which they were read, as those of Prometheus do: what is read between two steps
+    /// would lie beyond the end of a picture that ends at a whole one.
+    fn evaluate(
+        &self,
+        expr: &Expr,
+        times: &[i64],
+        step: Option<i64>,
+    ) -> Result<(Vec<Series>, bool), String> {
         let engine = Engine { dialect: Dialect::Two, ..Engine::default() };
         let mut all: BTreeMap<promql::Labels, Vec<(i64, f64)>> = BTreeMap::new();
         let mut order: Vec<promql::Labels> = Vec::new();
@@ -360,12 +382,13 @@ impl Held {
                 }
                 all.entry(labels).or_default().push((at, value));
             };
+            let stands = step.map_or(*at, |step| at.div_euclid(step) * step);
             match engine.instant_of(&Kept(&self.memory), &expr, *at).map_err(|error| error.to_string())? {
                 promql::Answer::Vector(vector) => {
-                    vector.into_iter().for_each(|one| take(one.labels, *at, one.value));
+                    vector.into_iter().for_each(|one| take(one.labels, stands, one.value));
                 }
-                promql::Answer::Scalar(value) => take(promql::Labels::empty(), *at, value),
-                promql::Answer::Matrix(matrix) if instant => {
+                promql::Answer::Scalar(value) => take(promql::Labels::empty(), stands, value),
+                promql::Answer::Matrix(matrix) if step.is_none() => {
                     for one in matrix {
                         one.points.iter().for_each(|(at, value)| take(one.labels.clone(), *at, *value));
                     }

@@ -391,6 +391,8 @@ fn without_prometheus_a_board_says_that_it_is_scraped_and_what_is_not() {
                 way: "not there".into(),
                 version: None,
                 error: None,
+                note: None,
+                heard: None,
                 scraped: true,
             }])),
             Wanted::Values { .. } => Ok(Answer::Names(vec!["kube_pod_status_phase".into()])),
