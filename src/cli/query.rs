@@ -41,11 +41,13 @@ pub async fn run(desk: &mut Desk<'_>, args: &Ask) -> Result<Exit> {
     let connection = connect(desk, &scope).await?;
     let systems = systems(desk, &connection);
     let told = systems.answer(&wanted).await?;
-    if systems.is_scraped().await {
+    let scraped = systems.is_scraped().await;
+    if scraped {
         desk.err.line(SCRAPED)?;
     }
+    let whom = if scraped { "warned" } else { "Prometheus warns" };
     for warning in &told.warnings {
-        desk.err.line(&format!("warned: {warning}"))?;
+        desk.err.line(&format!("{whom}: {warning}"))?;
     }
     if told.garbled > 0 {
         desk.err.line(&format!("{} series could not be understood", told.garbled))?;

@@ -65,8 +65,8 @@ const POINTS: usize = 120;
 /// How many names a question may name.
 const NAMES: usize = 2_000;
 
-/// What is said of how Prometheus is reached where it is not there.
-pub const WAY: &str = "not there: components are scraped through the API server while they are looked at";
+/// What is said of how numbers are come by where Prometheus is not there.
+pub const WAY: &str = "components are scraped through the API server while they are looked at";
 
 /// What was scraped of one cluster.
 #[derive(Debug, Default)]
@@ -137,6 +137,9 @@ impl Scraper {
         let expr = promql::syntax::parse(query).map_err(|error| refused(error.to_string()))?;
         let names = metrics(&expr)
             .ok_or_else(|| refused("without Prometheus every selector must name its metric".to_owned()))?;
+        if names.is_empty() {
+            return Err(nothing("an expression without a metric"));
+        }
         let mut again = true;
         loop {
             let mut held = self.0.lock().await;
@@ -147,11 +150,7 @@ impl Scraper {
             }
             let mut told = held.remarks(&parts);
             let (from, to) = window.bounds(connection.now());
-            let times = if names.is_empty() {
-                vec![to * 1_000]
-            } else {
-                held.times(&parts, (from * 1_000, to * 1_000), step)
-            };
+            let times = held.times(&parts, (from * 1_000, to * 1_000), step);
             let (series, early) = held.evaluate(&expr, &times, step).map_err(refused)?;
             let rest = held.rest(&parts);
             if early && again && rest <= PATIENCE {
@@ -465,6 +464,6 @@ fn nothing(what: &str) -> SourceError {
     let all: Vec<&str> = PARTS.iter().map(|part| part.name).collect();
     SourceError::Missing {
         what: what.to_owned(),
-        reason: format!("it needs Prometheus, which is not there; scraped are {}", all.join(", ")),
+        reason: format!("it needs Prometheus; scraped are {}", all.join(", ")),
     }
 }

@@ -157,21 +157,21 @@ impl Systems {
             Wanted::Silences => super::alertmanager::silences(&self.all(System::Alertmanager).await?).await,
             Wanted::Rules => super::prometheus::rules(&self.one(System::Prometheus).await?).await,
             Wanted::Instant { query, at } => match self.prometheus().await? {
-                Some(endpoint) => super::prometheus::instant(&endpoint, query, *at).await,
-                None => self.scrape(wanted).await,
+                Ok(endpoint) => super::prometheus::instant(&endpoint, query, *at).await,
+                Err(why) => self.scrape(wanted, &why).await,
             },
             Wanted::Range { query, window, step } => match self.prometheus().await? {
-                Some(endpoint) => super::prometheus::range(&endpoint, query, *window, *step).await,
-                None => self.scrape(wanted).await,
+                Ok(endpoint) => super::prometheus::range(&endpoint, query, *window, *step).await,
+                Err(why) => self.scrape(wanted, &why).await,
             },
             Wanted::Use(using) => super::usage::usage(self, *using).await,
             Wanted::Values { label, matching } => match self.prometheus().await? {
-                Some(endpoint) => super::prometheus::values(&endpoint, label, matching).await,
-                None => self.scrape(wanted).await,
+                Ok(endpoint) => super::prometheus::values(&endpoint, label, matching).await,
+                Err(why) => self.scrape(wanted, &why).await,
             },
             Wanted::LabelNames { matching } => match self.prometheus().await? {
-                Some(endpoint) => super::prometheus::label_names(&endpoint, matching).await,
-                None => self.scrape(wanted).await,
+                Ok(endpoint) => super::prometheus::label_names(&endpoint, matching).await,
+                Err(why) => self.scrape(wanted, &why).await,
             },
             Wanted::Alarms => self.cloud()?.alarms().await,
             Wanted::Figures { .. } => self.cloud()?.figures(wanted).await,
@@ -189,22 +189,30 @@ impl Systems {
         super::argocd::manifests(&endpoint, application, project, revisions).await
     }
 
-    /// Returns Prometheus; `None` where there is none and components are scraped instead.
-    async fn prometheus(&self) -> Result<Option<Endpoint>, SourceError> {
+    /// Returns Prometheus, or where components are scraped in its place, why it is not there.
+    async fn prometheus(&self) -> Result<Result<Endpoint, SourceError>, SourceError> {
         match self.one(System::Prometheus).await {
-            Ok(endpoint) => Ok(Some(endpoint)),
-            Err(SourceError::Missing { .. }) => Ok(None),
-            Err(error) => Err(error),
+            Ok(endpoint) => Ok(Ok(endpoint)),
+            Err(why) => {
+                let known = self.known(System::Prometheus, false).await;
+                if known.found.iter().any(|one| one.scraped) { Ok(Err(why)) } else { Err(why) }
+            }
         }
     }
 
     /// Tells whether there is no Prometheus and components are scraped instead.
     pub async fn is_scraped(&self) -> bool {
-        matches!(self.prometheus().await, Ok(None))
+        matches!(self.prometheus().await, Ok(Err(_)))
     }
 
-    async fn scrape(&self, wanted: &Wanted) -> Result<Told, SourceError> {
-        self.0.scraper.answer(&self.0.connection, wanted).await
+    async fn scrape(&self, wanted: &Wanted, why: &SourceError) -> Result<Told, SourceError> {
+        let answer = self.0.scraper.answer(&self.0.connection, wanted).await;
+        answer.map_err(|error| match error {
+            SourceError::Missing { what, reason } => {
+                SourceError::Missing { what, reason: format!("{reason}; {why}") }
+            }
+            other => other,
+        })
     }
 
     /// Returns the endpoint of a system that is asked: the best that answers.
@@ -283,7 +291,7 @@ impl Systems {
         }
         let endpoints = match self.endpoints(system, &directions).await {
             Ok(endpoints) if endpoints.is_empty() && system == System::Prometheus => {
-                return (vec![scraped()], Vec::new());
+                return (vec![lost(system, "", not_found(system)), scraped()], Vec::new());
             }
             Ok(endpoints) => endpoints,
             Err(error) => return (vec![lost(system, "", error)], Vec::new()),
