@@ -22,9 +22,9 @@ use regex::Regex;
 
 mod aggregate;
 mod binary;
+pub mod duration;
 mod eval;
 mod explain;
-pub mod duration;
 pub mod format;
 mod functions;
 mod histogram;

@@ -293,7 +293,8 @@ async fn subject(
 
 fn of_application(state: &State, store: &Store, connection: &Connection, name: &str) -> Result<Subject> {
     let query = Query::all(connection.context(), &Resource::new("argoproj.io", "applications"));
-    let all = || store.shelf(&query).into_iter().flat_map(crate::store::Shelf::iter).map(|(_, object)| object);
+    let all =
+        || store.shelf(&query).into_iter().flat_map(crate::store::Shelf::iter).map(|(_, object)| object);
     let Some(found) = all().find(|object| *object.meta.name == *name) else {
         let near = did_you_mean(name, all().map(|object| &*object.meta.name));
         return Err(Usage::report(format!("there is no Application {name}{near}")));
@@ -492,9 +493,7 @@ fn series(one: &Drawn) -> Value {
     let values: Vec<Value> = one
         .points
         .iter()
-        .map(|(at, number)| {
-            json!({ "at": Timestamp::from_millisecond(*at).ok(), "value": value(*number) })
-        })
+        .map(|(at, number)| json!({ "at": Timestamp::from_millisecond(*at).ok(), "value": value(*number) }))
         .collect();
     json!({ "name": one.name, "labels": labels, "values": values })
 }
@@ -535,7 +534,8 @@ fn remarks(desk: &mut Desk<'_>, state: &State, store: &Store) -> Result<Exit> {
         desk.err.line(&format!("{which}: {sentence}"))?;
     }
     let alerts = view.asks.iter().find(|ask| ask.wanted == Wanted::Alerts);
-    if let Some(error) = alerts.and_then(|ask| store.reading(ask)).and_then(|reading| reading.error.as_ref()) {
+    if let Some(error) = alerts.and_then(|ask| store.reading(ask)).and_then(|reading| reading.error.as_ref())
+    {
         desk.err.line(&format!("alerts are not marked: {error}"))?;
     }
     Ok(if had == 0 { Exit::Failed } else { Exit::Done })

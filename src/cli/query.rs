@@ -40,11 +40,11 @@ pub async fn run(desk: &mut Desk<'_>, args: &Ask) -> Result<Exit> {
     };
     let connection = connect(desk, &scope).await?;
     let systems = systems(desk, &connection);
-    let told = systems.answer(&wanted).await?;
     let scraped = systems.is_scraped().await;
     if scraped {
         desk.err.line(SCRAPED)?;
     }
+    let told = systems.answer(&wanted).await?;
     let whom = if scraped { "warned" } else { "Prometheus warns" };
     for warning in &told.warnings {
         desk.err.line(&format!("{whom}: {warning}"))?;

@@ -253,7 +253,13 @@ fn content(
 }
 
 /// Says why a panel has nothing to show.
-fn empty(buffer: &mut Buffer, body: Rect, scene: &Scene<'_>, view: &BoardView, (one, shown): (&Panel, &PanelState)) {
+fn empty(
+    buffer: &mut Buffer,
+    body: Rect,
+    scene: &Scene<'_>,
+    view: &BoardView,
+    (one, shown): (&Panel, &PanelState),
+) {
     let theme = scene.theme;
     if let Some(error) = &shown.error {
         notice::draw(buffer, body, theme, Role::Warning, "no answer", &[&feed::sentence(error)]);

@@ -116,7 +116,8 @@ impl Scraper {
             Wanted::LabelNames { matching } => self.label_names(connection, matching).await,
             Wanted::Instant { query, at } => {
                 // Now is when the pages have been read.
-                let window = at.map_or(Window::Last { seconds: 1 }, |at| Window::Between { from: at, to: at });
+                let window =
+                    at.map_or(Window::Last { seconds: 1 }, |at| Window::Between { from: at, to: at });
                 self.series(connection, query, window, None).await
             }
             Wanted::Range { query, window, step } => {
@@ -144,9 +145,12 @@ impl Scraper {
         loop {
             let mut held = self.0.lock().await;
             let parts = held.read(connection, &names).await?;
-            let heavy = parts.iter().filter_map(|part| held.parts.get(part.name)).flat_map(|part| &part.heavy);
+            let heavy =
+                parts.iter().filter_map(|part| held.parts.get(part.name)).flat_map(|part| &part.heavy);
             if let Some(name) = heavy.into_iter().find(|name| names.contains(*name)) {
-                return Err(refused(format!("{name} has too many series to be scraped: it needs Prometheus")));
+                return Err(refused(format!(
+                    "{name} has too many series to be scraped: it needs Prometheus"
+                )));
             }
             let mut told = held.remarks(&parts);
             let (from, to) = window.bounds(connection.now());
@@ -170,12 +174,22 @@ impl Scraper {
     }
 
     /// Answers which values a label has; of `__name__`, which metrics there are.
-    async fn values(&self, connection: &Connection, label: &str, matching: &str) -> Result<Told, SourceError> {
+    async fn values(
+        &self,
+        connection: &Connection,
+        label: &str,
+        matching: &str,
+    ) -> Result<Told, SourceError> {
         let mut held = self.0.lock().await;
         if matching.is_empty() {
             // For completion: what is known without reading anything for it.
             let all: BTreeSet<Text> = match label {
-                NAME => held.parts.values().flat_map(|part| &part.names).map(|name| name.as_str().into()).collect(),
+                NAME => held
+                    .parts
+                    .values()
+                    .flat_map(|part| &part.names)
+                    .map(|name| name.as_str().into())
+                    .collect(),
                 _ => held.memory.values().flat_map(|memory| of_label(memory, &[], label)).collect(),
             };
             return Ok(Told::plain(Answer::Names(all.into_iter().collect())));
@@ -354,12 +368,7 @@ impl Held {
     ///
     /// Values stand at the step in which they were read, as those of Prometheus do: what is read between two steps
     /// would lie beyond the end of a picture that ends at a whole one.
-    fn evaluate(
-        &self,
-        expr: &Expr,
-        times: &[i64],
-        step: Option<i64>,
-    ) -> Result<(Vec<Series>, bool), String> {
+    fn evaluate(&self, expr: &Expr, times: &[i64], step: Option<i64>) -> Result<(Vec<Series>, bool), String> {
         let engine = Engine { dialect: Dialect::Two, ..Engine::default() };
         let mut all: BTreeMap<promql::Labels, Vec<(i64, f64)>> = BTreeMap::new();
         let mut order: Vec<promql::Labels> = Vec::new();
@@ -442,7 +451,8 @@ fn selector(text: &str) -> Result<(BTreeSet<String>, Vec<Matcher>), SourceError>
     let wrong = |reason: String| SourceError::Invalid { what: format!("the selector {text}"), reason };
     let expr = promql::syntax::parse(text).map_err(|error| wrong(error.to_string()))?;
     let Expr::VectorSelector(parsed) = &expr else { return Err(wrong("it is no selector".to_owned())) };
-    let mut matchers = promql::syntax::matchers(&parsed.matchers).map_err(|error| wrong(error.to_string()))?;
+    let mut matchers =
+        promql::syntax::matchers(&parsed.matchers).map_err(|error| wrong(error.to_string()))?;
     let mut names: BTreeSet<String> = parsed.name.iter().cloned().collect();
     for matcher in &parsed.matchers.matchers {
         if matcher.name == NAME {
@@ -450,10 +460,14 @@ fn selector(text: &str) -> Result<(BTreeSet<String>, Vec<Matcher>), SourceError>
         }
     }
     matchers.retain(|matcher| &*matcher.name != NAME);
-    let plain = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte));
-    let by_list = parsed.matchers.matchers.iter().all(|one| {
-        one.name != NAME || matches!(one.op, MatchOp::Equal | MatchOp::Re(_))
-    });
+    let plain = |name: &String| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:".contains(&byte))
+    };
+    let by_list = parsed
+        .matchers
+        .matchers
+        .iter()
+        .all(|one| one.name != NAME || matches!(one.op, MatchOp::Equal | MatchOp::Re(_)));
     if names.is_empty() || !by_list || !names.iter().all(plain) {
         return Err(wrong("without Prometheus it must name its metrics".to_owned()));
     }

@@ -131,7 +131,14 @@ impl Systems {
         let of_cloud = directions.get(&System::CloudWatch).cloned().unwrap_or_default();
         let cloud = (!of_cloud.off).then(|| CloudWatch::new(connection.clone(), of_cloud, ambient));
         let known = System::ALL.map(|system| (system, Mutex::default())).into();
-        Self(Arc::new(Inner { connection, directions, cloud, known, services: Mutex::default(), scraper: Scraper::default() }))
+        Self(Arc::new(Inner {
+            connection,
+            directions,
+            cloud,
+            known,
+            services: Mutex::default(),
+            scraper: Scraper::default(),
+        }))
     }
 
     /// Returns CloudWatch, unless it is switched off.

@@ -172,7 +172,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, theme: &Theme, graph: &Graph<'_>) -
         levels: &levels,
         rows: usize::from(body.height),
     });
-    let words: Vec<(f64, String)> = scale.ticks().map(|value| (value, graph.unit.tick(value, scale.step))).collect();
+    let words: Vec<(f64, String)> =
+        scale.ticks().map(|value| (value, graph.unit.tick(value, scale.step))).collect();
     let widest = words.iter().map(|(_, word)| fit::width(word)).max().unwrap_or(0) as u16;
     let left = if widest + 1 > area.width / LABELS { 0 } else { widest + 1 };
     // A column at the right holds the letters of the curves' ends.
@@ -336,7 +337,9 @@ fn single(buffer: &mut Buffer, plot: Rect, theme: &Theme, graph: &Graph<'_>, sca
     let mut text = [0; 4];
     for curve in graph.curves.iter().rev() {
         let joined = |one: Option<&(i64, f64)>, at: i64| {
-            one.is_some_and(|(other, value)| is_drawn(*value) && at.abs_diff(*other) <= graph.gap.unsigned_abs())
+            one.is_some_and(|(other, value)| {
+                is_drawn(*value) && at.abs_diff(*other) <= graph.gap.unsigned_abs()
+            })
         };
         for (number, (at, value)) in curve.points.iter().enumerate() {
             let before = number.checked_sub(1).and_then(|before| curve.points.get(before));

@@ -99,7 +99,8 @@ async fn a_board_is_printed_as_the_console_draws_it_and_as_json() {
     for word in ["Tenant", "tenant tenant-2", "last 3h", "Requests", "Latency", "p95", "Restarts", "└"] {
         assert!(text.out.contains(word), "{word}: {}", text.out);
     }
-    let small = site.run(&["board", "tenant", "--tenant", "tenant-2", "--width", "60", "--height", "20"]).await;
+    let small =
+        site.run(&["board", "tenant", "--tenant", "tenant-2", "--width", "60", "--height", "20"]).await;
     assert_eq!(small.code, Some(0), "{small:?}");
     assert_eq!(small.out.lines().count(), 20, "{}", small.out);
     assert!(small.out.lines().all(|line| line.chars().count() <= 60), "{}", small.out);
@@ -168,7 +169,10 @@ async fn a_board_of_which_nothing_could_be_had_fails_and_says_why_once() {
     let json = site.run(&["board", "control-plane", "-o", "json"]).await;
     assert_eq!(json.code, Some(1), "{json:?}");
     let document = json.json();
-    assert!(panel(&document, "API requests")["error"].as_str().unwrap().contains("127.0.0.1:9"), "{document:#}");
+    assert!(
+        panel(&document, "API requests")["error"].as_str().unwrap().contains("127.0.0.1:9"),
+        "{document:#}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

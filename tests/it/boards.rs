@@ -416,7 +416,10 @@ fn panels_fill_a_low_screen_and_a_high_one() {
     for height in 1..80 {
         for all in 1..20 {
             let (each, seen) = rows(height, all);
-            assert!(each >= 1 && seen >= 1 && usize::from(each) * seen <= usize::from(height.max(1)), "{height} {all}");
+            assert!(
+                each >= 1 && seen >= 1 && usize::from(each) * seen <= usize::from(height.max(1)),
+                "{height} {all}"
+            );
         }
     }
 }

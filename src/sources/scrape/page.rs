@@ -161,7 +161,8 @@ fn back(letter: char) -> char {
 /// Puts letters within quotes aside, resolves escapes, and leaves blanks between labels out; `None` where a quote does
 /// not end.
 fn put_aside(line: &str) -> Option<String> {
-    let aside = |letter: char| ASIDE.iter().find(|(one, _)| *one == letter).map_or(letter, |(_, other)| *other);
+    let aside =
+        |letter: char| ASIDE.iter().find(|(one, _)| *one == letter).map_or(letter, |(_, other)| *other);
     let mut out = String::with_capacity(line.len() + 16);
     let mut letters = line.chars();
     let (mut quoted, mut braced) = (false, false);

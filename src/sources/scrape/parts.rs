@@ -88,12 +88,7 @@ pub static PARTS: &[Part] = &[
         metrics: &["workqueue_"],
         place: Place::Server("/apis/metrics.eks.amazonaws.com/v1/kcm/container/metrics"),
     },
-    Part {
-        name: "metrics.k8s.io",
-        job: "metrics.k8s.io",
-        metrics: &[CPU, MEMORY],
-        place: Place::Usage,
-    },
+    Part { name: "metrics.k8s.io", job: "metrics.k8s.io", metrics: &[CPU, MEMORY], place: Place::Usage },
     pods(
         "kube-state-metrics",
         &["kube_"],
@@ -101,7 +96,13 @@ pub static PARTS: &[Part] = &[
         8080,
         &["monitoring", "kube-system", "kube-state-metrics"],
     ),
-    pods("karpenter", &["karpenter_"], &["app.kubernetes.io/name=karpenter"], 8080, &["karpenter", "kube-system"]),
+    pods(
+        "karpenter",
+        &["karpenter_"],
+        &["app.kubernetes.io/name=karpenter"],
+        8080,
+        &["karpenter", "kube-system"],
+    ),
     pods(
         "argocd-metrics",
         &["argocd_app_", "argocd_cluster_", "argocd_kubectl_"],
@@ -116,7 +117,13 @@ pub static PARTS: &[Part] = &[
         8084,
         &["argocd"],
     ),
-    pods("coredns", &["coredns_"], &["k8s-app=kube-dns", "app.kubernetes.io/name=coredns"], 9153, &["kube-system"]),
+    pods(
+        "coredns",
+        &["coredns_"],
+        &["k8s-app=kube-dns", "app.kubernetes.io/name=coredns"],
+        9153,
+        &["kube-system"],
+    ),
     pods(
         "cert-manager",
         &["certmanager_"],

@@ -134,7 +134,8 @@ fn a_rate_looks_back_as_far_as_is_held_and_nothing_else_does() {
 
 #[test]
 fn a_question_names_its_metrics() {
-    let names = |text: &str| metrics(&parse(text).unwrap()).map(|names| names.into_iter().collect::<Vec<_>>());
+    let names =
+        |text: &str| metrics(&parse(text).unwrap()).map(|names| names.into_iter().collect::<Vec<_>>());
     assert_eq!(names("sum(rate(b[5m])) / on (x) (a > 0) or vector(1)").unwrap(), ["a", "b"]);
     assert_eq!(names("topk(scalar(c), {__name__=\"d\"})").unwrap(), ["c", "d"]);
     assert_eq!(names("{job=\"x\"}"), None);

@@ -94,7 +94,8 @@ fn a_small_axis_has_no_two_labels_that_read_the_same() {
     let zone = TimeZone::UTC;
     for unit in [Measure::Ratio, Measure::Rate, Measure::Short] {
         let picture = drawn(60, 24, false, &Graph { unit, ..graph(&curves, &zone) });
-        let labels: Vec<&str> = picture.iter().filter_map(|line| line.split_once('┤')).map(|one| one.0).collect();
+        let labels: Vec<&str> =
+            picture.iter().filter_map(|line| line.split_once('┤')).map(|one| one.0).collect();
         let mut told_apart = labels.clone();
         told_apart.dedup();
         assert!(labels.len() > 3 && labels == told_apart, "{picture:#?}");

@@ -58,7 +58,9 @@ fn labels(expr: &Expr, found: &mut BTreeSet<String>) {
         Expr::Binary(one) => {
             if let Some(BinModifier { matching, card, .. }) = &one.modifier {
                 listed(matching);
-                if let VectorMatchCardinality::ManyToOne(more) | VectorMatchCardinality::OneToMany(more) = card {
+                if let VectorMatchCardinality::ManyToOne(more) | VectorMatchCardinality::OneToMany(more) =
+                    card
+                {
                     found.extend(more.labels.iter().cloned());
                 }
             }
@@ -107,7 +109,8 @@ fn add(memory: &mut Memory, selector: &VectorSelector, joined: &BTreeSet<String>
         for label in named.iter().filter(|label| **label != "le") {
             let mine = || matchers.iter().filter(|one| one.name == **label);
             let equal = mine().find(|one| matches!(one.op, MatchOp::Equal)).map(|one| one.value.clone());
-            let fits: Vec<&str> = WORDS.into_iter().filter(|word| mine().all(|one| takes(one, word))).collect();
+            let fits: Vec<&str> =
+                WORDS.into_iter().filter(|word| mine().all(|one| takes(one, word))).collect();
             let value = equal.or_else(|| Some((*fits.get(number).or(fits.first())?).to_owned()));
             let value = value.unwrap_or_else(|| panic!("no value for {label} of {selector}"));
             pairs.push((label.to_string(), value));
@@ -122,8 +125,7 @@ fn add(memory: &mut Memory, selector: &VectorSelector, joined: &BTreeSet<String>
             .iter()
             .any(|end| name.ends_with(end));
         for (bound, share) in bounds {
-            let labels =
-                Labels::new(pairs.iter().cloned().chain([("le".to_owned(), (*bound).to_owned())]));
+            let labels = Labels::new(pairs.iter().cloned().chain([("le".to_owned(), (*bound).to_owned())]));
             let seed = name.len() + number * 13;
             for step in 0..SPAN / SCRAPE {
                 let wave = ((step * 7 + seed as i64) % 11) as f64;
