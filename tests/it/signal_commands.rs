@@ -83,6 +83,8 @@ impl Shell {
             .env("OPSDECK_STATE_DIR", self.folder.path())
             .env("OPSDECK_CONFIG_DIR", self.folder.path())
             .env("HOME", self.folder.path())
+            // A backtrace of a debug build takes a second, and nobody looks at it.
+            .env("RUST_BACKTRACE", "0")
             .envs(variables.iter().copied())
             .stdin(std::process::Stdio::null())
             .kill_on_drop(true)
