@@ -12,6 +12,7 @@ pub use measure::Measure;
 use crate::kinds::Unit;
 
 pub mod lines;
+pub mod times;
 
 /// Writes a length of time as kubectl does: `45s`, `4m30s`, `37m`, `5h20m`, `3d4h`, `120d`, `2y34d`.
 ///

@@ -1,10 +1,9 @@
 //! The time that the panels of a board share: zoom, pan, presets, what a person types, and the step.
 
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 
-use crate::human;
+use crate::human::{self, times};
 use crate::signals::Window;
 
 /// The windows that a key chooses, in seconds.
@@ -79,28 +78,24 @@ pub fn words(window: Window, now: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
-/// Reads what a person types: `3h`, `13:00 14:30`, `2026-11-20T13:00 +2h`, `-6h -2h`, `now`.
+/// Reads what a person types: `3h`, `13:00 14:30`, `2026-11-20 13:00 +2h`, `-6h -2h`, `now`.
 pub fn read(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Window, String> {
-    let parts: Vec<&str> =
-        text.split_whitespace().filter(|word| !matches!(*word, "to" | "-" | "..")).collect();
+    let parts = times::parts(text);
     let refused =
-        |word: &str| format!("{word:?} is no time (write 3h, 13:00 14:30, 2026-11-20T13:00 +2h, or -6h -2h)");
+        |word: &str| format!("{word:?} is no time (write 3h, 13:00 14:30, 2026-11-20 13:00 +2h, or -6h -2h)");
+    let moment = |text: &str| times::moment(text, now, zone).ok_or_else(|| refused(text));
     let (from, to) = match parts.as_slice() {
         [] => return Err(refused("")),
         [one] => {
             if let Some(seconds) = length(one.trim_start_matches('-')) {
                 return Ok(Window::Last { seconds });
             }
-            let from = moment(one, now, zone).ok_or_else(|| refused(one))?;
-            (from, now.as_second())
+            (moment(one)?.as_second(), now.as_second())
         }
         [one, other] => {
-            let from = moment(one, now, zone).ok_or_else(|| refused(one))?;
-            let to = match other.strip_prefix('+') {
-                Some(text) => from + i64::from(length(text).ok_or_else(|| refused(other))?),
-                None => moment(other, now, zone).ok_or_else(|| refused(other))?,
-            };
-            (from, to)
+            let from = moment(one)?;
+            let to = times::end(other, from, now, zone).ok_or_else(|| refused(other))?;
+            (from.as_second(), to.as_second())
         }
         [.., last] => return Err(refused(last)),
     };
@@ -125,31 +120,9 @@ pub fn length(text: &str) -> Option<u32> {
     (seconds >= 1.0 && seconds <= f64::from(BOUNDS.1)).then_some((seconds as u32).max(BOUNDS.0))
 }
 
-/// Reads a time: of today, of a date, before now, or in seconds since 1970.
+/// Reads a time as [`times::moment`] does, in seconds since 1970.
 pub fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<i64> {
-    if text == "now" {
-        return Some(now.as_second());
-    }
-    if let Some(back) = text.strip_prefix('-') {
-        return Some(now.as_second() - i64::from(length(back)?));
-    }
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Some(at.as_second());
-    }
-    let here = |at: DateTime| zone.to_timestamp(at).ok().map(jiff::Timestamp::as_second);
-    if let Ok(at) = text.parse::<DateTime>() {
-        return here(at);
-    }
-    if let Ok(date) = text.parse::<Date>() {
-        return here(date.to_datetime(Time::midnight()));
-    }
-    let (hours, rest) = text.split_once(':')?;
-    let (minutes, seconds) = rest.split_once(':').unwrap_or((rest, "0"));
-    let time = Time::new(hours.parse().ok()?, minutes.parse().ok()?, seconds.parse().ok()?, 0).ok()?;
-    let today = zone.to_datetime(now).date();
-    let at = here(today.to_datetime(time))?;
-    // A time of day that is still to come was meant of yesterday.
-    if at > now.as_second() { here(today.yesterday().ok()?.to_datetime(time)) } else { Some(at) }
+    times::moment(text, now, zone).map(Timestamp::as_second)
 }
 
 #[cfg(test)]
