@@ -28,7 +28,6 @@ pub mod hearing;
 pub mod history;
 pub mod input;
 pub mod line;
-pub mod logs;
 pub mod memory;
 pub mod message;
 pub mod moving;

@@ -104,9 +104,6 @@ pub trait Outside {
     /// Writes down what is to be remembered from one run to the next.
     fn remember(&mut self, text: &str) -> io::Result<()>;
 
-    /// Writes text to a new file; one that is there is never written over.
-    fn save(&mut self, path: &str, text: &str) -> io::Result<()>;
-
     /// Puts text on the clipboard of the person's terminal.
     fn copy(&mut self, text: &str) -> io::Result<()>;
 }
@@ -368,10 +365,6 @@ where
                         tracing::warn!(%error, "what is to be remembered cannot be written");
                     }
                 }
-                Effect::Save { path, text, what } => match self.outside.save(&path, &text) {
-                    Ok(()) => self.state.say(Health::Healthy, format!("{what} written to {path}")),
-                    Err(error) => self.state.say(Health::Degraded, format!("{path} is not written: {error}")),
-                },
                 Effect::Theme(name) => match self.look.themes.theme(&name, self.look.depth) {
                     Ok(mut theme) => {
                         theme.ascii = self.look.theme.ascii;

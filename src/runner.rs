@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actions::{self, Answer, Desk, Follow, Outcome, Pace, Plan, Request};
 use crate::app::effect::{Effect, LogsOf, Need};
 use crate::app::explore::{LinesOf, Wish};
-use crate::app::logs::{LogLine, Since};
+use crate::app::explore::pods::Since;
 use crate::app::message::Message;
 use crate::app::running::Cut;
 use crate::app::session::Link;
@@ -176,7 +176,6 @@ impl Runner {
             | Effect::Mouse(_)
             | Effect::Theme(_)
             | Effect::Remember(_)
-            | Effect::Save { .. }
             | Effect::Copy(_) => {}
         }
     }
@@ -372,7 +371,12 @@ impl Runner {
             let name = path.display().to_string();
             let written = async {
                 use tokio::io::AsyncWriteExt as _;
-                let mut file = tokio::fs::File::create_new(&path).await?;
+                let mut options = tokio::fs::OpenOptions::new();
+                options.write(true).create_new(true);
+                // What programs log is not for everybody on this machine.
+                #[cfg(unix)]
+                options.mode(0o600);
+                let mut file = options.open(&path).await?;
                 file.write_all(&bytes).await?;
                 file.flush().await
             };
@@ -446,6 +450,7 @@ impl Runner {
         let task = async move {
             let (mail, mut news) = mpsc::channel(8);
             let forward = async {
+                let _ = notes.send(Note::Said(Message::LogBegun { of: of.clone() })).await;
                 while let Some(one) = news.recv().await {
                     let _ = notes.send(Note::Said(logged(&of, one))).await;
                 }
@@ -658,19 +663,7 @@ impl Runner {
 fn logged(of: &LogsOf, news: LogNews) -> Message {
     let of = of.clone();
     match news {
-        LogNews::Lines { lines, dropped } => {
-            let lines = lines
-                .into_iter()
-                .map(|line| LogLine {
-                    pod: line.pod,
-                    container: line.container,
-                    at: line.at,
-                    text: line.text,
-                    seam: false,
-                })
-                .collect();
-            Message::Logged { of, lines, dropped }
-        }
+        LogNews::Lines { lines, dropped } => Message::Logged { of, lines, dropped },
         LogNews::Failed { stream, error } => Message::LogFailed { of, stream, error },
         LogNews::Started { stream } => Message::LogStarted { of, stream },
     }

@@ -16,7 +16,6 @@ pub mod feed;
 pub mod head;
 pub mod help;
 pub mod info;
-pub mod logs;
 pub mod overview;
 pub mod palette;
 pub mod plan;
@@ -28,6 +27,7 @@ use ratatui::layout::Rect;
 use crate::app::board::prompt::{Prompt, Purpose};
 use crate::app::command::{Command, Place};
 use crate::app::detail::Search;
+use crate::app::explore::Purpose as Asks;
 use crate::app::history::View;
 use crate::app::line::Line;
 use crate::app::spot::{Spot, Spots};
@@ -161,7 +161,6 @@ fn view(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, spots: &mut Spots) {
         Some(View::Application(view)) => application::draw(buffer, area, scene, view, spots),
         Some(View::Table(table)) => table::draw(buffer, area, scene, table, spots),
         Some(View::Detail(detail)) => detail::draw(buffer, area, scene, detail, spots),
-        Some(View::Logs(logs)) => logs::draw(buffer, area, scene, logs, spots),
         Some(View::Explore(view)) => explore::draw(buffer, area, scene, view, spots),
         Some(View::Board(view)) => board::draw(buffer, area, scene, view, spots),
         Some(View::Boards(view)) => boards::draw(buffer, area, scene, view, spots),
@@ -228,9 +227,12 @@ fn typed(state: &State) -> Option<Input<'_>> {
             crate::app::detail::Tab::Describe => searching(&detail.describe.search),
             crate::app::detail::Tab::Yaml => searching(&detail.page.search),
         },
-        View::Logs(logs) => searching(&logs.page.search),
         View::Explore(view) => match &view.editing {
-            Some((purpose, line)) => Some(typing(explore::prompt(*purpose), line)),
+            Some((purpose, line)) => {
+                let note = view.completion.failure.as_deref().filter(|_| *purpose == Asks::Query);
+                let note = note.unwrap_or_default();
+                Some(Input { note, wrong: true, ..typing(explore::prompt(*purpose), line) })
+            }
             None => searching(&view.page.search),
         },
         View::Board(board) => board.prompt.as_ref().map(prompt),

@@ -27,7 +27,7 @@ pub enum Place {
     Text,
     /// In logs.
     Logs,
-    /// In log lines of Loki.
+    /// In log lines, of Loki or of pods.
     Lines,
     /// In a board.
     Board,
@@ -70,7 +70,7 @@ impl Place {
             Self::Application => "Application",
             Self::Text => "Text",
             Self::Logs => "Logs",
-            Self::Lines => "Log lines of Loki",
+            Self::Lines => "Log lines",
             Self::Board => "Board",
             Self::Plan => "Question",
             Self::Columns => "Columns",
@@ -273,6 +273,10 @@ commands! {
     Lines {
         /// Edits the query; tab completes labels and values, up brings earlier queries.
         EditLogql = "edit-logql", "query";
+        /// Shows a time that is typed: `3h`, `13:00 14:30`, `2026-11-20 14:02 +10m`, `-6h -2h`.
+        LinesWindow = "lines-window", "time";
+        /// Shows the lines around the selected one, unfiltered, or goes back.
+        LinesAround = "lines-around", "around";
         /// Reads all the same, however much it is.
         ReadAnyway = "read-anyway", "read it";
         /// Hides the lines with an expression.

@@ -5,7 +5,7 @@
 
 use crate::actions::{Answer, Plan, Request};
 use crate::app::explore::{LinesOf, Wish};
-use crate::app::logs::Since;
+use crate::app::explore::pods::Since;
 use crate::app::memory::Memory;
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::signals::Ask;
@@ -37,15 +37,6 @@ pub enum Effect {
     Connect(Context),
     /// Write down what is to be remembered from one run to the next.
     Remember(Box<Memory>),
-    /// Write text to a new file of the person's.
-    Save {
-        /// The file, as the person named it.
-        path: String,
-        /// The text.
-        text: String,
-        /// What it is, such as `90 lines`.
-        what: String,
-    },
     /// Read the boards: those that come with the program and those of a directory.
     ReadBoards(std::path::PathBuf),
     /// Look in the audit for actions that have no end.
@@ -94,4 +85,6 @@ pub struct LogsOf {
     pub previous: bool,
     /// How far back.
     pub since: Since,
+    /// Counts the starts, so that the same can be asked anew.
+    pub turn: u64,
 }

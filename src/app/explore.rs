@@ -1,26 +1,46 @@
-//! The log screen over Loki: a query, a window of time, the lines that are held of it, and what hides or marks some.
+//! The log screen: a query to Loki over a window of time, or the logs that the nodes keep; the lines that are held of
+//! it, and what hides or marks some.
 //!
 //! Older lines are asked for when one scrolls up; newer ones come as they are written. Everything that is not held
-//! is counted: dropped by the server, dropped here, not understood, left out.
+//! is counted: dropped by the server, dropped here, not understood, left out. While another question waits for its
+//! answer, and where it gets none, the lines of the last one stay, and are marked as such.
 
+mod completing;
 pub mod commands;
+pub mod level;
+pub mod names;
+pub mod pods;
+mod sieve;
+pub mod volume;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use regex::Regex;
 
+pub use completing::Completion;
+pub use sieve::Sieve;
+
+use names::Names;
+use pods::{Pods, Since};
+use volume::Volume;
+
+use crate::app::board::span;
 use crate::app::detail::Page;
 use crate::app::line::Line;
-use crate::app::typing;
 use crate::identity::{Context, ObjectRef, Text};
-use crate::signals::{Series, Window};
+use crate::signals::{Labels, Window};
 use crate::sources::SourceError;
 use crate::sources::loki::{Entry, Page as Batch, Stats};
-use crate::store::lines::{Held, Lines};
+use crate::store::lines::{Held, Lines, Sort};
 
 /// How many bytes of lines are held at most, whatever their number: 256 MiB.
 pub const BYTES: usize = 256 * 1024 * 1024;
 
-/// How many failures are shown.
+/// How many warnings of the server are kept.
 const WARNINGS: usize = 4;
+
+/// How many pages are read to find the line that was selected before.
+const ANCHOR_PAGES: u32 = 20;
 
 /// Which lines are wanted, as the runner knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -35,6 +55,8 @@ pub struct LinesOf {
     pub turn: u64,
     /// Whether the person has said yes to a large query.
     pub allowed: bool,
+    /// The time in nanoseconds around which lines are wanted, instead of the newest of the window.
+    pub around: Option<i64>,
 }
 
 /// What is wanted of lines that are being read already.
@@ -42,6 +64,8 @@ pub struct LinesOf {
 pub struct Wish {
     /// How many pages of older lines.
     pub pages: u32,
+    /// How many pages of newer lines, where they are not read as they are written.
+    pub later: u32,
     /// The label whose values are wanted.
     pub label: Option<Text>,
 }
@@ -54,9 +78,13 @@ pub enum LinesNews {
     /// It would read more than it may without a question.
     TooLarge(Stats),
     /// The number of lines by level over time.
-    Levels(Vec<Series>),
+    Levels(Volume),
+    /// That number could not be had.
+    NoLevels(SourceError),
     /// A page of older lines.
     Older(Batch),
+    /// A page of lines that come after those that are held.
+    Later(Batch),
     /// Lines that were written since.
     Newer {
         /// The lines.
@@ -79,6 +107,8 @@ pub enum LinesNews {
     Labels(Vec<Text>),
     /// The values of a label.
     Values(Text, Vec<Text>),
+    /// What completes a query could not be had.
+    NoNames(SourceError),
     /// Something could not be had.
     Failed(SourceError),
 }
@@ -120,16 +150,8 @@ pub enum Purpose {
     Highlight,
     /// The fields that structured lines are folded to.
     Fields,
-}
-
-/// An expression that hides lines.
-#[derive(Debug, Clone)]
-pub struct Sieve {
-    /// Whether lines with it are hidden, or those without it.
-    pub hide: bool,
-    /// As it was typed.
-    pub text: String,
-    expression: Regex,
+    /// The window of time.
+    Window,
 }
 
 /// The state of the screen.
@@ -139,6 +161,8 @@ pub struct Explore {
     pub title: String,
     /// The object whose pod logs take the place where there is no Loki.
     pub object: Option<ObjectRef>,
+    /// The pod logs that are shown instead of what Loki has.
+    pub pods: Option<Pods>,
     /// Which lines.
     pub of: LinesOf,
     /// What is wanted of them besides.
@@ -151,14 +175,24 @@ pub struct Explore {
     pub lines: Lines,
     /// Whether there are older ones.
     pub older: Older,
+    /// Whether there are later ones, where they do not come by themselves.
+    pub later: Older,
+    /// The query whose lines are shown while they are not those of the question.
+    pub held_of: Option<Text>,
     /// The number of lines by level over time.
-    pub levels: Vec<Series>,
+    pub volume: Option<Volume>,
+    /// Why that number could not be had.
+    pub no_volume: Option<SourceError>,
+    /// The names that stand before lines.
+    pub names: Names,
     /// Lines that were dropped: by the server, and here for want of room.
     pub dropped: u64,
     /// Entries that could not be understood.
     pub garbled: u64,
     /// Times with more lines than the server gives to anybody.
     pub skipped: u64,
+    /// How often the server asked to wait (429).
+    pub throttled: u64,
     /// What the server warned of.
     pub warnings: Vec<Text>,
     /// Why something could not be had.
@@ -177,20 +211,26 @@ pub struct Explore {
     pub sieves: Vec<Sieve>,
     /// What is highlighted.
     pub highlight: Option<(String, Regex)>,
+    /// The one stream that is shown, whatever the sieves say.
+    pub stream: Option<Labels>,
     /// The numbers of the lines that the sieves let through; `None` for all.
     visible: Option<Vec<i64>>,
+    /// The next lines take the place of those that are held.
+    fresh: bool,
+    /// Time and text of the line that is to be selected once it is there.
+    anchor: Option<(i64, Box<str>)>,
+    /// Whether the selected line is to stand in the middle rather than just in sight.
+    pub centred: bool,
+    /// What was shown before the lines around one of its lines.
+    pub back: Option<Box<Self>>,
     /// The numbers of marked lines.
     pub marks: std::collections::BTreeSet<i64>,
     /// The line that is shown whole.
     pub opened: bool,
     /// What is being typed.
     pub editing: Option<(Purpose, Line)>,
-    /// What a completion may be, for the line that is typed.
-    pub candidates: Vec<Text>,
-    /// Names of labels, as the server has them.
-    pub labels: Vec<Text>,
-    /// Values of the label that was last wanted.
-    pub values: Option<(Text, Vec<Text>)>,
+    /// What may complete it.
+    pub completion: Completion,
     /// Window and search; its cursor is the selected line.
     pub page: Page,
 }
@@ -202,16 +242,22 @@ impl Explore {
         Self {
             title: title.to_owned(),
             object: None,
-            of: LinesOf { context, query, window, turn: 0, allowed: false },
-            wish: Wish { pages: 1, label: None },
+            pods: None,
+            of: LinesOf { context, query, window, turn: 0, allowed: false, around: None },
+            wish: Wish { pages: 1, later: 1, label: None },
             phase: Phase::Asked,
             stats: None,
             lines: Lines::default(),
             older: Older::Asked,
-            levels: Vec::new(),
+            later: Older::Done,
+            held_of: None,
+            volume: None,
+            no_volume: None,
+            names: Names::default(),
             dropped: 0,
             garbled: 0,
             skipped: 0,
+            throttled: 0,
             warnings: Vec::new(),
             failure: None,
             live: false,
@@ -221,33 +267,49 @@ impl Explore {
             fields: Vec::new(),
             sieves: Vec::new(),
             highlight: None,
+            stream: None,
             visible: None,
+            fresh: false,
+            anchor: None,
+            centred: false,
+            back: None,
             marks: std::collections::BTreeSet::new(),
             opened: false,
             editing: None,
-            candidates: Vec::new(),
-            labels: Vec::new(),
-            values: None,
+            completion: Completion::default(),
             page: Page::default(),
         }
     }
 
-    /// Asks anew: with another query, window or permission.
-    pub fn restart(&mut self) {
-        let LinesOf { context, query, window, turn, allowed } = self.of.clone();
-        let mut new = Self::new(context, &self.title, &query, window);
-        new.of.turn = turn + 1;
-        new.of.allowed = allowed;
-        new.object = self.object.take();
-        new.timestamps = self.timestamps;
-        new.fold = self.fold;
-        new.fields = std::mem::take(&mut self.fields);
-        new.sieves = std::mem::take(&mut self.sieves);
-        new.highlight = self.highlight.take();
-        new.labels = std::mem::take(&mut self.labels);
-        new.page.wrap = self.page.wrap;
-        new.page.search.text = std::mem::take(&mut self.page.search.text);
-        *self = new;
+    /// Asks anew: with another query, window or permission. The lines that are held stay until the first new ones.
+    pub fn restart(&mut self, before: &LinesOf) {
+        let asked = (&before.query, before.window) != (&self.of.query, self.of.window);
+        if self.held_of.is_none() && asked && !self.lines.is_empty() {
+            self.held_of = Some(before.query.clone());
+        }
+        self.of.turn += 1;
+        self.wish = Wish { pages: 1, later: 1, label: self.wish.label.take() };
+        self.phase = Phase::Asked;
+        self.stats = None;
+        (self.older, self.later) = (Older::Asked, Older::Done);
+        self.warnings.clear();
+        (self.failure, self.no_volume) = (None, None);
+        (self.live, self.follow, self.opened) = (false, true, false);
+        self.anchor = None;
+    }
+
+    /// Forgets the lines.
+    pub fn clear(&mut self) {
+        self.lines = Lines::default();
+        self.names = Names::default();
+        (self.dropped, self.garbled, self.skipped) = (0, 0, 0);
+        self.marks.clear();
+        self.fresh = false;
+        self.held_of = None;
+        self.stream = None;
+        if let Some(pods) = &mut self.pods {
+            pods.tally = volume::Tally::default();
+        }
         self.sift();
     }
 
@@ -293,6 +355,15 @@ impl Explore {
         }
     }
 
+    /// Asks for later lines where one has come to the newest that is held.
+    pub fn look_on(&mut self) {
+        let last = self.page.view.cursor + 1 >= self.len();
+        if self.later == Older::More && last && self.phase == Phase::Reading {
+            self.later = Older::Asked;
+            self.wish.later += 1;
+        }
+    }
+
     /// Takes news; no more than so many lines are held.
     pub fn hear(&mut self, news: LinesNews, bound: usize) {
         match news {
@@ -305,17 +376,30 @@ impl Explore {
                 self.stats = Some(stats);
                 self.phase = Phase::TooLarge;
             }
-            LinesNews::Levels(levels) => self.levels = levels,
+            LinesNews::Levels(volume) => {
+                self.volume = Some(volume);
+                self.no_volume = None;
+            }
+            LinesNews::NoLevels(error) => {
+                self.count_throttled(&error);
+                // What was counted for another question would be taken for this one's.
+                self.volume = None;
+                self.no_volume = Some(error);
+            }
             LinesNews::Older(batch) => self.take_older(batch, bound),
+            LinesNews::Later(batch) => {
+                self.settle_fresh();
+                self.failure = None;
+                self.later = if batch.done { Older::Done } else { Older::More };
+                self.count_page(&batch);
+                self.take_newer(batch.entries, bound);
+            }
             LinesNews::Newer { entries, dropped, garbled } => {
+                self.settle_fresh();
                 self.failure = None;
                 self.dropped += dropped;
                 self.garbled += garbled;
-                let from = self.lines.len();
-                for entry in entries {
-                    self.lines.push(entry);
-                }
-                self.grown(from, bound);
+                self.take_newer(entries, bound);
             }
             LinesNews::Seam { after, why } => {
                 self.live = false;
@@ -328,47 +412,104 @@ impl Explore {
                 self.failure = None;
             }
             LinesNews::Labels(labels) => {
-                self.labels = labels;
+                self.completion.failure = None;
+                self.completion.labels = labels;
                 self.suggest();
             }
             LinesNews::Values(label, values) => {
-                self.values = Some((label, values));
+                self.completion.failure = None;
+                self.completion.values = Some((label, values));
                 self.suggest();
             }
+            LinesNews::NoNames(error) => {
+                self.count_throttled(&error);
+                self.completion.failure = Some(error.to_string());
+            }
             LinesNews::Failed(error) => {
+                self.count_throttled(&error);
                 self.phase = Phase::Reading;
                 self.live = false;
-                if self.older == Older::Asked {
-                    self.older = Older::More;
+                for side in [&mut self.older, &mut self.later] {
+                    if *side == Older::Asked {
+                        *side = Older::More;
+                    }
                 }
                 self.failure = Some(error);
             }
         }
     }
 
+    fn count_throttled(&mut self, error: &SourceError) {
+        self.throttled += u64::from(matches!(error, SourceError::Throttled { .. }));
+    }
+
     /// Begins to take lines: a reading that begins again, after one was in another view, brings all of them again.
-    fn begin(&mut self) {
-        self.lines = Lines::default();
+    /// Those that are held stay in sight until then, and what one was looking at is looked for among the new ones.
+    pub fn begin(&mut self) {
         self.older = Older::Asked;
-        (self.dropped, self.garbled, self.skipped) = (0, 0, 0);
+        if self.of.around.is_some() {
+            self.later = Older::Asked;
+        }
         self.failure = None;
-        self.marks.clear();
-        self.follow = true;
-        self.sift();
+        self.fresh = true;
+        if !self.follow && self.held_of.is_none() && self.anchor.is_none() {
+            self.anchor = self.selected().map(|line| (line.at, line.text.into()));
+        }
+    }
+
+    /// Forgets what is held where other lines come in its place.
+    fn settle_fresh(&mut self) {
+        if self.fresh {
+            self.clear();
+        }
+    }
+
+    /// Selects the line that was selected before, once it is there; asks for older ones until it is.
+    fn find_anchor(&mut self) {
+        let Some((at, text)) = &self.anchor else { return };
+        let row = (0..self.len()).rev().find(|row| {
+            self.line(*row).is_some_and(|line| line.at == *at && line.text == &**text && line.sort == Sort::Line)
+        });
+        if let Some(row) = row {
+            self.anchor = None;
+            self.follow = false;
+            self.centred = true;
+            self.page.view.cursor = row;
+            return;
+        }
+        let oldest = self.lines.get(0).map_or(i64::MAX, |line| line.at);
+        if oldest <= *at || self.wish.pages > ANCHOR_PAGES {
+            // It is hidden, or gone.
+            self.anchor = None;
+        } else if self.older == Older::More {
+            self.older = Older::Asked;
+            self.wish.pages += 1;
+        }
+    }
+
+    fn count_page(&mut self, batch: &Batch) {
+        self.garbled += batch.garbled;
+        self.skipped += u64::from(batch.skipped.is_some());
+        for warning in &batch.warnings {
+            if !self.warnings.contains(warning) && self.warnings.len() < WARNINGS {
+                self.warnings.push(warning.clone());
+            }
+        }
     }
 
     fn take_older(&mut self, batch: Batch, bound: usize) {
+        self.settle_fresh();
         self.phase = Phase::Reading;
         self.failure = None;
-        self.garbled += batch.garbled;
-        self.skipped += u64::from(batch.skipped.is_some());
-        for warning in batch.warnings {
-            if !self.warnings.contains(&warning) && self.warnings.len() < WARNINGS {
-                self.warnings.push(warning);
+        self.count_page(&batch);
+        let before = self.len();
+        let count = batch.entries.len();
+        self.lines.put_before(batch.entries);
+        for at in 0..count {
+            if let Some(line) = self.lines.get(at) {
+                self.names.note(&line);
             }
         }
-        let before = self.len();
-        self.lines.put_before(batch.entries);
         self.older = if batch.done {
             Older::Done
         } else if self.lines.len() >= bound || self.lines.bytes() >= BYTES {
@@ -381,89 +522,67 @@ impl Explore {
         let more = self.len() - before;
         self.page.view.top += more;
         self.page.view.cursor += more;
+        self.find_anchor();
+    }
+
+    fn take_newer(&mut self, entries: Vec<Entry>, bound: usize) {
+        let from = self.lines.len();
+        for entry in entries {
+            self.lines.push(entry);
+        }
+        self.grown(from, bound);
+        if self.of.around.is_some() {
+            self.find_anchor();
+        }
     }
 
     /// Takes in what was added at the new end.
     fn grown(&mut self, from: usize, bound: usize) {
+        for at in from..self.lines.len() {
+            if let Some(line) = self.lines.get(at) {
+                self.names.note(&line);
+            }
+        }
+        self.sift_new(from);
         let gone = self.lines.trim_old(bound, BYTES);
         if gone > 0 {
             self.dropped += gone as u64;
             // What was dropped is not read again: the lines before it would not join on.
             self.older = Older::Full;
-            let rows = self.len();
-            self.sift();
-            let fewer = rows.saturating_sub(self.len()).max(if self.visible.is_none() { gone } else { 0 });
+            let fewer = self.sift_gone(gone);
             self.page.view.top = self.page.view.top.saturating_sub(fewer);
             self.page.view.cursor = self.page.view.cursor.saturating_sub(fewer);
-            return;
-        }
-        if self.visible.is_some() {
             let first = self.lines.first();
-            let new: Vec<i64> =
-                (from..self.lines.len()).filter(|at| self.passes(*at)).map(|at| first + at as i64).collect();
-            if let Some(visible) = &mut self.visible {
-                visible.extend(new);
-            }
-            self.find();
-        } else if let Some(expression) = typing::expression(&self.page.search.text) {
-            let new = self.lines.find(&expression, from);
-            self.page.search.matches.extend(new);
+            self.marks = self.marks.split_off(&first);
         }
-    }
-
-    fn passes(&self, index: usize) -> bool {
-        let Some(line) = self.lines.get(index) else { return false };
-        self.sieves.iter().all(|sieve| sieve.expression.is_match(line.text) != sieve.hide)
-    }
-
-    /// Works out again which lines are shown, and what the search finds in them.
-    pub fn sift(&mut self) {
-        self.visible = if self.sieves.is_empty() {
-            None
-        } else {
-            let first = self.lines.first();
-            Some((0..self.lines.len()).filter(|at| self.passes(*at)).map(|at| first + at as i64).collect())
-        };
-        self.find();
-    }
-
-    /// Works out again what the search finds.
-    pub fn find(&mut self) {
-        let expression = typing::expression(&self.page.search.text);
-        let found = expression.map(|expression| self.lines.find(&expression, 0)).unwrap_or_default();
-        self.page.search.matches = match &self.visible {
-            None => found,
-            Some(visible) => {
-                let first = self.lines.first();
-                let row = |index: &usize| visible.binary_search(&(first + *index as i64)).ok();
-                found.iter().filter_map(row).collect()
-            }
-        };
-        let last = self.page.search.matches.len().saturating_sub(1);
-        self.page.search.at = self.page.search.at.min(last);
     }
 
     /// Takes the line that was typed; the error is a sentence.
-    pub fn take_line(&mut self) -> Result<(), String> {
+    pub fn take_line(&mut self, now: Timestamp, zone: &TimeZone) -> Result<(), String> {
         let Some((purpose, line)) = self.editing.take() else { return Ok(()) };
         let text = line.text().trim().to_owned();
         let wrong = || format!("{text:?} is not a regular expression that is understood");
         match purpose {
             Purpose::Query if text.is_empty() => {}
             Purpose::Query => {
+                let before = self.of.clone();
                 if *self.of.query != *text {
                     self.of.allowed = false;
                 }
                 self.of.query = Text::from(text.as_str());
-                self.restart();
+                self.restart(&before);
+            }
+            Purpose::Window if text.is_empty() => {}
+            Purpose::Window => {
+                let window = span::read(&text, now, zone)?;
+                self.take_window(window, now);
             }
             Purpose::Hide | Purpose::Only => {
                 let hide = purpose == Purpose::Hide;
                 if text.is_empty() {
                     self.sieves.retain(|sieve| sieve.hide != hide);
                 } else {
-                    let expression = expression(&text).ok_or_else(wrong)?;
-                    self.sieves.push(Sieve { hide, text, expression });
+                    self.sieves.push(Sieve::read(&text, hide).ok_or_else(wrong)?);
                 }
                 self.sift();
             }
@@ -471,7 +590,7 @@ impl Explore {
                 self.highlight = if text.is_empty() {
                     None
                 } else {
-                    let expression = expression(&text).ok_or_else(wrong)?;
+                    let expression = sieve::expression(&text).ok_or_else(wrong)?;
                     Some((text, expression))
                 };
             }
@@ -484,81 +603,24 @@ impl Explore {
         Ok(())
     }
 
-    /// Works out what may complete the query that is typed, and which label's values that takes.
-    pub fn suggest(&mut self) {
-        self.candidates.clear();
-        let Some((Purpose::Query, line)) = &self.editing else { return };
-        match place(line.before_cursor()) {
-            Some(Spot::Name(begun)) => {
-                let fits = self.labels.iter().filter(|name| name.starts_with(begun) && ***name != *begun);
-                self.candidates = fits.take(20).cloned().collect();
+    /// Shows another window of time.
+    pub fn take_window(&mut self, window: Window, now: Timestamp) {
+        let before = self.of.clone();
+        self.of.window = window;
+        match &mut self.pods {
+            Some(pods) => {
+                let (from, to) = window.bounds(now);
+                let minutes = ((now.as_second() - from).max(60) + 59) / 60;
+                pods.since = Since::Minutes(u32::try_from(minutes).unwrap_or(u32::MAX));
+                let past = matches!(window, Window::Between { .. });
+                pods.until = past.then(|| to.saturating_mul(1_000_000_000));
+                self.restart_pods();
             }
-            Some(Spot::Value { label, begun }) => {
-                let label = Text::from(label);
-                if let Some((known, values)) = &self.values
-                    && *known == label
-                {
-                    let fits = values.iter().filter(|value| value.starts_with(begun) && ***value != *begun);
-                    self.candidates = fits.take(20).cloned().collect();
-                }
-                self.wish.label = Some(label);
+            None => {
+                self.of.allowed = false;
+                self.restart(&before);
             }
-            None => {}
         }
-    }
-
-    /// Puts the first completion in.
-    pub fn complete(&mut self) {
-        let Some(first) = self.candidates.first().cloned() else { return };
-        if let Some((Purpose::Query, line)) = &mut self.editing {
-            let begun = match place(line.before_cursor()) {
-                Some(Spot::Name(begun) | Spot::Value { begun, .. }) => begun.len(),
-                None => return,
-            };
-            line.insert(&first[begun..]);
-        }
-        self.suggest();
-    }
-}
-
-/// Reads an expression of a sieve: as a search, but always an expression.
-fn expression(text: &str) -> Option<Regex> {
-    let sensitive = text.chars().any(char::is_uppercase);
-    regex::RegexBuilder::new(text).case_insensitive(!sensitive).multi_line(true).build().ok()
-}
-
-/// Where in a selector one types.
-#[derive(Debug, PartialEq, Eq)]
-enum Spot<'a> {
-    /// The name of a label.
-    Name(&'a str),
-    /// The value of a label.
-    Value { label: &'a str, begun: &'a str },
-}
-
-/// Finds out what of a selector is being typed at the end of a text.
-fn place(text: &str) -> Option<Spot<'_>> {
-    let mut quoted: Option<(u8, usize)> = None;
-    let mut start = None;
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate() {
-        match (quoted, byte) {
-            (Some(_), _) if escaped => escaped = false,
-            (Some((b'"', _)), b'\\') => escaped = true,
-            (Some((mark, _)), byte) if mark == byte => quoted = None,
-            (None, b'"' | b'`') => quoted = Some((byte, at)),
-            (None, b'{' | b',') if byte == b'{' || start.is_some() => start = Some(at + 1),
-            (None, b'}') => start = None,
-            _ => {}
-        }
-    }
-    let start = start?;
-    if let Some((_, at)) = quoted {
-        let label = text.get(start..at)?.trim().trim_end_matches(['=', '~', '!', ' ']);
-        Some(Spot::Value { label, begun: text.get(at + 1..)? })
-    } else {
-        let begun = text.get(start..)?.trim_start();
-        begun.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_').then_some(Spot::Name(begun))
     }
 }
 

@@ -54,7 +54,6 @@ impl State {
             Some(View::Table(_)) => &[Verb, Object, Table, List, Global, Always],
             Some(View::Detail(_)) => &[Verb, Text, Object, List, Global, Always],
             Some(View::Application(_)) => &[Application, Verb, Object, List, Global, Always],
-            Some(View::Logs(_)) => &[Logs, Text, List, Global, Always],
             Some(View::Explore(_)) => &[Lines, Logs, Text, List, Global, Always],
             Some(View::Board(_)) => &[Board, List, Global, Always],
             Some(View::Actions(_) | View::Boards(_) | View::Info(_)) | None => &[List, Global, Always],
@@ -253,15 +252,11 @@ impl State {
         match command {
             _ if matches!(command.place(), Place::Lines | Place::Logs) => match view {
                 View::Explore(view) => super::explore::commands::applies(view, command),
-                View::Logs(logs) => match command {
-                    Command::NextContainer => logs.containers.len() > 1,
-                    _ => command.place() == Place::Logs,
-                },
                 _ => false,
             },
             Command::Open => !helping && self.opens(store),
             Command::Left | Command::Right => {
-                matches!(view, View::Table(_) | View::Detail(_) | View::Logs(_) | View::Explore(_))
+                matches!(view, View::Table(_) | View::Detail(_) | View::Explore(_))
                     && !helping
             }
             Command::Fold | Command::Unfold => self.folds(command),
@@ -279,8 +274,7 @@ impl State {
             Command::Mark | Command::CopyCell | Command::CopyTable => {
                 matches!(view, View::Table(table) if table.selected.is_some())
             }
-            Command::ClearLog => matches!(view, View::Logs(logs) if !logs.lines.is_empty()),
-            Command::CopyText if !helping => !matches!(view, View::Logs(logs) if logs.lines.is_empty()),
+            Command::CopyText if !helping => !matches!(view, View::Explore(view) if view.is_empty()),
             Command::ClearMarks => matches!(view, View::Table(table) if !table.marks.is_empty()),
             Command::MarkRange => matches!(view, View::Table(table) if table.anchor.is_some()),
             Command::GroupRows => {
@@ -392,7 +386,9 @@ impl State {
                     table.chooser.is_some() || !table.marks.is_empty() || !table.filter.text.is_empty()
                 }
                 Some(View::Overview(overview)) => !overview.filter.text.is_empty(),
-                Some(View::Explore(view)) => view.opened || !view.marks.is_empty(),
+                Some(View::Explore(view)) => {
+                    view.opened || !view.marks.is_empty() || view.back.is_some() || view.stream.is_some()
+                }
                 _ => false,
             }
     }
@@ -458,7 +454,6 @@ impl State {
             View::Table(table) => table.selected.clone(),
             View::Detail(detail) => Some(detail.object.clone()),
             View::Application(app) => Some(app.selected().unwrap_or_else(|| app.object.clone())),
-            View::Logs(logs) => Some(logs.object.clone()),
             View::Overview(overview) if overview.panel == Panel::Changes => self.change_object(overview),
             View::Overview(overview) if overview.panel == Panel::Held => overview.hold.clone(),
             View::Explore(view) => view.object.clone(),
@@ -493,7 +488,7 @@ impl State {
             Some(View::Board(board)) => !board.large && !board.board.panels.is_empty(),
             Some(View::Boards(_)) => !self.boards.is_empty(),
             Some(View::Explore(view)) => !view.is_empty(),
-            Some(View::Logs(_) | View::Actions(_) | View::Info(_)) | None => false,
+            Some(View::Actions(_) | View::Info(_)) | None => false,
         }
     }
 
@@ -589,7 +584,6 @@ pub fn target(store: &Store, object: ObjectRef) -> Option<Target> {
 fn search_of(view: &View) -> Option<&Search> {
     match view {
         View::Detail(detail) => Some(&detail.page().search),
-        View::Logs(logs) => Some(&logs.page.search),
         View::Explore(view) => Some(&view.page.search),
         _ => None,
     }
@@ -598,7 +592,6 @@ fn search_of(view: &View) -> Option<&Search> {
 fn search_of_mut(view: &mut View) -> Option<&mut Search> {
     match view {
         View::Detail(detail) => Some(&mut detail.page_mut().search),
-        View::Logs(logs) => Some(&mut logs.page.search),
         View::Explore(view) => Some(&mut view.page.search),
         _ => None,
     }

@@ -198,22 +198,7 @@ fn save(state: &mut State, path: &str) -> Result<Vec<Effect>, String> {
     if let Some(View::Explore(_)) = state.view() {
         return super::explore::commands::save(state, path);
     }
-    let Some(View::Logs(logs)) = state.view() else {
-        return Err("save is for logs: open some first".to_owned());
-    };
-    if path.is_empty() {
-        return Err("save needs a file after it; one that is there is not written over".to_owned());
-    }
-    if logs.lines.is_empty() {
-        return Err("there are no lines to save".to_owned());
-    }
-    let mut what = format!("{} lines", logs.lines.len());
-    if logs.dropped > 0 {
-        what = format!("{what} ({} older ones were dropped)", logs.dropped);
-    }
-    let (path, text) = (path.to_owned(), logs.text());
-    state.overlay = None;
-    Ok(vec![Effect::Save { path, text, what }])
+    Err("save is for logs: open some first".to_owned())
 }
 
 fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, String> {

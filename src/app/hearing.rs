@@ -3,8 +3,8 @@
 use crate::actions::Closed;
 use crate::app::detail::Document;
 use crate::app::effect::{Effect, LogsOf};
+use crate::app::explore::Explore;
 use crate::app::history::View;
-use crate::app::logs::Logs;
 use crate::app::message::Message;
 use crate::app::session::Link;
 use crate::app::state::{Overlay, State};
@@ -95,10 +95,15 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
             running.ended = Some((outcome, now));
             state.say(health, text);
         }
+        Message::LogBegun { of } => {
+            if let Some(logs) = logs_of(state, &of) {
+                logs.begin();
+            }
+        }
         Message::Logged { of, lines, dropped } => {
             let bound = state.config.log_lines;
             if let Some(logs) = logs_of(state, &of) {
-                logs.take(lines, dropped, bound);
+                logs.take_logged(lines, dropped, bound);
             }
         }
         Message::Lines { of, news } => super::explore::commands::hear(state, &of, news),
@@ -107,23 +112,13 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
         Message::LogFailed { of, stream, error } => {
             let bound = state.config.log_lines;
             if let Some(logs) = logs_of(state, &of) {
-                // A stream that is tried again and fails again has one seam, where it broke off.
-                let known = logs.failures.iter().any(|(other, _)| *other == stream);
-                logs.failures.retain(|(other, _)| *other != stream);
-                if !known && !logs.lines.is_empty() {
-                    logs.seam(&stream, format!("interrupted: {error}"), bound);
-                }
-                logs.failures.push((stream, error));
+                logs.take_log_failure(stream, error, bound);
             }
         }
         Message::LogStarted { of, stream } => {
             let bound = state.config.log_lines;
             if let Some(logs) = logs_of(state, &of) {
-                let before = logs.failures.len();
-                logs.failures.retain(|(other, _)| *other != stream);
-                if logs.failures.len() < before && !logs.lines.is_empty() {
-                    logs.seam(&stream, "goes on; lines of the time between may be missing".to_owned(), bound);
-                }
+                logs.take_log_start(&stream, bound);
             }
         }
         Message::Rollbacks(rollbacks) => state.rollbacks = rollbacks,
@@ -156,9 +151,9 @@ fn tell_link(state: &mut State, link: &Link) {
     }
 }
 
-fn logs_of<'a>(state: &'a mut State, of: &LogsOf) -> Option<&'a mut Logs> {
+fn logs_of<'a>(state: &'a mut State, of: &LogsOf) -> Option<&'a mut Explore> {
     match state.views.last_mut()? {
-        View::Logs(logs) if logs.of() == *of => Some(logs),
+        View::Explore(logs) if logs.pods.as_ref().is_some_and(|pods| pods.of() == *of) => Some(&mut **logs),
         _ => None,
     }
 }

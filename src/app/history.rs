@@ -7,7 +7,6 @@ use crate::app::application::Application;
 use crate::app::board::BoardView;
 use crate::app::detail::Detail;
 use crate::app::explore::Explore;
-use crate::app::logs::Logs;
 use crate::app::overview::Overview;
 use crate::app::table::Table;
 use crate::app::viewport::Viewport;
@@ -27,9 +26,7 @@ pub enum View {
     Detail(Detail),
     /// One Application.
     Application(Application),
-    /// Logs.
-    Logs(Logs),
-    /// Log lines of Loki.
+    /// Log lines, of Loki or of pods.
     Explore(Box<Explore>),
     /// A board, or the prompt for expressions.
     Board(BoardView),

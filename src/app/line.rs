@@ -52,6 +52,12 @@ impl Line {
         *self = Self::new(text);
     }
 
+    /// Moves the cursor to a byte, or to the border of a character before it.
+    pub fn move_to(&mut self, byte: usize) {
+        let borders = self.text.grapheme_indices(true).map(|(at, _)| at).chain([self.text.len()]);
+        self.cursor = borders.take_while(|at| *at <= byte).last().unwrap_or(0);
+    }
+
     /// Puts text behind the end and leaves the cursor where it is.
     pub fn append(&mut self, text: &str) {
         let room = LONGEST.saturating_sub(self.text.len());

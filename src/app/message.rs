@@ -7,13 +7,13 @@ use serde_json::Value;
 use crate::actions::{Closed, Outcome, Plan, Progress};
 use crate::app::effect::LogsOf;
 use crate::app::explore::{LinesNews, LinesOf};
-use crate::app::logs::LogLine;
 use crate::app::running::Cut;
 use crate::app::session::{Link, Reachable};
 use crate::boards::Boards;
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::Kinds;
 use crate::sources::SourceError;
+use crate::sources::logs::Line;
 
 /// Something a task has to say.
 #[derive(Debug)]
@@ -63,12 +63,17 @@ pub enum Message {
         /// How.
         outcome: Outcome,
     },
+    /// Logs begin to be read, from their beginning.
+    LogBegun {
+        /// Which logs.
+        of: LogsOf,
+    },
     /// Lines of a log.
     Logged {
         /// Which logs.
         of: LogsOf,
         /// The lines, in order.
-        lines: Vec<LogLine>,
+        lines: Vec<Line>,
         /// Lines that were dropped on the way because the console could not take them.
         dropped: u64,
     },

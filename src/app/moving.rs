@@ -87,12 +87,6 @@ fn step(state: &mut State, store: &Store, by: isize) {
             let len = app.len();
             app.views[app.pane as usize].step(by, len);
         }
-        Some(View::Logs(logs)) => {
-            let len = logs.lines.len();
-            logs.page.view.scroll(by, len, page);
-            // Looking at older lines stops the flow under one's eyes; going to the end starts it again.
-            logs.follow = by > 0 && logs.page.view.top + page >= len;
-        }
         Some(View::Explore(view)) => super::explore::commands::step(view, by, page),
         Some(View::Board(board)) => super::board::commands::step(board, by),
         Some(View::Boards(view)) => view.step(by, state.boards.len()),
@@ -236,11 +230,6 @@ pub fn scroll(state: &mut State, store: &Store, spot: Option<Spot>, lines: isize
             let len = app.len();
             app.views[app.pane as usize].scroll(lines, len, page);
         }
-        Some(View::Logs(logs)) => {
-            let len = logs.lines.len();
-            logs.page.view.scroll(lines, len, page);
-            logs.follow = lines > 0 && logs.page.view.top + page >= len;
-        }
         Some(View::Explore(view)) => super::explore::commands::step(view, lines, page),
         Some(View::Board(board)) => super::board::commands::step(board, lines.signum()),
         Some(View::Boards(view)) => view.scroll(lines, state.boards.len(), page),
@@ -320,7 +309,6 @@ pub fn page_mut(state: &mut State) -> Option<&mut Page> {
     }
     match state.views.last_mut()? {
         View::Detail(detail) => Some(detail.page_mut()),
-        View::Logs(logs) => Some(&mut logs.page),
         View::Explore(view) => Some(&mut view.page),
         _ => None,
     }
@@ -336,7 +324,6 @@ pub fn lines(state: &State, store: &Store) -> Vec<String> {
             Tab::Yaml => detail.yaml.clone(),
             Tab::Describe => detail.entries.iter().map(|entry| entry.text(state.now)).collect(),
         },
-        Some(View::Logs(logs)) => logs.lines.iter().map(|line| line.text.to_string()).collect(),
         Some(View::Explore(view)) => {
             (0..view.len()).filter_map(|row| view.line(row)).map(|line| line.text.to_owned()).collect()
         }
@@ -354,10 +341,8 @@ pub fn to_match(state: &mut State, by: isize) {
     }
     search.at = (search.at + count).saturating_add_signed(by) % count;
     let line = search.matches.get(search.at).copied().unwrap_or_default();
-    match state.views.last_mut() {
-        Some(View::Logs(logs)) => logs.follow = false,
-        Some(View::Explore(view)) => view.follow = false,
-        _ => {}
+    if let Some(View::Explore(view)) = state.views.last_mut() {
+        (view.follow, view.centred) = (false, false);
     }
     if let Some(text) = page_mut(state) {
         show_line(&mut text.view, line, page);

@@ -81,12 +81,14 @@ impl State {
                 asks.extend(graph.map(Need::Answer));
             }
             Some(View::Application(_)) => APPLICATION.iter().map(all).for_each(&mut need),
-            Some(View::Logs(view)) => {
-                need(Query::all(context, &view.object.resource));
-                logs = Some(Need::Logs(view.of()));
-            }
             Some(View::Board(view)) => asks.extend(view.asks.iter().cloned().map(Need::Answer)),
-            Some(View::Explore(view)) => logs = Some(Need::Lines(view.of.clone(), view.wish.clone())),
+            Some(View::Explore(view)) => match &view.pods {
+                Some(pods) => {
+                    need(Query::all(context, &pods.object.resource));
+                    logs = Some(Need::Logs(pods.of()));
+                }
+                None => logs = Some(Need::Lines(view.of.clone(), view.wish.clone())),
+            },
             Some(View::Actions(_)) => {
                 for running in &self.running {
                     for target in &running.plan.request.targets {

@@ -225,7 +225,7 @@ pub fn heads(state: &State) -> Vec<Suggestion> {
         let key = state.keymap.label(*command).unwrap_or_default();
         Suggestion::new(Sort::Command, command.name(), command.name(), key)
     }));
-    if matches!(state.view(), Some(View::Logs(_))) {
+    if matches!(state.view(), Some(View::Explore(_))) {
         all.push(Suggestion::new(Sort::Command, "save", "save", "save FILE: the lines of this log"));
     }
     for (word, hint) in [

@@ -8,7 +8,6 @@ use crate::app::application::{Application, Node, Pane};
 use crate::app::describe;
 use crate::app::detail::{Detail, Entry, Tab};
 use crate::app::history::View;
-use crate::app::logs::Logs;
 use crate::app::overview::{Overview, Panel};
 use crate::app::state::{Overlay, State};
 use crate::app::table::{Table, Within};
@@ -84,11 +83,13 @@ impl State {
                 settle_graph(detail, &lens, within, self.size.1);
             }
             Some(View::Application(app)) => settle_application(app, &lens, page),
-            Some(View::Logs(logs)) => settle_logs(logs, page),
             Some(View::Explore(view)) => {
                 let len = view.len();
                 if view.follow {
                     view.page.view.cursor = len.saturating_sub(1);
+                }
+                if view.centred {
+                    view.page.view.top = view.page.view.cursor.saturating_sub(page / 2);
                 }
                 view.page.view.settle(len, page);
             }
@@ -263,13 +264,4 @@ fn nodes(app: &Application, lens: &Lens<'_>) -> Vec<Node> {
         });
     }
     nodes
-}
-
-fn settle_logs(logs: &mut Logs, page: usize) {
-    let len = logs.lines.len();
-    if logs.follow {
-        logs.page.view.top = len.saturating_sub(page);
-        logs.page.view.cursor = len.saturating_sub(1);
-    }
-    logs.page.view.top = logs.page.view.top.min(len.saturating_sub(1));
 }

@@ -108,10 +108,6 @@ fn matches(state: &State, store: &Store, text: &str) -> Vec<usize> {
     if let (None, Some(View::Explore(view))) = (&state.overlay, state.view()) {
         return view.page.search.matches.clone();
     }
-    if let (None, Some(View::Logs(logs))) = (&state.overlay, state.view()) {
-        // The log is long: it is searched where it lies.
-        return found(&expression, logs.lines.iter().map(|line| &*line.text));
-    }
     let lines = moving::lines(state, store);
     found(&expression, lines.iter().map(String::as_str))
 }

@@ -11,7 +11,7 @@ use crate::app::detail::{Page, Tab};
 use crate::app::effect::Effect;
 use crate::app::history::View;
 use crate::app::line::Line;
-use crate::app::logs::{Logs, Since};
+use crate::app::explore::Explore;
 use crate::app::overview::Panel;
 use crate::app::spot::Spot;
 use crate::app::state::{Overlay, State};
@@ -88,11 +88,7 @@ pub fn run(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         Place::Table => table(state, store, command),
         Place::Columns => columns(state, command),
         Place::Text => text(state, store, command),
-        Place::Logs => match state.view() {
-            Some(View::Explore(_)) => super::explore::commands::command(state, command),
-            _ => logs(state, command),
-        },
-        Place::Lines => super::explore::commands::command(state, command),
+        Place::Logs | Place::Lines => super::explore::commands::command(state, command),
         Place::Board => super::board::commands::command(state, command),
         Place::Application => application(state, command),
         Place::Verb => Vec::new(),
@@ -199,6 +195,13 @@ fn back(state: &mut State) {
     {
         return;
     }
+    if let Some(View::Explore(view)) = state.views.last_mut()
+        && !view.opened
+        && view.marks.is_empty()
+        && super::explore::commands::leave_around(view)
+    {
+        return;
+    }
     match state.views.last_mut() {
         Some(View::Explore(view)) if view.opened => view.opened = false,
         Some(View::Explore(view)) if !view.marks.is_empty() => view.marks.clear(),
@@ -239,7 +242,9 @@ fn object(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         }
         Command::Logs | Command::PreviousLogs => {
             let Some(object) = state.logs_of(store, &object) else { return Vec::new() };
-            state.views.open(View::Logs(Logs::new(object, command == Command::PreviousLogs)));
+            let context = object.context.clone();
+            let logs = Explore::of_pods(context, object, command == Command::PreviousLogs);
+            state.views.open(View::Explore(Box::new(logs)));
             Vec::new()
         }
         Command::Owner | Command::Node => {
@@ -471,61 +476,6 @@ fn text(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
             return copy(state, text);
         }
         _ => {}
-    }
-    Vec::new()
-}
-
-fn logs(state: &mut State, command: Command) -> Vec<Effect> {
-    let Some(View::Logs(logs)) = state.views.last_mut() else { return Vec::new() };
-    let since = match command {
-        Command::Follow => {
-            logs.follow = !logs.follow;
-            None
-        }
-        Command::Timestamps => {
-            logs.timestamps = !logs.timestamps;
-            None
-        }
-        Command::ClearLog => {
-            logs.lines.clear();
-            logs.dropped = 0;
-            None
-        }
-        Command::TogglePrevious => {
-            *logs = Logs {
-                containers: std::mem::take(&mut logs.containers),
-                container: logs.container.take(),
-                timestamps: logs.timestamps,
-                ..Logs::new(logs.object.clone(), !logs.previous)
-            };
-            None
-        }
-        Command::NextContainer => {
-            let at =
-                logs.container.as_ref().and_then(|one| logs.containers.iter().position(|name| name == one));
-            let next = match at {
-                None => logs.containers.first(),
-                Some(at) => logs.containers.get(at + 1),
-            };
-            logs.container = next.cloned();
-            logs.lines.clear();
-            None
-        }
-        Command::SinceTail => Some(Since::Tail),
-        Command::Since1m => Some(Since::Minutes(1)),
-        Command::Since5m => Some(Since::Minutes(5)),
-        Command::Since15m => Some(Since::Minutes(15)),
-        Command::Since30m => Some(Since::Minutes(30)),
-        Command::Since1h => Some(Since::Minutes(60)),
-        Command::Since6h => Some(Since::Minutes(360)),
-        Command::Since24h => Some(Since::Minutes(1_440)),
-        _ => None,
-    };
-    if let Some(since) = since {
-        logs.since = since;
-        logs.lines.clear();
-        logs.dropped = 0;
-        logs.follow = true;
     }
     Vec::new()
 }

@@ -308,10 +308,6 @@ impl Outside for Here {
         fs::rename(&draft, &self.memory)
     }
 
-    fn save(&mut self, path: &str, text: &str) -> io::Result<()> {
-        private().create_new(true).open(path)?.write_all(text.as_bytes())
-    }
-
     fn copy(&mut self, text: &str) -> io::Result<()> {
         let mut out: Stdout = io::stdout();
         term::copy(&mut out, text, self.tmux)

@@ -137,17 +137,25 @@ fn print(desk: &mut Desk<'_>, args: &Args, prefix: Prefix, piece: LogNews) -> Re
 }
 
 fn print_line(desk: &mut Desk<'_>, args: &Args, prefix: Prefix, line: &Line) -> Result<()> {
-    if args.output == LogFormat::Json {
-        serde_json::to_writer(
-            &mut desk.out,
-            &json!({ "at": line.at, "pod": line.pod, "container": line.container, "text": line.text }),
-        )?;
-        writeln!(desk.out)?;
-        return Ok(());
+    match args.output {
+        LogFormat::Json => {
+            let text = String::from_utf8_lossy(line.bytes());
+            serde_json::to_writer(
+                &mut desk.out,
+                &json!({ "at": line.at, "pod": line.pod, "container": line.container, "text": text }),
+            )?;
+            writeln!(desk.out)?;
+            return Ok(());
+        }
+        LogFormat::Raw => {
+            desk.out.write_all(line.bytes())?;
+            writeln!(desk.out)?;
+            return Ok(());
+        }
+        LogFormat::Text => {}
     }
     match prefix {
         Prefix::None => {}
-        _ if args.output == LogFormat::Raw => {}
         Prefix::Container => write!(desk.out, "{} ", line.container)?,
         Prefix::PodAndContainer => write!(desk.out, "{}/{} ", line.pod, line.container)?,
     }

@@ -290,7 +290,6 @@ fn name(view: &View, scene: &Scene<'_>) -> String {
         View::Table(table) => scene.plural(&table.resource),
         View::Detail(detail) => scene.called(&detail.object),
         View::Application(application) => application.object.name.to_string(),
-        View::Logs(logs) => format!("logs {}", logs.object.name),
         View::Explore(view) => view.title.clone(),
         View::Board(board) => match board.subject.words() {
             words if words.is_empty() => board.board.name.to_string(),

@@ -22,12 +22,27 @@ pub struct Line {
     pub container: Text,
     /// When it was written, as the kubelet says.
     pub at: Option<Timestamp>,
-    /// The text, cleaned.
+    /// The text, cleaned, and cut where it is very long.
     pub text: Box<str>,
+    /// The line as it was written, where that differs.
+    pub whole: Option<Box<[u8]>>,
 }
 
-/// More than a line may hold, with the time that stands before it.
-const LONG: usize = text::LINE_LIMIT + 64;
+impl Line {
+    /// Returns the line as it was written: for files, never for a terminal.
+    pub fn bytes(&self) -> &[u8] {
+        self.whole.as_deref().unwrap_or(self.text.as_bytes())
+    }
+
+    /// Returns how many bytes of memory it takes, about.
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.text.len() + self.whole.as_ref().map_or(0, |whole| whole.len())
+    }
+}
+
+/// More than a line may hold, with the time that stands before it: programs write a megabyte on one line, and what
+/// is longer is no line of text.
+const LONG: usize = 2 * 1024 * 1024;
 
 /// Bytes of a log, cut into lines.
 #[derive(Debug, Default)]
@@ -118,8 +133,16 @@ impl Place {
     }
 }
 
+/// What stands on a line: its time, its text, and the line as it was written where that differs.
+pub(super) type Read = (Option<Timestamp>, Box<str>, Option<Box<[u8]>>);
+
 /// Takes the time off the beginning of a line and cleans the rest.
-pub(super) fn read(line: &[u8]) -> (Option<Timestamp>, Box<str>) {
+pub(super) fn read(line: &[u8]) -> Read {
+    let cleaned = |at, rest: &[u8]| {
+        let text = text::log_line(rest);
+        let whole = (text.as_bytes() != rest).then(|| Box::from(rest));
+        (at, Box::from(text), whole)
+    };
     // 2026-05-01T10:00:00.123456789Z text
     let space = line.iter().take(40).position(|byte| *byte == b' ');
     let stamped = space.and_then(|end| {
@@ -127,11 +150,11 @@ pub(super) fn read(line: &[u8]) -> (Option<Timestamp>, Box<str>) {
         Some((at, line.get(end + 1..)?))
     });
     match stamped {
-        Some((at, rest)) => (Some(at), text::log_line(rest).into()),
+        Some((at, rest)) => cleaned(Some(at), rest),
         // An empty line may lack the space behind its time.
         None => match std::str::from_utf8(line).ok().and_then(|line| line.trim_end().parse().ok()) {
-            Some(at) => (Some(at), "".into()),
-            None => (None, text::log_line(line).into()),
+            Some(at) => (Some(at), "".into(), None),
+            None => cleaned(None, line),
         },
     }
 }
@@ -163,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_line_without_an_end_does_not_fill_the_memory() {
-        let piece = vec![b'x'; 40 * 1024];
+        let piece = vec![b'x'; LONG * 5 / 8];
         let lines = cut(&[&piece, &piece, &piece, b"tail\nnext\n"]);
         assert_eq!(lines.len(), 2);
         assert!(lines[0].len() > LONG && lines[0].len() < 3 * LONG);
@@ -172,12 +195,24 @@ mod tests {
 
     #[test]
     fn the_time_is_taken_off_and_the_text_is_cleaned() {
-        let (at, text) = read(b"2026-05-01T10:00:00.123456789Z \x1b[31mGET /\x1b[0m\r");
+        let (at, text, whole) = read(b"2026-05-01T10:00:00.123456789Z \x1b[31mGET /\x1b[0m\r");
         assert_eq!(at, Some("2026-05-01T10:00:00.123456789Z".parse().unwrap()));
         assert_eq!(&*text, "GET /");
-        assert_eq!(read(b"no time here"), (None, "no time here".into()));
-        let (at, text) = read(b"2026-05-01T10:00:00Z");
+        assert_eq!(whole.as_deref(), Some(&b"\x1b[31mGET /\x1b[0m\r"[..]), "as it was written, for a file");
+        assert_eq!(read(b"no time here"), (None, "no time here".into(), None));
+        let (at, text, _) = read(b"2026-05-01T10:00:00Z");
         assert!(at.is_some() && text.is_empty());
+    }
+
+    #[test]
+    fn a_line_of_a_megabyte_is_cut_on_screen_and_whole_in_an_export() {
+        let line = [b"2026-05-01T10:00:00Z ".as_slice(), &vec![b'x'; 1_000_000], b"\xff\n"].concat();
+        let mut cutter = Cutter::default();
+        let mut all = Vec::new();
+        line.chunks(16 * 1024).for_each(|piece| cutter.push(piece, |line| all.push(read(line))));
+        let [(Some(_), text, Some(whole))] = all.as_slice() else { panic!("{} lines", all.len()) };
+        assert!(text.len() < text::LINE_LIMIT + 64 && text.ends_with("[cut]"));
+        assert_eq!((whole.len(), whole.last()), (1_000_001, Some(&0xff)));
     }
 
     #[test]

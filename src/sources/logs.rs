@@ -18,7 +18,7 @@ use super::answer::web_page;
 use super::backoff::Backoff;
 use super::kubernetes::Connection;
 pub use super::log_stream::Line;
-use super::log_stream::{Cutter, Place, read};
+use super::log_stream::{Cutter, Place, Read, read};
 use super::objects::query;
 use crate::identity::{ObjectRef, Resource, Text};
 use crate::kinds::pods::Pod;
@@ -30,6 +30,9 @@ const STREAMS: usize = 50;
 
 /// How many lines wait for the console before the oldest are dropped.
 const WAITING: usize = 20_000;
+
+/// How many bytes of them wait: lines may have a megabyte each.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// How many lines one piece of mail holds at most.
 const PIECE: usize = 2_000;
@@ -439,13 +442,13 @@ impl Reading {
         Ok(ended)
     }
 
-    async fn hand_on(&mut self, lines: &mut Vec<(Option<Timestamp>, Box<str>)>) {
-        for (at, text) in lines.drain(..) {
+    async fn hand_on(&mut self, lines: &mut Vec<Read>) {
+        for (at, text, whole) in lines.drain(..) {
             if !self.place.is_new(at) {
                 continue;
             }
             let Stream { pod, container, .. } = &self.stream;
-            let line = Line { pod: pod.clone(), container: container.clone(), at, text };
+            let line = Line { pod: pod.clone(), container: container.clone(), at, text, whole };
             if self.said.send(Heard::Line(line)).await.is_err() {
                 return;
             }
@@ -486,6 +489,8 @@ async fn merge(mut heard: mpsc::Receiver<Heard>, mail: mpsc::Sender<LogNews>) {
     let mut fresh: Vec<Line> = Vec::new();
     let mut dropped = 0;
     let mut over = false;
+    // Of lines that wait; those that are gathered now are few.
+    let mut bytes = 0;
     while !over || !waiting.is_empty() {
         let moment = tokio::time::sleep(GATHERING);
         tokio::pin!(moment);
@@ -508,9 +513,10 @@ async fn merge(mut heard: mpsc::Receiver<Heard>, mail: mpsc::Sender<LogNews>) {
             }
         }
         fresh.sort_by_key(|line| line.at);
+        bytes += fresh.iter().map(Line::size).sum::<usize>();
         waiting.extend(fresh.drain(..));
-        while waiting.len() > WAITING {
-            waiting.pop_front();
+        while waiting.len() > WAITING || (bytes > WAITING_BYTES && waiting.len() > 1) {
+            bytes -= waiting.pop_front().map_or(0, |line| line.size());
             dropped += 1;
         }
         while !waiting.is_empty() {
@@ -527,7 +533,8 @@ async fn merge(mut heard: mpsc::Receiver<Heard>, mail: mpsc::Sender<LogNews>) {
                     Err(mpsc::error::TrySendError::Closed(())) => return,
                 }
             };
-            let lines = waiting.drain(..waiting.len().min(PIECE)).collect();
+            let lines: Vec<Line> = waiting.drain(..waiting.len().min(PIECE)).collect();
+            bytes -= lines.iter().map(Line::size).sum::<usize>();
             room.send(LogNews::Lines { lines, dropped: std::mem::take(&mut dropped) });
         }
         if mail.is_closed() {
@@ -601,7 +608,7 @@ mod tests {
         let (mail, mut news) = mpsc::channel(8);
         for (container, second) in [("a", 1), ("a", 4), ("b", 2), ("b", 3)] {
             let at = Timestamp::from_second(second).ok();
-            let line = Line { pod: "p".into(), container: container.into(), at, text: "x".into() };
+            let line = Line { pod: "p".into(), container: container.into(), at, text: "x".into(), whole: None };
             said.send(Heard::Line(line)).await.unwrap();
         }
         drop(said);
@@ -619,7 +626,7 @@ mod tests {
         let merging = tokio::spawn(merge(heard, mail));
         for number in 0..lines {
             let text = number.to_string().into();
-            let line = Line { pod: "p".into(), container: "c".into(), at: None, text };
+            let line = Line { pod: "p".into(), container: "c".into(), at: None, text, whole: None };
             said.send(Heard::Line(line)).await.unwrap();
         }
         drop(said);

@@ -122,10 +122,6 @@ impl Outside for Notebook {
         Ok(())
     }
 
-    fn save(&mut self, _: &str, _: &str) -> io::Result<()> {
-        Ok(())
-    }
-
     fn copy(&mut self, text: &str) -> io::Result<()> {
         self.copied.push(text.to_owned());
         Ok(())

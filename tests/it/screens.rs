@@ -1,16 +1,15 @@
 //! Every screen, drawn into a buffer from fixed data.
 
-use std::collections::VecDeque;
-
 use jiff::SignedDuration;
 use opsdeck::actions::{
     Line as PlanLine, Mark, Options, Outcome, Plan, Progress, Request, Standing, Step, Verb,
 };
 use opsdeck::app::application::{Application, Node, Pane};
-use opsdeck::app::detail::{Detail, Document, Entry, Page, Search, Tab};
+use opsdeck::app::detail::{Detail, Document, Entry as Row, Page as TextPage, Search, Tab};
 use opsdeck::app::history::View;
 use opsdeck::app::line::Line;
-use opsdeck::app::logs::{LogLine, Logs};
+use opsdeck::app::explore::volume::Volume;
+use opsdeck::app::explore::{Explore, LinesNews};
 use opsdeck::app::palette::{Palette, Sort, Suggestion};
 use opsdeck::app::question::Question;
 use opsdeck::app::running::Running;
@@ -22,7 +21,10 @@ use opsdeck::gate::Confirmation;
 use opsdeck::identity::{Resource, Target, Text};
 use opsdeck::kinds::{Cell, Garbled, Health, Leads};
 use opsdeck::model::tenants::{Rules, Tenants};
+use opsdeck::signals::{Labels, Sample, Series, Window};
 use opsdeck::sources::SourceError;
+use opsdeck::sources::logs::Line as LogLine;
+use opsdeck::sources::loki::{Entry, Page, Stats};
 use opsdeck::store::{Hidden, Query, Update};
 use opsdeck::theme::Depth;
 use serde_json::json;
@@ -161,25 +163,25 @@ fn detail() -> Stage {
     let name = "checkout-5d8f7c9b4-2xk4l";
     stage.list("pods", &stage::pods());
     let mut detail = Detail::new(object("", "pods", "tenant-2", name), Tab::Describe);
-    let field = |name: &str, value: Cell| Entry::Field { name: name.to_owned(), value };
+    let field = |name: &str, value: Cell| Row::Field { name: name.to_owned(), value };
     let words = |text: &str| Cell::Text(Text::from(text));
     let status = |text: &str, health| Cell::Status { text: Text::from(text), health };
-    let related = |how: &str, to, value| Entry::Related { how: how.to_owned(), to: Leads::One(to), value };
+    let related = |how: &str, to, value| Row::Related { how: how.to_owned(), to: Leads::One(to), value };
     detail.entries = vec![
         field("status", status("CrashLoopBackOff", Health::Degraded)),
-        Entry::Words("back-off 2m40s restarting failed container=app".to_owned()),
+        Row::Words("back-off 2m40s restarting failed container=app".to_owned()),
         field("ready", Cell::Ratio { have: 0, want: 1 }),
         field("restarts", Cell::Count(6)),
         field("image", words("registry.example.com/shop/checkout:1.8.0")),
         field("age", Cell::Age(now() - SignedDuration::from_secs(660))),
         field("priority", Cell::Unknown),
-        Entry::Gap,
-        Entry::Heading("Conditions".to_owned()),
+        Row::Gap,
+        Row::Heading("Conditions".to_owned()),
         field("Ready", status("False", Health::Degraded)),
-        Entry::Words("containers with unready status: [app]".to_owned()),
+        Row::Words("containers with unready status: [app]".to_owned()),
         field("PodScheduled", status("True", Health::Healthy)),
-        Entry::Gap,
-        Entry::Heading("Related".to_owned()),
+        Row::Gap,
+        Row::Heading("Related".to_owned()),
         related("owner", object("apps", "replicasets", "tenant-2", "checkout-5d8f7c9b4"), Cell::Empty),
         related(
             "node",
@@ -191,8 +193,8 @@ fn detail() -> Stage {
             object("argoproj.io", "applications", "argocd", "tenant-2-checkout"),
             status("Degraded", Health::Degraded),
         ),
-        Entry::Gap,
-        Entry::Heading("Events".to_owned()),
+        Row::Gap,
+        Row::Heading("Events".to_owned()),
         field(
             "48s  BackOff",
             words("Back-off restarting failed container app in pod checkout-5d8f7c9b4-2xk4l"),
@@ -227,9 +229,8 @@ fn yaml() -> Stage {
 
 fn logs() -> Stage {
     let mut stage = Stage::new();
-    let mut logs = Logs::new(object("apps", "deployments", "tenant-2", "checkout"), false);
-    logs.containers = vec![Text::from("app"), Text::from("istio-proxy")];
-    logs.timestamps = true;
+    let object = object("apps", "deployments", "tenant-2", "checkout");
+    let mut logs = Explore::of_pods(stage::context(), object, false);
     let line = |index: i64| LogLine {
         pod: Text::from(if index % 3 == 0 { "checkout-5d8f7c9b4-2xk4l" } else { "checkout-5d8f7c9b4-9mzqv" }),
         container: Text::from(if index % 5 == 0 { "istio-proxy" } else { "app" }),
@@ -239,19 +240,118 @@ fn logs() -> Stage {
         } else {
             format!("GET /cart/{index} 200 12ms").into()
         },
-        seam: false,
+        whole: None,
     };
-    logs.lines = (0..90).map(line).collect::<VecDeque<_>>();
-    logs.seam(
-        &Text::from("checkout-7f9c6b5d8-hw7tn/app"),
-        "interrupted: connection refused".to_owned(),
-        1_000,
-    );
-    logs.dropped = 1_204;
+    logs.take_logged((0..90).map(line).collect(), 1_204, 1_000);
+    logs.take_log_failure(Text::from("checkout-7f9c6b5d8-hw7tn/app"), unreachable(), 1_000);
     logs.page.search = Search { text: "error".to_owned(), editing: None, matches: vec![0, 7, 14, 84], at: 3 };
-    logs.failures = vec![(Text::from("checkout-7f9c6b5d8-hw7tn"), unreachable())];
-    stage.state.views.open(View::Logs(logs));
+    stage.state.views.open(View::Explore(Box::new(logs)));
     stage
+}
+
+/// The log screen over Loki, with a volume by level; the last hundred seconds are a burst of errors.
+fn lines() -> (Stage, Explore) {
+    let stage = Stage::new();
+    let query = "{namespace=~\"tenant-2|tenant-2-staging\"} |= \"checkout\"";
+    let mut lines = Explore::new(stage::context(), "logs tenant tenant-2", query, Window::Last { seconds: 900 });
+    let labels = |pairs: &[(&str, &str)]| -> Labels {
+        pairs.iter().map(|(name, value)| (Text::from(*name), Text::from(*value))).collect()
+    };
+    let end = now().as_second();
+    let entry = |index: i64| {
+        let pods = ["checkout-5d8f7c9b4-2xk4l", "checkout-5d8f7c9b4-9mzqv", "payments-api-gateway-6c5b7d9f8-x2v4n"];
+        let (level, text) = match index % 7 {
+            0 => ("error", format!(r#"{{"ts":1,"level":"error","msg":"cannot reach payments: connection refused","attempt":{index}}}"#)),
+            3 => ("warn", format!("level=warn msg=\"slow query took {index} ms\" path=/cart")),
+            _ => ("info", format!("GET /cart/{index} 200 12ms")),
+        };
+        Entry {
+            at: (end - 60 + index) * 1_000_000_000 + 17_000_000,
+            labels: labels(&[("namespace", "tenant-2"), ("pod", pods[index as usize % 3]), ("container", "app")]),
+            metadata: labels(&[("detected_level", level)]),
+            parsed: Labels::default(),
+            text: text.into(),
+            whole: None,
+        }
+    };
+    let stats = Stats { bytes: 4_613_734, ..Stats::default() };
+    lines.hear(LinesNews::Size(stats), 50_000);
+    lines.hear(LinesNews::Older(Page { entries: (0..60).map(entry).collect(), ..Page::default() }), 50_000);
+    let sample = |at: i64, value: f64| Sample { at: at * 1_000, value };
+    let series = |level: &str, of: &dyn Fn(i64) -> f64| Series {
+        labels: labels(&[("detected_level", level)]),
+        samples: (0..=90).map(|n| sample(end - 900 + n * 10, of(n))).filter(|one| one.value > 0.0).collect(),
+        histogram: false,
+    };
+    let series = vec![
+        series("info", &|n| 20.0 + (n % 7) as f64),
+        series("warn", &|n| if n % 9 == 0 { 4.0 } else { 0.0 }),
+        series("error", &|n| if n > 80 { 30.0 } else { 0.0 }),
+    ];
+    lines.hear(LinesNews::Levels(Volume { from: end - 900, to: end, step: 10, series, counts: true }), 50_000);
+    lines.hear(LinesNews::Live, 50_000);
+    (stage, lines)
+}
+
+fn over(mut stage: Stage, lines: Explore) -> Stage {
+    stage.state.views.open(View::Explore(Box::new(lines)));
+    stage
+}
+
+fn lines_of_loki() -> Stage {
+    let (stage, mut lines) = lines();
+    lines.dropped = 12;
+    over(stage, lines)
+}
+
+/// One line opened, with what it was folded from.
+fn lines_opened() -> Stage {
+    let (stage, mut lines) = lines();
+    (lines.follow, lines.opened, lines.page.view.cursor) = (false, true, 56);
+    over(stage, lines)
+}
+
+/// The server says where the query is wrong; the last lines stay.
+fn lines_wrong() -> Stage {
+    let (stage, mut lines) = lines();
+    let before = lines.of.clone();
+    lines.of.query = Text::from("{namespace=\"tenant-2\"} | jsn | status >= 500");
+    lines.restart(&before);
+    let refused = SourceError::Invalid {
+        what: "Loki at service monitoring/loki-gateway:80 through the API server".to_owned(),
+        reason: "parse error at line 1, col 26: syntax error: unexpected IDENTIFIER".to_owned(),
+    };
+    lines.hear(LinesNews::Failed(refused), 50_000);
+    over(stage, lines)
+}
+
+/// The server has too much to do.
+fn lines_throttled() -> Stage {
+    let (stage, mut lines) = lines();
+    let busy = SourceError::Throttled {
+        what: "Loki at service monitoring/loki-gateway:80 through the API server".to_owned(),
+        until: None,
+        reason: "too many outstanding requests".to_owned(),
+    };
+    lines.hear(LinesNews::NoLevels(busy.clone()), 50_000);
+    lines.hear(LinesNews::Failed(busy), 50_000);
+    over(stage, lines)
+}
+
+fn lines_none() -> Stage {
+    let (stage, mut lines) = lines();
+    lines.hear(LinesNews::Size(Stats::default()), 50_000);
+    lines.hear(LinesNews::Older(Page { done: true, ..Page::default() }), 50_000);
+    lines.volume = None;
+    over(stage, lines)
+}
+
+fn lines_too_large() -> Stage {
+    let (stage, mut lines) = lines();
+    lines.clear();
+    lines.hear(LinesNews::TooLarge(Stats { bytes: 412_316_860_416, ..Stats::default() }), 50_000);
+    lines.volume = None;
+    over(stage, lines)
 }
 
 fn plan() -> Plan {
@@ -403,7 +503,7 @@ fn palette() -> Stage {
 
 fn help() -> Stage {
     let mut stage = pods();
-    stage.state.overlay = Some(Overlay::Help(Page::default()));
+    stage.state.overlay = Some(Overlay::Help(TextPage::default()));
     stage
 }
 
@@ -505,6 +605,12 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
         ("detail", detail()),
         ("yaml", yaml()),
         ("logs", logs()),
+        ("lines", lines_of_loki()),
+        ("lines-opened", lines_opened()),
+        ("lines-wrong", lines_wrong()),
+        ("lines-throttled", lines_throttled()),
+        ("lines-none", lines_none()),
+        ("lines-too-large", lines_too_large()),
         ("question", question()),
         ("question-stopped", stopped()),
         ("question-difference", whole_difference()),

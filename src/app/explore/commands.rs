@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use super::{Explore, LinesNews, LinesOf, Phase, Purpose};
+use super::pods::{Pods, Since};
+use super::{Explore, LinesNews, LinesOf, Older, Phase, Purpose};
 use crate::app::command::Command;
 use crate::app::effect::Effect;
 use crate::app::history::View;
 use crate::app::line::Line;
-use crate::app::logs::Logs;
 use crate::app::overview::Panel;
 use crate::app::state::State;
 use crate::config::queries;
+use crate::human;
 use crate::identity::{ObjectRef, Text};
-use crate::kinds::{Health, alerts};
+use crate::kinds::{Health, Unit, alerts};
 use crate::nearest::did_you_mean;
 use crate::signals::{Raised, Window};
 use crate::sources::{SourceError, logql};
 use crate::store::Store;
+use crate::store::lines::Sort;
 
 /// How far back where nothing is said: 15 minutes.
 const WINDOW: Window = Window::Last { seconds: 900 };
@@ -26,6 +28,9 @@ const BEFORE: i64 = 900;
 
 /// Seconds after an alert began until which they are shown.
 const AFTER: i64 = 1_800;
+
+/// Seconds before and after a line within which its neighbours are looked for: half a day.
+const AROUND: i64 = 43_200;
 
 /// How many queries are remembered.
 const REMEMBERED: usize = 100;
@@ -156,32 +161,54 @@ pub fn applies(explore: &Explore, command: Command) -> bool {
     match command {
         Command::ReadAnyway => explore.phase == Phase::TooLarge,
         Command::ClearSieves => !explore.sieves.is_empty() || explore.highlight.is_some(),
-        Command::Open | Command::MarkLine | Command::CopyLine => !explore.is_empty(),
-        Command::Follow => matches!(explore.of.window, Window::Last { .. }),
-        Command::Timestamps
-        | Command::Since5m
-        | Command::Since15m
-        | Command::Since1h
-        | Command::Since6h
-        | Command::Since24h => true,
+        Command::LinesAround => explore.back.is_some() || explore.stream.is_some() || !explore.is_empty(),
+        Command::Open | Command::MarkLine | Command::CopyLine | Command::ClearLog => !explore.is_empty(),
+        Command::EditLogql => explore.pods.is_none() && explore.back.is_none(),
+        Command::Follow => match &explore.pods {
+            Some(pods) => !pods.previous && pods.until.is_none(),
+            None => matches!(explore.of.window, Window::Last { .. }),
+        },
+        // The lines around one have their own time.
+        Command::LinesWindow => explore.back.is_none(),
+        Command::TogglePrevious | Command::SinceTail => explore.pods.is_some(),
+        Command::NextContainer => explore.pods.as_ref().is_some_and(|pods| pods.containers.len() > 1),
+        Command::Timestamps => true,
+        _ if since(command).is_some() => explore.back.is_none(),
         _ => command.place() == crate::app::command::Place::Lines,
     }
 }
 
+/// Returns the minutes of a window that a key chooses.
+fn since(command: Command) -> Option<u32> {
+    Some(match command {
+        Command::Since1m => 1,
+        Command::Since5m => 5,
+        Command::Since15m => 15,
+        Command::Since30m => 30,
+        Command::Since1h => 60,
+        Command::Since6h => 360,
+        Command::Since24h => 1_440,
+        _ => return None,
+    })
+}
+
 /// Carries out a command on the screen.
 pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
+    let now = state.now;
     let Some(View::Explore(explore)) = state.views.last_mut() else { return Vec::new() };
-    let mut edit = |purpose: Purpose, text: &str| {
-        explore.editing = Some((purpose, Line::new(text)));
-        explore.suggest();
-    };
+    let mut edit = |purpose: Purpose, text: &str| explore.editing = Some((purpose, Line::new(text)));
     match command {
         Command::EditLogql => {
-            let query = explore.of.query.clone();
-            let explore = &mut *explore;
-            explore.editing = Some((Purpose::Query, Line::new(&query)));
+            let mut line = Line::new(&explore.of.query);
+            // Where the server says what is wrong, that is where one wants to write.
+            if let Some(at) = wrong_at(explore) {
+                line.move_to(at);
+            }
+            explore.editing = Some((Purpose::Query, line));
             explore.suggest();
         }
+        Command::LinesWindow => edit(Purpose::Window, ""),
+        Command::LinesAround => around(explore),
         Command::HideLines => edit(Purpose::Hide, ""),
         Command::OnlyLines => edit(Purpose::Only, ""),
         Command::Highlight => edit(Purpose::Highlight, ""),
@@ -201,7 +228,8 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
         }
         Command::ReadAnyway => {
             explore.of.allowed = true;
-            explore.restart();
+            let before = explore.of.clone();
+            explore.restart(&before);
         }
         Command::MarkLine => {
             if let Some(number) = explore.number(explore.page.view.cursor)
@@ -216,20 +244,107 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
         }
         Command::Follow => explore.follow = !explore.follow,
         Command::Timestamps => explore.timestamps = !explore.timestamps,
-        Command::Since5m => window(explore, 300),
-        Command::Since15m => window(explore, 900),
-        Command::Since1h => window(explore, 3_600),
-        Command::Since6h => window(explore, 21_600),
-        Command::Since24h => window(explore, 86_400),
-        _ => {}
+        Command::ClearLog => {
+            explore.clear();
+            // What was put away is not brought back by scrolling.
+            explore.older = Older::Full;
+        }
+        Command::TogglePrevious | Command::NextContainer | Command::SinceTail => choose(explore, command),
+        _ => {
+            if let Some(minutes) = since(command) {
+                explore.take_window(Window::Last { seconds: minutes * 60 }, now);
+            }
+        }
     }
     Vec::new()
 }
 
-fn window(explore: &mut Explore, seconds: u32) {
-    explore.of.window = Window::Last { seconds };
-    explore.of.allowed = false;
-    explore.restart();
+/// Chooses which of the logs that the nodes keep are shown.
+fn choose(explore: &mut Explore, command: Command) {
+    let Some(pods) = &mut explore.pods else { return };
+    match command {
+        Command::TogglePrevious => {
+            pods.previous = !pods.previous;
+            (pods.since, pods.until) = (Since::Tail, None);
+        }
+        Command::NextContainer => {
+            let at = pods.container.as_ref().and_then(|one| pods.containers.iter().position(|name| name == one));
+            pods.container = match at {
+                None => pods.containers.first(),
+                Some(at) => pods.containers.get(at + 1),
+            }
+            .cloned();
+        }
+        _ => (pods.since, pods.until) = (Since::Tail, None),
+    }
+    explore.restart_pods();
+}
+
+/// Shows the lines around the selected one, of its own stream and without what hides any; or what was shown before.
+pub fn around(explore: &mut Explore) {
+    if leave_around(explore) {
+        return;
+    }
+    let Some(held) = explore.selected() else { return };
+    let (at, text) = (held.at, Box::from(held.text));
+    let labels = held.labels()[0].clone();
+    if explore.pods.is_some() {
+        // All of them are here.
+        explore.anchor = Some((at, text));
+        explore.stream = Some(labels);
+        explore.sift();
+        explore.find_anchor();
+        return;
+    }
+    // A server that merges what a program said into the stream does not know that as a label.
+    let names = &explore.completion.labels;
+    let known = |name: &str| {
+        !matches!(name, "detected_level" | "__error__" | "__error_details__")
+            && (names.is_empty() || names.iter().any(|one| **one == *name))
+    };
+    let selector = logql::selector(labels.iter().filter(|(name, _)| known(name)));
+    let second = at.div_euclid(1_000_000_000);
+    let window = Window::Between { from: second - AROUND, to: second + AROUND };
+    let mut new = Explore::new(explore.of.context.clone(), "lines around one", &selector, window);
+    new.of.around = Some(at);
+    // Some hundred lines are read, however many there are.
+    new.of.allowed = true;
+    new.of.turn = explore.of.turn + 1;
+    new.anchor = Some((at, text));
+    new.follow = false;
+    new.object = explore.object.clone();
+    (new.timestamps, new.fold, new.page.wrap) = (explore.timestamps, explore.fold, explore.page.wrap);
+    new.fields.clone_from(&explore.fields);
+    new.highlight.clone_from(&explore.highlight);
+    new.completion.labels.clone_from(&explore.completion.labels);
+    new.page.search.text.clone_from(&explore.page.search.text);
+    let before = std::mem::replace(explore, new);
+    explore.back = Some(Box::new(before));
+}
+
+/// Goes back from the lines around one; tells whether there was something to go back to.
+pub fn leave_around(explore: &mut Explore) -> bool {
+    if let Some(before) = explore.back.take() {
+        *explore = *before;
+        explore.follow = false;
+        return true;
+    }
+    if explore.stream.is_some() {
+        explore.anchor = explore.selected().map(|line| (line.at, line.text.into()));
+        explore.stream = None;
+        explore.sift();
+        explore.find_anchor();
+        return true;
+    }
+    false
+}
+
+/// Returns the byte of the query at which the server says that it is wrong.
+pub fn wrong_at(explore: &Explore) -> Option<usize> {
+    match &explore.failure {
+        Some(SourceError::Invalid { reason, .. }) => logql::position(&explore.of.query, reason),
+        _ => None,
+    }
 }
 
 /// Returns the marked lines, else the selected one.
@@ -249,17 +364,25 @@ pub fn step(explore: &mut Explore, by: isize, page: usize) {
     let len = explore.len();
     explore.page.view.step(by, len);
     explore.page.view.settle(len, page);
-    explore.follow = by > 0 && explore.page.view.cursor + 1 >= len;
+    let ends = match &explore.pods {
+        Some(pods) => pods.until.is_some() || pods.previous,
+        None => matches!(explore.of.window, Window::Between { .. }),
+    };
+    explore.follow = by > 0 && explore.page.view.cursor + 1 >= len && !ends;
+    explore.centred = false;
     if by < 0 {
         explore.look_back();
+    } else {
+        explore.look_on();
     }
 }
 
 /// Takes the line that is typed.
 pub fn submit(state: &mut State) -> Vec<Effect> {
+    let (now, zone) = (state.now, state.zone.clone());
     let Some(View::Explore(explore)) = state.views.last_mut() else { return Vec::new() };
     let query = matches!(explore.editing, Some((Purpose::Query, _)));
-    if let Err(error) = explore.take_line() {
+    if let Err(error) = explore.take_line(now, &zone) {
         state.say(Health::Warning, error);
     } else if query {
         let query = explore.of.query.to_string();
@@ -282,33 +405,57 @@ pub fn recall(state: &mut State, by: isize) {
     explore.suggest();
 }
 
-/// Takes `:save PATH`: the marked lines, else all that are shown, as they were written.
+/// Takes `:save PATH`: the marked lines, else all that are shown, as they were written; with time and labels where
+/// the file is one of JSON.
 pub fn save(state: &mut State, path: &str) -> Result<Vec<Effect>, String> {
     let Some(View::Explore(explore)) = state.view() else { return Ok(Vec::new()) };
     if path.is_empty() {
         return Err("save needs a file after it; one that is there is not written over".to_owned());
     }
+    if explore.is_empty() {
+        return Err("there are no lines to save".to_owned());
+    }
+    let json = [".json", ".jsonl", ".ndjson"].iter().any(|end| path.ends_with(end));
     let mut bytes = Vec::new();
     for row in 0..explore.len() {
         let wanted = explore.marks.is_empty()
             || explore.number(row).is_some_and(|number| explore.marks.contains(&number));
-        if let Some(line) = explore.line(row).filter(|_| wanted) {
-            bytes.extend_from_slice(line.bytes());
+        if let Some(line) = explore.line(row).filter(|line| wanted && line.sort == Sort::Line) {
+            if json {
+                bytes.extend_from_slice(object(&line).to_string().as_bytes());
+            } else {
+                bytes.extend_from_slice(line.bytes());
+            }
             bytes.push(b'\n');
         }
         if bytes.len() > SAVED {
-            break;
+            return Err(format!("more than {} would be written: mark some lines", human::quantity(SAVED as f64, Unit::Bytes)));
         }
     }
     state.overlay = None;
     Ok(vec![Effect::SaveLines { path: path.into(), bytes: Arc::from(bytes) }])
 }
 
+/// Writes a line with its time and labels as `opsdeck logs -o json` does.
+fn object(line: &crate::store::lines::Held<'_>) -> serde_json::Value {
+    let labels = |labels: &crate::signals::Labels| -> serde_json::Map<String, serde_json::Value> {
+        labels.iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+    };
+    let [own, metadata, parsed] = line.labels().map(labels);
+    serde_json::json!({
+        "at": jiff::Timestamp::from_nanosecond(i128::from(line.at)).ok(),
+        "text": String::from_utf8_lossy(line.bytes()),
+        "labels": own,
+        "metadata": metadata,
+        "parsed": parsed,
+    })
+}
+
 /// Takes what is heard of lines; without a Loki, the pod logs of the object take the place of the screen.
 pub fn hear(state: &mut State, of: &LinesOf, news: LinesNews) {
-    let bound = state.config.log_lines;
+    let (bound, now) = (state.config.log_lines, state.now);
     let Some(View::Explore(explore)) = state.views.last_mut() else { return };
-    if explore.of != *of {
+    if explore.of != *of || explore.pods.is_some() {
         return;
     }
     let absent = matches!(&news, LinesNews::Failed(SourceError::Missing { .. } | SourceError::Denied { .. }));
@@ -316,9 +463,9 @@ pub fn hear(state: &mut State, of: &LinesOf, news: LinesNews) {
     match object {
         None => explore.hear(news, bound),
         Some(object) => {
-            if let Some(view) = state.views.last_mut() {
-                *view = View::Logs(Logs::new(object, false));
-            }
+            let window = explore.of.window;
+            explore.take_pods(Pods::new(object, false));
+            explore.take_window(window, now);
             state.say(Health::Idle, "Loki cannot be asked: these are the logs that the nodes keep");
         }
     }
