@@ -284,7 +284,8 @@ impl Config {
         Ok(())
     }
 
-    /// Returns every value with its origin, in the order of the documentation; patterns of contexts last.
+    /// Returns every value with its origin, in the order of the documentation; queries and patterns of
+    /// contexts last.
     pub fn settings(&self) -> Vec<Setting> {
         let plain = KEYS.iter().map(|key| Setting {
             key: key.name.to_owned(),
@@ -292,7 +293,8 @@ impl Config {
             origin: self.origin(key.name),
             doc: key.doc,
         });
-        plain.chain(self.contexts.iter().flat_map(ContextRule::settings)).collect()
+        let contexts = self.contexts.iter().flat_map(ContextRule::settings);
+        plain.chain(queries::settings(self)).chain(contexts).collect()
     }
 
     /// Returns where a value came from.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Config;
+use super::{Config, Origin, Setting};
 use crate::settings::{Section, SettingsError};
 
 /// A query with a name.
@@ -14,6 +14,19 @@ pub struct SavedQuery {
     pub title: String,
     /// The query in `LogQL`.
     pub query: String,
+    /// Where a query of one's own is written, such as `config.toml:12`; `None` for those of the program.
+    pub place: Option<crate::settings::Place>,
+}
+
+/// Returns the queries as settings: those that hold, and where each comes from.
+pub(super) fn settings(config: &Config) -> Vec<Setting> {
+    let setting = |one: SavedQuery| Setting {
+        key: format!("queries.{}", one.name),
+        value: toml::Value::from(one.query).to_string(),
+        origin: one.place.map_or(Origin::Default, Origin::File),
+        doc: "A query to Loki that `:logs NAME` opens.",
+    };
+    all(config).into_iter().map(setting).collect()
 }
 
 /// The queries that come with the program: three lines each, in a form that needs no parser to fail.
@@ -35,7 +48,7 @@ pub fn shipped() -> Vec<SavedQuery> {
     let parsed: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(SHIPPED).unwrap_or_default();
     let one = |(name, mut fields): (String, BTreeMap<String, String>)| {
         let query = fields.remove("query")?;
-        Some(SavedQuery { title: fields.remove("title").unwrap_or_else(|| name.clone()), query, name })
+        Some(SavedQuery { title: fields.remove("title").unwrap_or_else(|| name.clone()), query, name, place: None })
     };
     parsed.into_iter().filter_map(one).collect()
 }
@@ -50,7 +63,8 @@ pub(super) fn read(section: &Section<'_>) -> Result<Vec<SavedQuery>, SettingsErr
             if !query.contains('{') {
                 return Err(entry.wrong("a query in LogQL has a selector, such as {namespace=\"x\"}"));
             }
-            Ok(SavedQuery { title: entry.name.clone(), name: entry.name.clone(), query })
+            let name = entry.name.clone();
+            Ok(SavedQuery { title: name.clone(), name, query, place: Some(entry.place()) })
         })
         .collect()
 }
@@ -72,9 +86,20 @@ mod tests {
 
     #[test]
     fn a_query_of_ones_own_goes_before() {
-        let own = SavedQuery { name: "oom".into(), title: "oom".into(), query: "{a=\"b\"}".into() };
+        let own = SavedQuery { name: "oom".into(), title: "oom".into(), query: "{a=\"b\"}".into(), place: None };
         let config = Config { queries: vec![own.clone()], ..Config::default() };
         let found: Vec<SavedQuery> = all(&config).into_iter().filter(|one| one.name == "oom").collect();
         assert_eq!(found, [own]);
+    }
+
+    #[test]
+    fn every_query_is_shown_with_where_it_comes_from() {
+        let text = "[queries]\nslow = '{a=\"b\"} | json'\n";
+        let source = crate::settings::Source::new("config.toml", text);
+        let config = Config::load(Some(source), |_| None, &[]).unwrap();
+        let shown: Vec<String> =
+            config.settings().into_iter().map(|s| format!("{} = {} ({})", s.key, s.value, s.origin)).collect();
+        assert!(shown.contains(&"queries.slow = '{a=\"b\"} | json' (config.toml:2)".to_owned()), "{shown:?}");
+        assert!(shown.iter().any(|line| line.starts_with("queries.oom = ") && line.ends_with("(default)")));
     }
 }
