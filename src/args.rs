@@ -276,7 +276,7 @@ pub struct Logs {
     #[arg(
         value_name = "TARGET",
         required_unless_present_any = ["query", "tenant", "app", "pod"],
-        conflicts_with_all = ["query", "app", "pod", "from", "to"],
+        conflicts_with_all = ["query", "app", "pod", "from", "to", "yes"],
     )]
     pub target: Option<String>,
     /// A query in `LogQL` for Loki.
@@ -288,12 +288,15 @@ pub struct Logs {
     /// The lines of a pod in Loki, also of one that is gone.
     #[arg(long, value_name = "NAME", help_heading = "Loki")]
     pub pod: Option<String>,
-    /// From when on, such as `2026-03-02T14:00:00Z`.
-    #[arg(long, value_name = "TIME", conflicts_with = "since", help_heading = "Loki")]
+    /// From when on: `14:02`, `2026-11-20 14:02`, `2026-11-20T14:02:31Z`, `-90m`.
+    #[arg(long, value_name = "TIME", conflicts_with = "since", allow_hyphen_values = true, help_heading = "Loki")]
     pub from: Option<String>,
-    /// Until when.
-    #[arg(long, value_name = "TIME", conflicts_with = "follow", help_heading = "Loki")]
+    /// Until when; also so long after `--from`, such as `+10m`.
+    #[arg(long, value_name = "TIME", conflicts_with = "follow", allow_hyphen_values = true, help_heading = "Loki")]
     pub to: Option<String>,
+    /// Read also what is larger than `logs.ask-above`.
+    #[arg(short = 'y', long, help_heading = "Loki")]
+    pub yes: bool,
     /// Where.
     #[command(flatten)]
     pub scope: Scope,

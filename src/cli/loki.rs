@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use color_eyre::eyre::Result;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 
@@ -12,13 +13,13 @@ use super::gather::{connect, gather, systems};
 use super::get::known_tenant;
 use super::{Desk, Exit, Usage};
 use crate::args::{LogFormat, Logs as Args, Scope};
-use crate::human::parse_span;
+use crate::human::{self, parse_span, times};
 use crate::identity::Resource;
-use crate::kinds::Kinds;
+use crate::kinds::{Kinds, Unit};
 use crate::model::tenants::Tenants;
 use crate::signals::{Labels, System};
 use crate::sources::loki::{self, Direction, Entry, Page, Pager, SECOND, Span, Tail, TailNews};
-use crate::sources::{Connection, Endpoint, logql};
+use crate::sources::{Connection, Endpoint, SourceError, logql};
 use crate::store::{Query, Shelf};
 
 /// How far back where nothing is said.
@@ -35,8 +36,7 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
         ));
     }
     let scope = args.scope.clone().or(&desk.scope);
-    let now = i64::try_from(desk.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
-    let span = window(args, now)?;
+    let span = window(args, desk.clock.now())?;
     let limit = match args.tail {
         None => LINES,
         Some(number) => {
@@ -51,7 +51,13 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
         ));
     }
     let endpoint = systems(desk, &connection).one(System::Loki).await?;
-    let last = history(desk, args, &endpoint, &query, span, limit).await?;
+    if let Some(exit) = sized(desk, args, &endpoint, &query, span).await? {
+        return Ok(exit);
+    }
+    let last = match history(desk, args, &endpoint, &query, span, limit).await {
+        Ok(last) => last,
+        Err(error) => return Err(pointed(desk, &query, error)?),
+    };
     if !args.follow {
         return Ok(Exit::Done);
     }
@@ -59,16 +65,26 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
 }
 
 /// Returns the span of time that is meant.
-fn window(args: &Args, now: i64) -> Result<Span> {
-    let time = |flag: &str, text: &str| {
-        let at: Timestamp = text
-            .parse()
-            .map_err(|_| Usage::report(format!("{flag} {text}: not a time such as 2026-03-02T14:00:00Z")))?;
-        Ok::<i64, color_eyre::Report>(i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX))
+fn window(args: &Args, at: Timestamp) -> Result<Span> {
+    let now = i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX);
+    let wrong = |flag: &str, text: &str| {
+        Usage::report(format!("{flag} {text}: not a time that is understood; write {}", times::FORMS))
     };
-    let end = args.to.as_deref().map(|text| time("--to", text)).transpose()?.unwrap_or(now);
-    let start = match (&args.from, &args.since) {
-        (Some(text), _) => time("--from", text)?,
+    let zone = TimeZone::system();
+    let moment = |at: Timestamp| i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX);
+    let from = match &args.from {
+        Some(text) => Some(times::moment(text, at, &zone).ok_or_else(|| wrong("--from", text))?),
+        None => None,
+    };
+    let end = match (&args.to, from) {
+        (None, _) => now,
+        (Some(text), Some(from)) => {
+            moment(times::end(text, from, at, &zone).ok_or_else(|| wrong("--to", text))?)
+        }
+        (Some(text), None) => moment(times::moment(text, at, &zone).ok_or_else(|| wrong("--to", text))?),
+    };
+    let start = match (from, &args.since) {
+        (Some(from), _) => moment(from),
         (None, Some(text)) => {
             let seconds =
                 parse_span(text).filter(|seconds| *seconds > 0.0 && *seconds < 1e9).ok_or_else(|| {
@@ -110,10 +126,60 @@ async fn query(desk: &Desk<'_>, args: &Args, scope: &Scope, connection: &Connect
     for (name, value) in [("app", &args.app), ("pod", &args.pod)] {
         matchers.extend(value.as_ref().map(|value| format!("{name}={}", logql::quote(value))));
     }
-    Ok(match &args.query {
-        None => format!("{{{}}}", matchers.join(", ")),
-        Some(query) => query.clone(),
-    })
+    match &args.query {
+        None => Ok(format!("{{{}}}", matchers.join(", "))),
+        Some(query) if matchers.is_empty() => Ok(query.clone()),
+        // What is asked of a tenant is not answered with the lines of all.
+        Some(query) => logql::joined(query, &matchers.join(", ")).ok_or_else(|| {
+            Usage::report("the query has no selector that --tenant or -n could narrow, such as {app=\"checkout\"}")
+        }),
+    }
+}
+
+/// Asks how much the query reads; one that is larger than may be read without a question is refused.
+async fn sized(
+    desk: &mut Desk<'_>,
+    args: &Args,
+    endpoint: &Endpoint,
+    query: &str,
+    span: Span,
+) -> Result<Option<Exit>> {
+    if args.yes {
+        return Ok(None);
+    }
+    let bytes = match loki::stats(endpoint, query, span).await {
+        Ok(stats) => stats.bytes,
+        // Before Loki 2.9 there is no such page.
+        Err(SourceError::Missing { .. }) => return Ok(None),
+        Err(error) => return Err(pointed(desk, query, error.into())?),
+    };
+    let most = u64::from(desk.config.log_ask_above) * 1024 * 1024;
+    if bytes <= most {
+        return Ok(None);
+    }
+    let [bytes, most] = [bytes, most].map(|bytes| human::quantity(bytes as f64, Unit::Bytes));
+    desk.err.line(&format!(
+        "the query reads {bytes}, more than logs.ask-above ({most}): take a shorter time or more labels, or say --yes"
+    ))?;
+    Ok(Some(Exit::Refused))
+}
+
+/// Shows the place of the query that an error of the server names.
+fn pointed(desk: &mut Desk<'_>, query: &str, error: color_eyre::Report) -> Result<color_eyre::Report> {
+    let reason = match error.downcast_ref() {
+        Some(SourceError::Invalid { reason, .. }) => reason,
+        _ => return Ok(error),
+    };
+    if let Some(at) = logql::position(query, reason)
+        && !query.contains('\n')
+    {
+        let clean = crate::text::one_line(query);
+        if clean == *query {
+            desk.err.line(&clean)?;
+            desk.err.line(&format!("{}^ here", " ".repeat(human::lines::width(&query[..at]))))?;
+        }
+    }
+    Ok(error)
 }
 
 /// Returns the namespaces of a tenant.

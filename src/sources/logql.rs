@@ -93,6 +93,25 @@ pub fn narrowed<'a>(query: &str, labels: impl IntoIterator<Item = (&'a str, &'a 
     Some(format!("{}{{{}}}{}", &query[..from], all.join(", "), &query[to..]))
 }
 
+/// Returns the query with more matchers, as they are written in a selector, in each of its selectors; `None` where it
+/// has none.
+pub fn joined(query: &str, matchers: &str) -> Option<String> {
+    let found = selectors(query);
+    let mut joined = String::new();
+    let mut from = 0;
+    for (start, end) in &found {
+        let inner = query.get(start + 1..end - 1)?.trim().trim_end_matches(',');
+        let comma = if inner.is_empty() { "" } else { ", " };
+        joined.push_str(query.get(from..*start)?);
+        for part in ["{", inner, comma, matchers, "}"] {
+            joined.push_str(part);
+        }
+        from = *end;
+    }
+    joined.push_str(query.get(from..)?);
+    (!found.is_empty()).then_some(joined)
+}
+
 /// Writes the query for the number of lines by level, in steps of so many seconds; `None` where `query` is not for
 /// lines.
 pub fn by_level(query: &str, step: u32) -> Option<String> {
@@ -148,5 +167,8 @@ mod tests {
         assert_eq!(narrow, r#"{a="b", pod="p-1"} |= "{c}""#);
         assert_eq!(narrowed("{}", [("a", "b")]).unwrap(), r#"{a="b"}"#);
         assert_eq!(narrowed("up", [("a", "b")]), None);
+        let both = joined(r#"{a="b"} |= "{c}" or {}"#, r#"n=~"x|y""#).unwrap();
+        assert_eq!(both, r#"{a="b", n=~"x|y"} |= "{c}" or {n=~"x|y"}"#);
+        assert_eq!(joined("up", "a=\"b\""), None);
     }
 }

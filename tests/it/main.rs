@@ -30,6 +30,7 @@ mod kubernetes_faults;
 mod kubernetes_source;
 mod layers;
 mod log_source;
+mod logs_command;
 mod loki;
 mod pictures;
 mod platform;
