@@ -23,6 +23,9 @@ pub struct Memory {
     pub tables: BTreeMap<String, Layout>,
     /// Lines of the palette that were taken, newest last.
     pub said: Vec<String>,
+    /// Queries to Loki that were asked, newest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queried: Vec<String>,
 }
 
 /// How a table is arranged.
@@ -52,6 +55,8 @@ impl Memory {
         let mut memory: Self = serde_json::from_str(text).unwrap_or_default();
         let over = memory.said.len().saturating_sub(SAID);
         memory.said.drain(..over);
+        let over = memory.queried.len().saturating_sub(SAID);
+        memory.queried.drain(..over);
         memory
     }
 
@@ -108,6 +113,10 @@ pub fn keep(state: &mut State) -> bool {
     let mut news = false;
     if state.memory.said != state.said {
         state.memory.said.clone_from(&state.said);
+        news = true;
+    }
+    if state.memory.queried != state.queried {
+        state.memory.queried.clone_from(&state.queried);
         news = true;
     }
     let Some(View::Table(table)) = state.views.last() else { return news };

@@ -186,6 +186,10 @@ fn candidates(state: &State, store: &Store, kept: &str, word: &str) -> Vec<Sugge
             .iter()
             .map(|board| Suggestion::new(Sort::Board, &*board.name, &*board.name, &*board.about))
             .collect(),
+        ("logs", _) => crate::config::queries::all(&state.config)
+            .into_iter()
+            .map(|one| Suggestion::new(Sort::Command, one.name.clone(), one.name, one.title))
+            .collect(),
         (_, "-t") | ("tenant", _) => tenants(state),
         (_, "-n") | ("ns" | "namespace", _) => namespace_suggestions(state, store),
         (_, last) if last == head && state.kinds.find(head).is_some_and(|kind| kind.namespaced) => {
@@ -234,6 +238,7 @@ pub fn heads(state: &State) -> Vec<Suggestion> {
         ("ns", "namespace"),
         ("tenant", "tenant"),
         ("board", "graphs"),
+        ("logs", "a saved query to Loki, or one that is typed"),
     ] {
         all.push(Suggestion::new(Sort::Command, word, word, format!("{word} NAME: {hint}")));
     }

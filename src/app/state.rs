@@ -176,6 +176,7 @@ impl State {
     /// Takes up what an earlier run remembered.
     pub fn remember(&mut self, memory: Memory) {
         self.said.clone_from(&memory.said);
+        self.queried.clone_from(&memory.queried);
         self.memory = memory;
     }
 
