@@ -289,10 +289,22 @@ pub struct Logs {
     #[arg(long, value_name = "NAME", help_heading = "Loki")]
     pub pod: Option<String>,
     /// From when on: `14:02`, `2026-11-20 14:02`, `2026-11-20T14:02:31Z`, `-90m`.
-    #[arg(long, value_name = "TIME", conflicts_with = "since", allow_hyphen_values = true, help_heading = "Loki")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with = "since",
+        allow_hyphen_values = true,
+        help_heading = "Loki"
+    )]
     pub from: Option<String>,
     /// Until when; also so long after `--from`, such as `+10m`.
-    #[arg(long, value_name = "TIME", conflicts_with = "follow", allow_hyphen_values = true, help_heading = "Loki")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with = "follow",
+        allow_hyphen_values = true,
+        help_heading = "Loki"
+    )]
     pub to: Option<String>,
     /// Read also what is larger than `logs.ask-above`.
     #[arg(short = 'y', long, help_heading = "Loki")]

@@ -26,8 +26,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actions::{self, Answer, Desk, Follow, Outcome, Pace, Plan, Request};
 use crate::app::effect::{Effect, LogsOf, Need};
-use crate::app::explore::{LinesOf, Wish};
 use crate::app::explore::pods::Since;
+use crate::app::explore::{LinesOf, Wish};
 use crate::app::message::Message;
 use crate::app::running::Cut;
 use crate::app::session::Link;

@@ -4,8 +4,8 @@
 //! write, and the runner takes it through the gate.
 
 use crate::actions::{Answer, Plan, Request};
-use crate::app::explore::{LinesOf, Wish};
 use crate::app::explore::pods::Since;
+use crate::app::explore::{LinesOf, Wish};
 use crate::app::memory::Memory;
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::signals::Ask;

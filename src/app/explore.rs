@@ -5,8 +5,8 @@
 //! is counted: dropped by the server, dropped here, not understood, left out. While another question waits for its
 //! answer, and where it gets none, the lines of the last one stay, and are marked as such.
 
-mod completing;
 pub mod commands;
+mod completing;
 pub mod level;
 pub mod names;
 pub mod pods;
@@ -468,7 +468,8 @@ impl Explore {
     fn find_anchor(&mut self) {
         let Some((at, text)) = &self.anchor else { return };
         let row = (0..self.len()).rev().find(|row| {
-            self.line(*row).is_some_and(|line| line.at == *at && line.text == &**text && line.sort == Sort::Line)
+            self.line(*row)
+                .is_some_and(|line| line.at == *at && line.text == &**text && line.sort == Sort::Line)
         });
         if let Some(row) = row {
             self.anchor = None;

@@ -256,8 +256,7 @@ impl State {
             },
             Command::Open => !helping && self.opens(store),
             Command::Left | Command::Right => {
-                matches!(view, View::Table(_) | View::Detail(_) | View::Explore(_))
-                    && !helping
+                matches!(view, View::Table(_) | View::Detail(_) | View::Explore(_)) && !helping
             }
             Command::Fold | Command::Unfold => self.folds(command),
             Command::Resources | Command::History | Command::Operation | Command::Conditions => {

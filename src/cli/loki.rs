@@ -131,7 +131,9 @@ async fn query(desk: &Desk<'_>, args: &Args, scope: &Scope, connection: &Connect
         Some(query) if matchers.is_empty() => Ok(query.clone()),
         // What is asked of a tenant is not answered with the lines of all.
         Some(query) => logql::joined(query, &matchers.join(", ")).ok_or_else(|| {
-            Usage::report("the query has no selector that --tenant or -n could narrow, such as {app=\"checkout\"}")
+            Usage::report(
+                "the query has no selector that --tenant or -n could narrow, such as {app=\"checkout\"}",
+            )
         }),
     }
 }

@@ -48,7 +48,12 @@ pub fn shipped() -> Vec<SavedQuery> {
     let parsed: BTreeMap<String, BTreeMap<String, String>> = toml::from_str(SHIPPED).unwrap_or_default();
     let one = |(name, mut fields): (String, BTreeMap<String, String>)| {
         let query = fields.remove("query")?;
-        Some(SavedQuery { title: fields.remove("title").unwrap_or_else(|| name.clone()), query, name, place: None })
+        Some(SavedQuery {
+            title: fields.remove("title").unwrap_or_else(|| name.clone()),
+            query,
+            name,
+            place: None,
+        })
     };
     parsed.into_iter().filter_map(one).collect()
 }
@@ -86,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_query_of_ones_own_goes_before() {
-        let own = SavedQuery { name: "oom".into(), title: "oom".into(), query: "{a=\"b\"}".into(), place: None };
+        let own =
+            SavedQuery { name: "oom".into(), title: "oom".into(), query: "{a=\"b\"}".into(), place: None };
         let config = Config { queries: vec![own.clone()], ..Config::default() };
         let found: Vec<SavedQuery> = all(&config).into_iter().filter(|one| one.name == "oom").collect();
         assert_eq!(found, [own]);
@@ -97,8 +103,11 @@ mod tests {
         let text = "[queries]\nslow = '{a=\"b\"} | json'\n";
         let source = crate::settings::Source::new("config.toml", text);
         let config = Config::load(Some(source), |_| None, &[]).unwrap();
-        let shown: Vec<String> =
-            config.settings().into_iter().map(|s| format!("{} = {} ({})", s.key, s.value, s.origin)).collect();
+        let shown: Vec<String> = config
+            .settings()
+            .into_iter()
+            .map(|s| format!("{} = {} ({})", s.key, s.value, s.origin))
+            .collect();
         assert!(shown.contains(&"queries.slow = '{a=\"b\"} | json' (config.toml:2)".to_owned()), "{shown:?}");
         assert!(shown.iter().any(|line| line.starts_with("queries.oom = ") && line.ends_with("(default)")));
     }

@@ -27,8 +27,7 @@ const AROUND: usize = 200;
 const BARS: i64 = 150;
 
 /// How many seconds a bar of the volume stands for: round numbers, so that bars begin at whole times.
-const STEPS: [i64; 16] =
-    [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 86_400];
+const STEPS: [i64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 21_600, 86_400];
 
 /// How often the volume is asked for again while lines come, at the most.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -266,7 +265,9 @@ impl Reading {
                     Err(error) => Err(error),
                 }
             };
-            if let Some(label) = wanted.as_ref().filter(|label| asked.is_ok() && known.as_ref() != Some(*label)) {
+            if let Some(label) =
+                wanted.as_ref().filter(|label| asked.is_ok() && known.as_ref() != Some(*label))
+            {
                 match loki::values(endpoint, label, self.span()).await {
                     Ok(values) => {
                         known = Some(label.clone());

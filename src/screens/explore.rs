@@ -13,9 +13,9 @@ use super::detail::{found, hits, place, view};
 use super::feed;
 use crate::app::board::span;
 use crate::app::command::Command;
-use crate::app::explore::pods::Since;
 use crate::app::explore::level::Level;
 use crate::app::explore::names::{self, Names};
+use crate::app::explore::pods::Since;
 use crate::app::explore::{Explore, Older, Phase, Purpose, commands};
 use crate::app::fold;
 use crate::app::spot::{Spot, Spots};
@@ -193,7 +193,11 @@ fn empty(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, explore: &Explore) 
         (None, None) if explore.older == Older::Asked => ("Reading", String::new()),
         (None, None) => (
             "No lines in this window",
-            format!("{} takes another time, {} another query", key(Command::LinesWindow), key(Command::EditLogql)),
+            format!(
+                "{} takes another time, {} another query",
+                key(Command::LinesWindow),
+                key(Command::EditLogql)
+            ),
         ),
     };
     let next = [next.as_str()];
@@ -236,7 +240,8 @@ impl<'a> Lead<'a> {
             lead.push((Cow::Owned(padded(&name, self.pods)), Role::Strong));
         }
         if self.containers > 0 {
-            let name = fit::fit_middle(held.label("container").unwrap_or("-"), self.containers, self.ellipsis);
+            let name =
+                fit::fit_middle(held.label("container").unwrap_or("-"), self.containers, self.ellipsis);
             lead.push((Cow::Owned(padded(&name, self.containers)), Role::Dim));
         }
     }

@@ -608,7 +608,8 @@ mod tests {
         let (mail, mut news) = mpsc::channel(8);
         for (container, second) in [("a", 1), ("a", 4), ("b", 2), ("b", 3)] {
             let at = Timestamp::from_second(second).ok();
-            let line = Line { pod: "p".into(), container: container.into(), at, text: "x".into(), whole: None };
+            let line =
+                Line { pod: "p".into(), container: container.into(), at, text: "x".into(), whole: None };
             said.send(Heard::Line(line)).await.unwrap();
         }
         drop(said);

@@ -16,8 +16,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn platform() -> Running {
     opsdeck::install_crypto_provider();
-    let world =
-        world::Options { tenants: 2, pods_per_tenant: 6, nodes: 3, story: "quiet".into(), ..Default::default() };
+    let world = world::Options {
+        tenants: 2,
+        pods_per_tenant: 6,
+        nodes: 3,
+        story: "quiet".into(),
+        ..Default::default()
+    };
     Platform::start(Options { world, ..Options::default() }).await.unwrap()
 }
 

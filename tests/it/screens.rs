@@ -6,10 +6,10 @@ use opsdeck::actions::{
 };
 use opsdeck::app::application::{Application, Node, Pane};
 use opsdeck::app::detail::{Detail, Document, Entry as Row, Page as TextPage, Search, Tab};
-use opsdeck::app::history::View;
-use opsdeck::app::line::Line;
 use opsdeck::app::explore::volume::Volume;
 use opsdeck::app::explore::{Explore, LinesNews};
+use opsdeck::app::history::View;
+use opsdeck::app::line::Line;
 use opsdeck::app::palette::{Palette, Sort, Suggestion};
 use opsdeck::app::question::Question;
 use opsdeck::app::running::Running;
@@ -253,21 +253,32 @@ fn logs() -> Stage {
 fn lines() -> (Stage, Explore) {
     let stage = Stage::new();
     let query = "{namespace=~\"tenant-2|tenant-2-staging\"} |= \"checkout\"";
-    let mut lines = Explore::new(stage::context(), "logs tenant tenant-2", query, Window::Last { seconds: 900 });
+    let mut lines =
+        Explore::new(stage::context(), "logs tenant tenant-2", query, Window::Last { seconds: 900 });
     let labels = |pairs: &[(&str, &str)]| -> Labels {
         pairs.iter().map(|(name, value)| (Text::from(*name), Text::from(*value))).collect()
     };
     let end = now().as_second();
     let entry = |index: i64| {
-        let pods = ["checkout-5d8f7c9b4-2xk4l", "checkout-5d8f7c9b4-9mzqv", "payments-api-gateway-6c5b7d9f8-x2v4n"];
+        let pods =
+            ["checkout-5d8f7c9b4-2xk4l", "checkout-5d8f7c9b4-9mzqv", "payments-api-gateway-6c5b7d9f8-x2v4n"];
         let (level, text) = match index % 7 {
-            0 => ("error", format!(r#"{{"ts":1,"level":"error","msg":"cannot reach payments: connection refused","attempt":{index}}}"#)),
+            0 => (
+                "error",
+                format!(
+                    r#"{{"ts":1,"level":"error","msg":"cannot reach payments: connection refused","attempt":{index}}}"#
+                ),
+            ),
             3 => ("warn", format!("level=warn msg=\"slow query took {index} ms\" path=/cart")),
             _ => ("info", format!("GET /cart/{index} 200 12ms")),
         };
         Entry {
             at: (end - 60 + index) * 1_000_000_000 + 17_000_000,
-            labels: labels(&[("namespace", "tenant-2"), ("pod", pods[index as usize % 3]), ("container", "app")]),
+            labels: labels(&[
+                ("namespace", "tenant-2"),
+                ("pod", pods[index as usize % 3]),
+                ("container", "app"),
+            ]),
             metadata: labels(&[("detected_level", level)]),
             parsed: Labels::default(),
             text: text.into(),
@@ -288,7 +299,8 @@ fn lines() -> (Stage, Explore) {
         series("warn", &|n| if n % 9 == 0 { 4.0 } else { 0.0 }),
         series("error", &|n| if n > 80 { 30.0 } else { 0.0 }),
     ];
-    lines.hear(LinesNews::Levels(Volume { from: end - 900, to: end, step: 10, series, counts: true }), 50_000);
+    lines
+        .hear(LinesNews::Levels(Volume { from: end - 900, to: end, step: 10, series, counts: true }), 50_000);
     lines.hear(LinesNews::Live, 50_000);
     (stage, lines)
 }

@@ -32,9 +32,6 @@ const AFTER: i64 = 1_800;
 /// Seconds before and after a line within which its neighbours are looked for: half a day.
 const AROUND: i64 = 43_200;
 
-/// How many queries are remembered.
-const REMEMBERED: usize = 100;
-
 /// The most bytes that are copied into a file: what is held.
 const SAVED: usize = 1024 * 1024 * 1024;
 
@@ -54,7 +51,7 @@ fn open(state: &mut State, title: &str, query: &str, window: Window, object: Opt
 fn remember(state: &mut State, query: &str) {
     state.queried.retain(|one| one != query);
     state.queried.push(query.to_owned());
-    if state.queried.len() > REMEMBERED {
+    if state.queried.len() > crate::app::memory::SAID {
         state.queried.remove(0);
     }
 }
@@ -268,7 +265,8 @@ fn choose(explore: &mut Explore, command: Command) {
             (pods.since, pods.until) = (Since::Tail, None);
         }
         Command::NextContainer => {
-            let at = pods.container.as_ref().and_then(|one| pods.containers.iter().position(|name| name == one));
+            let at =
+                pods.container.as_ref().and_then(|one| pods.containers.iter().position(|name| name == one));
             pods.container = match at {
                 None => pods.containers.first(),
                 Some(at) => pods.containers.get(at + 1),
@@ -429,7 +427,10 @@ pub fn save(state: &mut State, path: &str) -> Result<Vec<Effect>, String> {
             bytes.push(b'\n');
         }
         if bytes.len() > SAVED {
-            return Err(format!("more than {} would be written: mark some lines", human::quantity(SAVED as f64, Unit::Bytes)));
+            return Err(format!(
+                "more than {} would be written: mark some lines",
+                human::quantity(SAVED as f64, Unit::Bytes)
+            ));
         }
     }
     state.overlay = None;

@@ -1,6 +1,6 @@
 //! What stands before lines so that it is clear whose they are: as wide for every line, and what differs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::identity::Text;
 use crate::store::lines::Held;
@@ -16,6 +16,10 @@ pub const WIDEST: usize = 30;
 pub struct Names {
     pods: BTreeSet<Text>,
     containers: BTreeSet<Text>,
+    /// The first container that each pod spoke with.
+    first: BTreeMap<Text, Text>,
+    /// Whether a pod spoke with more than one.
+    several: bool,
     /// Bytes at the beginning that all pods share, up to a dash.
     common: usize,
     widest: usize,
@@ -33,7 +37,8 @@ impl Names {
             if self.pods.len() < KNOWN {
                 self.pods.insert(Text::from(name));
             }
-            let one = self.pods.first().cloned().unwrap_or_default();
+            let other = self.pods.iter().find(|one| ***one != *name);
+            let one: &str = other.map_or("", |one| one);
             let shared = one.bytes().zip(name.bytes()).take_while(|(one, other)| one == other).count();
             let shared = if self.pods.len() > 1 { shared } else { 0 };
             let dash = name.as_bytes().get(..shared).and_then(|part| part.iter().rposition(|b| *b == b'-'));
@@ -41,10 +46,20 @@ impl Names {
             self.common = if self.pods.len() > 2 { self.common.min(shared) } else { shared };
             self.widest = self.widest.max(crate::human::lines::width(name));
         }
-        if let Some(name) = held.label("container").filter(|name| !self.containers.contains(*name))
-            && self.containers.len() < KNOWN
-        {
-            self.containers.insert(Text::from(name));
+        let Some(container) = held.label("container") else { return };
+        if !self.containers.contains(container) && self.containers.len() < KNOWN {
+            self.containers.insert(Text::from(container));
+        }
+        if self.several {
+            return;
+        }
+        let pod = of(held).unwrap_or_default();
+        match self.first.get(pod) {
+            Some(first) => self.several = **first != *container,
+            None if self.first.len() < KNOWN => {
+                self.first.insert(Text::from(pod), Text::from(container));
+            }
+            None => {}
         }
     }
 
@@ -58,9 +73,9 @@ impl Names {
         if self.pods.len() < 2 { 0 } else { self.widest.saturating_sub(self.common).min(WIDEST) }
     }
 
-    /// Returns how wide the column of containers is; nought where there is one alone.
+    /// Returns how wide the column of containers is; nought where no pod has more than one.
     pub fn containers_width(&self) -> usize {
-        if self.containers.len() < 2 {
+        if !self.several {
             return 0;
         }
         self.containers.iter().map(|name| crate::human::lines::width(name)).max().unwrap_or(0).min(20)

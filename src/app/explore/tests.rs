@@ -165,7 +165,8 @@ fn everything_is_counted_that_the_server_did_not_give() {
     let mut view = open();
     let entries = vec![entry(1, "x")];
     view.hear(LinesNews::Newer { entries, dropped: 3, garbled: 2 }, 10_000);
-    let skipped = Batch { skipped: Some(1), garbled: 1, warnings: vec!["partial".into()], ..Batch::default() };
+    let skipped =
+        Batch { skipped: Some(1), garbled: 1, warnings: vec!["partial".into()], ..Batch::default() };
     view.hear(LinesNews::Older(skipped), 10_000);
     for news in [LinesNews::Failed, LinesNews::NoLevels] {
         let busy = SourceError::Throttled { what: "Loki".into(), until: None, reason: "too many".into() };
@@ -227,7 +228,11 @@ fn lines_around_one_are_of_its_stream_and_lead_back_to_it() {
     (view.follow, view.page.view.cursor) = (false, 20);
     let at = view.selected().unwrap().at;
     commands::around(&mut view);
-    assert_eq!((&*view.of.query, view.of.around), ("{pod=\"a\"}", Some(at)), "a level is no label of a stream");
+    assert_eq!(
+        (&*view.of.query, view.of.around),
+        ("{pod=\"a\"}", Some(at)),
+        "a level is no label of a stream"
+    );
     assert!(view.sieves.is_empty() && view.of.allowed && view.is_empty());
     view.hear(LinesNews::Size(Stats::default()), 10_000);
     let older = (0..=20).map(|at| of(at * 1_000_000_000, "a")).collect();
@@ -264,7 +269,8 @@ fn logged(from: i64, to: i64) -> Vec<LogLine> {
         pod: if at % 2 == 0 { "checkout-a" } else { "checkout-b" }.into(),
         container: "app".into(),
         at: Timestamp::from_second(1_000 + at).ok(),
-        text: if at % 5 == 0 { format!("ERROR {at}") } else { format!("{{\"level\":\"info\",\"n\":{at}}}") }.into(),
+        text: if at % 5 == 0 { format!("ERROR {at}") } else { format!("{{\"level\":\"info\",\"n\":{at}}}") }
+            .into(),
         whole: None,
     };
     (from..to).map(line).collect()

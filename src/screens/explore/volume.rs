@@ -35,7 +35,8 @@ struct Picture {
 pub fn is_there(explore: &Explore) -> bool {
     match &explore.pods {
         Some(pods) => pods.tally.span().is_some(),
-        None => explore.volume.is_some() || explore.no_volume.is_some(),
+        // Why there are no lines is said once.
+        None => explore.volume.is_some() || (explore.no_volume.is_some() && explore.failure.is_none()),
     }
 }
 
@@ -55,12 +56,7 @@ fn picture(explore: &Explore, scene: &Scene<'_>, width: usize) -> Option<Picture
         return Some(Picture { from, to, columns: pods.tally.columns(from, to, width), counts: true });
     }
     let volume = explore.volume.as_ref()?;
-    Some(Picture {
-        from: volume.from,
-        to: volume.to,
-        columns: volume.columns(width),
-        counts: volume.counts,
-    })
+    Some(Picture { from: volume.from, to: volume.to, columns: volume.columns(width), counts: volume.counts })
 }
 
 /// Draws the bars and what they mean.
