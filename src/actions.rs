@@ -22,6 +22,7 @@ mod closing;
 mod desk;
 mod difference;
 mod draft;
+mod drain;
 mod images;
 mod manifests;
 mod node;
@@ -34,6 +35,7 @@ mod rollback;
 mod rollout;
 mod run;
 mod silence;
+mod steer;
 mod sync;
 mod terminate;
 mod verbs;
@@ -42,7 +44,9 @@ pub mod windows;
 pub use closing::{Closed, close};
 pub use desk::{Desk, Pace, Remote, local_user};
 pub use draft::{plan, resolve};
-pub use run::{Follow, carry_out};
+pub use drain::PARALLEL;
+pub use run::{Follow, carry_out, carry_out_steered};
+pub use steer::{Hand, Steer};
 
 /// What can be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +74,8 @@ pub enum Verb {
     Cordon,
     /// Mark a node schedulable.
     Uncordon,
+    /// Evict the pods of a node.
+    Drain,
     /// Keep alerts quiet for a while.
     Silence,
     /// Make a silence longer.
@@ -80,7 +86,7 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -92,6 +98,7 @@ impl Verb {
         Self::Restart,
         Self::Cordon,
         Self::Uncordon,
+        Self::Drain,
         Self::Silence,
         Self::ExtendSilence,
         Self::ExpireSilence,
@@ -100,6 +107,11 @@ impl Verb {
     /// Tells whether a reason must be given: where others will read it and ask.
     pub fn needs_reason(self) -> bool {
         self == Self::Silence
+    }
+
+    /// Tells whether it goes on writing while it is followed: it can be held, and its end is the end of the program.
+    pub fn writes_on(self) -> bool {
+        verbs::writes_on(self)
     }
 
     /// Returns the word of the record and of JSON, such as `hard-refresh`.
@@ -116,6 +128,7 @@ impl Verb {
             Self::Restart => "restart",
             Self::Cordon => "cordon",
             Self::Uncordon => "uncordon",
+            Self::Drain => "drain",
             Self::Silence => "silence",
             Self::ExtendSilence => "extend-silence",
             Self::ExpireSilence => "expire-silence",
@@ -136,6 +149,7 @@ impl Verb {
             Self::Restart => "Restart",
             Self::Cordon => "Cordon",
             Self::Uncordon => "Uncordon",
+            Self::Drain => "Drain",
             Self::Silence => "Silence",
             Self::ExtendSilence => "Extend silence",
             Self::ExpireSilence => "Expire silence",
@@ -172,7 +186,7 @@ pub struct Options {
     pub prune: bool,
     /// Sync: let the server only pretend.
     pub dry_run: bool,
-    /// Sync: replace or delete and create where needed.
+    /// Sync: replace or delete and create where needed. Drain: also evict pods that nothing replaces.
     pub force: bool,
     /// Sync: apply only, without hooks.
     pub apply_only: bool,
@@ -184,6 +198,20 @@ pub struct Options {
     pub minutes: Option<u32>,
     /// Silence: the matchers; empty for those of the alert.
     pub matchers: Vec<String>,
+    /// Drain: also evict pods with `emptyDir` volumes, whose data is lost.
+    #[serde(skip_serializing_if = "is_default")]
+    pub delete_emptydir_data: bool,
+    /// Drain: how many pods may be ending at a time; `None` for the default.
+    #[serde(skip_serializing_if = "is_default")]
+    pub parallel: Option<u32>,
+    /// Drain: seconds after which evicting ends; `None` for the default.
+    #[serde(skip_serializing_if = "is_default")]
+    pub timeout_seconds: Option<u32>,
+}
+
+/// Tells whether an option was left as it is: plans and records name only those of their verb.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// One resource of a selective sync.

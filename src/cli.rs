@@ -252,6 +252,7 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         | Command::Delete(_)
         | Command::Cordon(_)
         | Command::Uncordon(_)
+        | Command::Drain(_)
         | Command::Silence(_)) => act::run(&mut desk, command).await,
     }
 }

@@ -143,7 +143,7 @@ fn family(command: Command) -> &'static str {
     match command {
         Command::DeletePod => "pod",
         Command::Restart => "workload",
-        Command::Cordon | Command::Uncordon => "node",
+        Command::Cordon | Command::Uncordon | Command::Drain => "node",
         Command::Silence => "alert",
         Command::ExtendSilence | Command::ExpireSilence => "silence",
         _ => "application",

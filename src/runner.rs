@@ -24,8 +24,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::actions::{self, Answer, Desk, Follow, Outcome, Pace, Plan, Request};
-use crate::app::effect::{Effect, LogsOf, Need};
+use crate::actions::{self, Answer, Desk, Follow, Hand, Outcome, Pace, Plan, Request, Steer};
+use crate::app::effect::{Effect, LogsOf, Need, Order};
 use crate::app::explore::pods::Since;
 use crate::app::explore::{LinesOf, Wish};
 use crate::app::message::Message;
@@ -128,6 +128,8 @@ pub struct Runner {
     ended: Vec<(Query, Instant)>,
     actions: JoinSet<()>,
     stop: CancellationToken,
+    /// What steers the actions that are under way, by their id.
+    hands: HashMap<String, Hand>,
     /// The planning that goes on; another question ends it.
     planning: Option<AbortHandle>,
     /// Requests in all, second by second, for the rate.
@@ -153,6 +155,7 @@ impl Runner {
             ended: Vec::new(),
             actions: JoinSet::new(),
             stop: CancellationToken::new(),
+            hands: HashMap::new(),
             planning: None,
             traffic: VecDeque::new(),
         }
@@ -169,6 +172,15 @@ impl Runner {
             Effect::Learn(resource) => self.learn(resource),
             Effect::Plan { number, request } => self.plan(number, request),
             Effect::Carry { plan, answer } => self.act(*plan, answer),
+            Effect::Steer { id, order } => {
+                if let Some(hand) = self.hands.get(&id) {
+                    match order {
+                        Order::Hold => hand.hold(true),
+                        Order::GoOn => hand.hold(false),
+                        Order::End => hand.end(),
+                    }
+                }
+            }
             // These are the terminal's, and the loop's own.
             Effect::Quit
             | Effect::Suspend
@@ -183,7 +195,12 @@ impl Runner {
     /// Takes a note of one of its tasks and returns what there is to say.
     pub fn take(&mut self, note: Note, store: &mut Store) -> Vec<Message> {
         match note {
-            Note::Said(message) => vec![message],
+            Note::Said(message) => {
+                if let Message::Ended { id, .. } = &message {
+                    self.hands.remove(id);
+                }
+                vec![message]
+            }
             Note::Learned(kind) => {
                 self.equipment.kinds = Arc::new(self.equipment.kinds.with(*kind));
                 vec![Message::Kinds(Arc::clone(&self.equipment.kinds))]
@@ -578,6 +595,7 @@ impl Runner {
             local_user: self.equipment.local_user.clone(),
             pace: Pace { limit, ..Pace::default() },
             silence_share: self.equipment.config.silence_share,
+            tenants: self.equipment.config.tenants.clone(),
         })
     }
 
@@ -623,7 +641,9 @@ impl Runner {
                 return;
             }
         };
-        let (notes, stop) = (self.notes.clone(), self.stop.clone());
+        let notes = self.notes.clone();
+        let (hand, steer) = Steer::new(&self.stop);
+        self.hands.insert(id.clone(), hand);
         self.actions.spawn(async move {
             let (progress, mut coming) = mpsc::channel(16);
             let forward = async {
@@ -633,7 +653,7 @@ impl Runner {
             };
             let carry = async {
                 let progress = progress;
-                actions::carry_out(&desk, confirmed, Follow::ToTheEnd, &progress, &stop).await
+                actions::carry_out_steered(&desk, confirmed, Follow::ToTheEnd, &progress, &steer).await
             };
             let (outcome, ()): (Outcome, ()) = tokio::join!(carry, forward);
             let _ = notes.send(Note::Said(Message::Ended { id, outcome })).await;

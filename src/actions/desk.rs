@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::gate::{Permit, Rules, Witness};
 use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
+use crate::model::tenants;
 use crate::sources::objects::{Patch, Written};
 use crate::sources::{SourceError, Systems};
 
@@ -191,16 +192,22 @@ pub struct Pace {
     pub target: Duration,
     /// After how long without a verified end the following ends.
     pub limit: Duration,
+    /// How long to wait before an eviction that a budget refused is tried again (kubectl drain: 5 s).
+    pub refused: Duration,
+    /// After how long a drain stops evicting where nobody says how long.
+    pub drain: Duration,
 }
 
 impl Default for Pace {
-    /// One look a second, the two-minute target, and five minutes in all.
+    /// One look a second, the two-minute target, and five minutes in all; a drain has a quarter of an hour.
     fn default() -> Self {
         Self {
             look: Duration::from_secs(1),
             retry: Duration::from_millis(100),
             target: Duration::from_mins(2),
             limit: Duration::from_mins(5),
+            refused: Duration::from_secs(5),
+            drain: Duration::from_mins(15),
         }
     }
 }
@@ -222,6 +229,8 @@ pub struct Desk<R> {
     pub pace: Pace,
     /// The largest share of the firing alerts that one silence may hide, in percent (`silence.max-share`).
     pub silence_share: u32,
+    /// Which namespaces belong to whom: a drain says whose pods it evicts.
+    pub tenants: tenants::Rules,
 }
 
 /// Who it is where no variable says a name, as under a bare service.

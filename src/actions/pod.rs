@@ -95,7 +95,7 @@ async fn budgets<R: Remote>(desk: &Desk<R>, namespace: &str, pod: &Value) -> Vec
 }
 
 /// Evaluates a label selector; an empty one selects all, an absent one nothing (policy/v1).
-fn selects(selector: Option<&Value>, pod: &Value) -> bool {
+pub(super) fn selects(selector: Option<&Value>, pod: &Value) -> bool {
     let Some(selector) = selector else { return false };
     let label = |key: &str| {
         pod.pointer("/metadata/labels").and_then(|labels| labels.get(key)).and_then(Value::as_str)
@@ -119,7 +119,7 @@ fn selects(selector: Option<&Value>, pod: &Value) -> bool {
     equal && expressions
 }
 
-fn controller(document: &Value) -> Option<&Value> {
+pub(super) fn controller(document: &Value) -> Option<&Value> {
     list(document, "/metadata/ownerReferences")
         .iter()
         .find(|owner| owner.get("controller").and_then(Value::as_bool).unwrap_or(false))

@@ -10,11 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::desk::{Desk, Remote};
 use super::draft::text;
+use super::steer::Steer;
 use super::{Answer, Confirmed, Outcome, Plan, Progress, Standing, Step, verbs};
 use crate::audit::{After, Begun, Check, Ending, Intent, Who};
 use crate::gate::{Admission, Basis, Permit, Refusal};
 use crate::human;
-use crate::identity::ObjectRef;
+use crate::identity::{ObjectRef, Target};
 use crate::sources::SourceError;
 use crate::sources::objects::Written;
 use crate::text::one_line;
@@ -46,6 +47,17 @@ pub async fn carry_out<R: Remote>(
     follow: Follow,
     progress: &mpsc::Sender<Progress>,
     stop: &CancellationToken,
+) -> Outcome {
+    carry_out_steered(desk, confirmed, follow, progress, &Steer::until(stop)).await
+}
+
+/// Carries out a confirmed plan as [`carry_out`] does, with a hand that can also hold it for a while.
+pub async fn carry_out_steered<R: Remote>(
+    desk: &Desk<R>,
+    confirmed: Confirmed,
+    follow: Follow,
+    progress: &mpsc::Sender<Progress>,
+    steer: &Steer,
 ) -> Outcome {
     let Confirmed { plan, answer, mut admission } = confirmed;
     let who = match desk.remote.who().await {
@@ -80,7 +92,7 @@ pub async fn carry_out<R: Remote>(
             steps: Vec::new(),
             written: false,
         };
-        let outcome = work.one(follow, stop).await;
+        let outcome = work.one(follow, steer).await;
         steps.extend(work.steps.iter().map(|step| Check {
             mark: json!(step.standing).as_str().unwrap_or_default().to_owned(),
             text: match step.detail.as_str() {
@@ -88,7 +100,12 @@ pub async fn carry_out<R: Remote>(
                 detail => format!("{}: {detail}", step.name),
             },
         }));
-        let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Refused(_));
+        let failed = match outcome {
+            Outcome::Failed(_) | Outcome::Refused(_) => true,
+            // The next node is not begun while pods of this one are left.
+            Outcome::NotVerified(_) => verbs::writes_on(plan.request.verb),
+            Outcome::Verified(_) | Outcome::Accepted(_) => false,
+        };
         done.push(outcome);
         if failed {
             break;
@@ -217,12 +234,21 @@ pub(super) struct Work<'a, R> {
 }
 
 impl<R: Remote> Work<'_, R> {
-    async fn one(&mut self, follow: Follow, stop: &CancellationToken) -> Outcome {
-        self.steps = verbs::steps(self.plan)
+    async fn one(&mut self, follow: Follow, steer: &Steer) -> Outcome {
+        let others: Vec<ObjectRef> = self.others().into_iter().map(|target| target.object).collect();
+        self.steps = verbs::steps(self.plan, &others)
             .into_iter()
             .map(|name| Step { name, standing: Standing::Waiting, detail: String::new() })
             .collect();
         self.tell();
+        if verbs::writes_on(self.plan.request.verb) {
+            let outcome = verbs::run(self, steer).await;
+            match &outcome {
+                Outcome::Failed(detail) | Outcome::Refused(detail) => self.fail(detail.clone()),
+                _ => self.skip_rest(),
+            }
+            return outcome;
+        }
         let stored = match verbs::write(self).await {
             Ok(stored) => stored,
             Err(trouble) => {
@@ -242,7 +268,7 @@ impl<R: Remote> Work<'_, R> {
         let ended = tokio::select! {
             biased;
             outcome = verbs::follow(self, &stored) => Ok(outcome),
-            () = stop.cancelled() => Err("no longer followed".to_owned()),
+            () = steer.stop().cancelled() => Err("no longer followed".to_owned()),
             () = tokio::time::sleep(limit) => {
                 Err(format!("not verified within {}", human::span(limit.as_secs().cast_signed())))
             }
@@ -296,6 +322,18 @@ impl<R: Remote> Work<'_, R> {
         self.set(step, Standing::Skipped, detail.into());
     }
 
+    /// Ends a step badly, and goes on with the others.
+    pub fn failed(&mut self, step: usize, detail: impl Into<String>) {
+        self.set(step, Standing::Failed, detail.into());
+    }
+
+    /// Ends a step well once; what was said of its end stays.
+    pub fn gone(&mut self, step: usize, detail: impl Into<String>) {
+        if self.steps.get(step).is_none_or(|step| step.standing != Standing::Done) {
+            self.done(step, detail);
+        }
+    }
+
     fn set(&mut self, step: usize, standing: Standing, detail: String) {
         let Some(step) = self.steps.get_mut(step) else { return };
         let detail = one_line(&detail).into_owned();
@@ -336,6 +374,11 @@ impl<R: Remote> Work<'_, R> {
         });
     }
 
+    /// Tells whether anything was written.
+    pub fn has_written(&self) -> bool {
+        self.written
+    }
+
     /// Notes that something was sent: from here on a refusal is a failure.
     pub fn sent(&mut self) {
         self.written = true;
@@ -352,9 +395,9 @@ impl<R: Remote> Work<'_, R> {
     }
 
     /// Returns what the plan found of the objects that are written for the sake of this one.
-    pub fn others(&self) -> Vec<ObjectRef> {
+    pub fn others(&self) -> Vec<Target> {
         let own = |basis: &&Basis| basis.sake.as_ref() == Some(self.object);
-        self.admission.basis().iter().filter(own).map(|basis| basis.target.object.clone()).collect()
+        self.admission.basis().iter().filter(own).map(|basis| basis.target.clone()).collect()
     }
 
     /// Asks the gate for a permit, looking at the object again.

@@ -15,6 +15,7 @@ use crate::identity::Context;
 
 mod closing;
 mod cluster;
+mod drains;
 mod gate;
 mod planning;
 mod running;
@@ -38,6 +39,14 @@ fn rules() -> Rules {
     Rules { context: Context::new("test"), environment: "dev".to_owned(), protected: false, readonly: None }
 }
 
+/// The label that names the tenant of a namespace, and nothing else.
+fn tenant_rules() -> crate::model::tenants::Rules {
+    crate::model::tenants::Rules {
+        namespace_labels: vec!["tenant".to_owned()],
+        ..crate::model::tenants::Rules::default()
+    }
+}
+
 impl Bench {
     fn new() -> Self {
         Self::under(rules())
@@ -57,8 +66,11 @@ impl Bench {
                 retry: Duration::from_millis(1),
                 target: Duration::from_mins(2),
                 limit: Duration::from_millis(500),
+                refused: Duration::from_millis(2),
+                drain: Duration::from_millis(500),
             },
             silence_share: 50,
+            tenants: tenant_rules(),
         };
         Self { cluster, desk, gate: Gate::new(rules), _state: state }
     }
@@ -221,6 +233,11 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             let node = object("", "nodes", "", "n-1");
             let spec = if verb == Verb::Uncordon { json!({ "unschedulable": true }) } else { json!({}) };
             cluster.put(&node, json!({ "spec": spec })).await;
+            (node, Options::default())
+        }
+        Verb::Drain => {
+            let node = drains::node(cluster, "n-1").await;
+            drains::pod(cluster, "n-1", "checkout-b-1").await;
             (node, Options::default())
         }
         Verb::Silence => {

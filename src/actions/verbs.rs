@@ -6,7 +6,7 @@ use super::desk::{Desk, Remote};
 use super::draft::Draft;
 use super::run::{Trouble, Work};
 use super::{
-    Outcome, Plan, Request, Verb, autosync, node, pod, refresh, restart, rollback, silence, sync, terminate,
+    Outcome, Plan, Request, Steer, Verb, autosync, drain, node, pod, refresh, restart, rollback, silence, sync, terminate,
 };
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -29,13 +29,25 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::Restart => restart::draft(object, document),
         Verb::Cordon => node::draft(desk, object, document, true),
         Verb::Uncordon => node::draft(desk, object, document, false),
+        Verb::Drain => drain::draft(desk, request, object, document),
         Verb::Silence => silence::draft_add(desk, request, document),
         Verb::ExtendSilence | Verb::ExpireSilence => silence::draft_change(desk, request, object, document),
     }
 }
 
-/// Names the steps of an action, in order.
-pub(super) fn steps(plan: &Plan) -> Vec<String> {
+/// Tells whether a verb goes on writing while it is followed: it bounds its time itself, and is never cut off
+/// between a write and its answer.
+pub(super) fn writes_on(verb: Verb) -> bool {
+    verb == Verb::Drain
+}
+
+/// Carries out a verb that goes on writing, to its end.
+pub(super) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &Steer) -> Outcome {
+    drain::run(work, steer).await
+}
+
+/// Names the steps of an action, in order; `others` are the objects that are written for the sake of its own.
+pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
     let names: &[&str] = match plan.request.verb {
         Verb::Refresh | Verb::HardRefresh => &refresh::STEPS,
         Verb::Sync => &sync::STEPS,
@@ -46,6 +58,7 @@ pub(super) fn steps(plan: &Plan) -> Vec<String> {
         Verb::DeletePod => &pod::STEPS,
         Verb::Restart => &restart::STEPS,
         Verb::Cordon | Verb::Uncordon => &node::STEPS,
+        Verb::Drain => return drain::steps(others),
         Verb::Silence => &silence::ADD_STEPS,
         Verb::ExtendSilence | Verb::ExpireSilence => &silence::CHANGE_STEPS,
     };
@@ -66,6 +79,7 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::Restart => restart::write(work).await,
         Verb::Cordon => node::write(work, true).await,
         Verb::Uncordon => node::write(work, false).await,
+        Verb::Drain => Err(Trouble::Failed("a drain is carried out as a whole".to_owned())),
         Verb::Silence => silence::write_add(work).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
     }
@@ -82,7 +96,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::ReleaseAutosync => autosync::follow_release(work).await,
         Verb::DeletePod => pod::follow(work, stored).await,
         Verb::Restart => restart::follow(work, stored).await,
-        Verb::Cordon | Verb::Uncordon => node::follow(work, stored),
+        Verb::Cordon | Verb::Uncordon | Verb::Drain => node::follow(work, stored),
         Verb::Silence => silence::follow_add(work, stored).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
     }
@@ -103,6 +117,7 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::DeletePod => "Look at the pod's finalizers, its node, and the events of its owner",
         Verb::Restart => "Look at the new pods' events and logs; kubectl rollout undo goes back",
         Verb::Cordon | Verb::Uncordon => "Look at the node",
+        Verb::Drain => "Look at the pods that are left, and at their budgets",
         Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
             "Look at the silences, and at the Alertmanager that has it"
         }

@@ -4,10 +4,10 @@
 //! the plan allowed it, or a name that was typed whole. Enter alone, a paste, or the key that opened the question
 //! never answer it.
 
-use crate::actions::{Answer, Options, Request, Verb};
+use crate::actions::{Answer, Options, PARALLEL, Request, Standing, Verb};
 use crate::app::application::Pane;
 use crate::app::command::Command;
-use crate::app::effect::Effect;
+use crate::app::effect::{Effect, Order};
 use crate::app::history::View;
 use crate::app::question::{Field, Question};
 use crate::app::running::Running;
@@ -16,9 +16,13 @@ use crate::app::viewport::Viewport;
 use crate::human;
 use crate::identity::{ObjectRef, Target};
 use crate::kinds::applications::Application;
+use crate::kinds::cluster::Node;
 use crate::kinds::{Health, alerts};
 use crate::signals::{Matcher, Raised};
 use crate::store::Store;
+
+/// How many pods of a drain may be ending at a time, to choose from.
+const STRIDES: [u32; 4] = [1, 5, 10, 20];
 
 /// How many ended actions are remembered; the audit has them all.
 const REMEMBERED: usize = 100;
@@ -162,9 +166,21 @@ fn toggle(state: &mut State, command: Command) -> Vec<Effect> {
         Command::ToggleDryRun => &mut options.dry_run,
         Command::ToggleForce => &mut options.force,
         Command::ToggleApplyOnly => &mut options.apply_only,
+        Command::ToggleEmptydir => &mut options.delete_emptydir_data,
+        Command::CycleParallel => {
+            let now = options.parallel.unwrap_or(PARALLEL);
+            options.parallel = STRIDES.into_iter().find(|next| *next > now).or(STRIDES.first().copied());
+            return anew(state);
+        }
         _ => return Vec::new(),
     };
     *flag = !*flag;
+    anew(state)
+}
+
+/// Makes the plan of a question again, because its options are others.
+fn anew(state: &mut State) -> Vec<Effect> {
+    let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
     state.asked += 1;
     question.number = state.asked;
     question.plan = None;
@@ -213,7 +229,13 @@ fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
     question.reason.text().trim().clone_into(&mut plan.request.reason);
     state.overlay = None;
     state.say(Health::Progressing, format!("{} …", plan.title));
-    state.running.push(Running { plan: plan.clone(), started: state.now, progress: Vec::new(), ended: None });
+    state.running.push(Running {
+        plan: plan.clone(),
+        started: state.now,
+        progress: Vec::new(),
+        held: false,
+        ended: None,
+    });
     while state.running.len() > REMEMBERED {
         let Some(ended) = state.running.iter().position(|running| running.ended.is_some()) else { break };
         state.running.remove(ended);
@@ -224,6 +246,70 @@ fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
         _ => state.views.open(View::Actions(Viewport { cursor: last, top: 0 })),
     }
     vec![Effect::Carry { plan: Box::new(plan), answer }]
+}
+
+/// Returns the action that the list stands on.
+fn selected(state: &State) -> Option<&Running> {
+    let Some(View::Actions(view)) = state.view() else { return None };
+    // Newest first.
+    state.running.len().checked_sub(view.cursor + 1).and_then(|index| state.running.get(index))
+}
+
+/// Tells whether an action can be told that.
+pub fn steers(state: &State, store: &Store, command: Command) -> bool {
+    let Some(running) = selected(state) else { return false };
+    match command {
+        Command::HoldAction => running.ended.is_none() && running.plan.request.verb.writes_on(),
+        Command::EndAction => running.ended.is_none(),
+        _ => running.ended.is_some() && !left_cordoned(running, store).is_empty(),
+    }
+}
+
+/// Returns the nodes of a drain that it has cordoned and that are so still.
+fn left_cordoned(running: &Running, store: &Store) -> Vec<Target> {
+    if running.plan.request.verb != Verb::Drain {
+        return Vec::new();
+    }
+    let before = |object: &ObjectRef| {
+        let progress = running.progress.iter().find(|one| one.object == *object);
+        progress.and_then(|one| one.steps.first()).is_some_and(|step| step.standing == Standing::Skipped)
+    };
+    let cordoned = |object: &ObjectRef| {
+        store.object(object).and_then(|found| found.body::<Node>()).is_some_and(|node| node.cordoned)
+    };
+    let targets = running.plan.request.targets.iter().map(|target| &target.object);
+    targets
+        .filter(|object| cordoned(object) && !before(object))
+        .filter_map(|object| super::focus::target(store, object.clone()))
+        .collect()
+}
+
+/// Holds the selected action, ends it, or asks to take back what it left.
+pub fn steer(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
+    let Some(running) = selected(state) else { return Vec::new() };
+    let (id, held) = (running.plan.id.clone(), running.held);
+    let (order, said) = match command {
+        Command::HoldAction if held => (Order::GoOn, "it goes on"),
+        Command::HoldAction => (Order::Hold, "held: nothing more is evicted until it goes on"),
+        Command::EndAction => (Order::End, "nothing more is begun; what was begun is not taken back"),
+        _ => {
+            let targets = left_cordoned(running, store);
+            let tenant = running.plan.request.tenant.clone();
+            let request = Request {
+                verb: Verb::Uncordon,
+                targets,
+                options: Options::default(),
+                tenant,
+                reason: String::new(),
+            };
+            return begin(state, request);
+        }
+    };
+    if let Some(running) = state.running.iter_mut().find(|running| running.plan.id == id) {
+        running.held = order == Order::Hold;
+    }
+    state.say(Health::Progressing, said);
+    vec![Effect::Steer { id, order }]
 }
 
 /// Puts the question away.

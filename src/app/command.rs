@@ -31,6 +31,8 @@ pub enum Place {
     Lines,
     /// In a board.
     Board,
+    /// In the list of this session's actions.
+    Actions,
     /// In the question that a plan asks.
     Plan,
     /// In the chooser of columns.
@@ -41,7 +43,7 @@ pub enum Place {
 
 impl Place {
     /// Every place, in the order of help.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Verb,
         Self::Object,
         Self::Table,
@@ -51,6 +53,7 @@ impl Place {
         Self::Board,
         Self::Text,
         Self::List,
+        Self::Actions,
         Self::Plan,
         Self::Columns,
         Self::Input,
@@ -72,6 +75,7 @@ impl Place {
             Self::Logs => "Logs",
             Self::Lines => "Log lines",
             Self::Board => "Board",
+            Self::Actions => "Actions of this session",
             Self::Plan => "Question",
             Self::Columns => "Columns",
             Self::Input => "Typing",
@@ -92,6 +96,7 @@ impl Place {
             Self::Logs => "logs",
             Self::Lines => "lines",
             Self::Board => "board",
+            Self::Actions => "actions",
             Self::Plan => "plan",
             Self::Columns => "columns",
             Self::Input => "input",
@@ -156,6 +161,8 @@ commands! {
         Cordon = "cordon", "cordon";
         /// Marks the node schedulable.
         Uncordon = "uncordon", "uncordon";
+        /// Evicts the pods of the node, through their budgets.
+        Drain = "drain", "drain";
         /// Keeps the alert quiet for a while.
         Silence = "silence", "silence";
         /// Makes the silence longer.
@@ -366,6 +373,14 @@ commands! {
         /// Moves the columns or the text to the right.
         Right = "right", "right";
     }
+    Actions {
+        /// Holds the drain: nothing more is evicted until it goes on.
+        HoldAction = "hold-action", "hold/go on";
+        /// Ends the action: nothing more is begun, and what was begun is not taken back.
+        EndAction = "end-action", "end";
+        /// Asks to uncordon the nodes of the drain.
+        TakeBack = "take-back", "uncordon";
+    }
     Plan {
         /// Runs the plan that is on screen.
         Confirm = "confirm", "run";
@@ -375,10 +390,14 @@ commands! {
         TogglePrune = "toggle-prune", "prune";
         /// Lets the server only pretend, or lets it do it.
         ToggleDryRun = "toggle-dry-run", "dry run";
-        /// Replaces or deletes and creates where needed, or does not.
+        /// Replaces or deletes and creates where needed, or does not; a drain also evicts what nothing replaces.
         ToggleForce = "toggle-force", "force";
         /// Applies only, without hooks, or runs them.
         ToggleApplyOnly = "toggle-apply-only", "apply only";
+        /// Also evicts pods whose emptyDir volumes are lost with them, or does not.
+        ToggleEmptydir = "toggle-emptydir", "emptyDir";
+        /// Chooses how many pods may be ending at a time: 1, 5, 10, 20.
+        CycleParallel = "cycle-parallel", "parallel";
         /// Shows the whole difference, resource by resource, or the plan again.
         ToggleDifference = "toggle-difference", "full diff";
         /// Moves the plan's lines up.
@@ -512,6 +531,7 @@ impl Command {
             Self::Restart => Verb::Restart,
             Self::Cordon => Verb::Cordon,
             Self::Uncordon => Verb::Uncordon,
+            Self::Drain => Verb::Drain,
             Self::Silence => Verb::Silence,
             Self::ExtendSilence => Verb::ExtendSilence,
             Self::ExpireSilence => Verb::ExpireSilence,

@@ -52,6 +52,13 @@ pub enum Effect {
         /// What is asked for.
         request: Request,
     },
+    /// Hold an action that is under way, let it go on, or end it.
+    Steer {
+        /// Its id.
+        id: String,
+        /// What it is to do.
+        order: Order,
+    },
     /// Carry out a plan with the person's answer.
     Carry {
         /// The plan as it was shown.
@@ -59,6 +66,17 @@ pub enum Effect {
         /// The answer.
         answer: Answer,
     },
+}
+
+/// What an action that is under way is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Begin nothing more for now.
+    Hold,
+    /// Go on.
+    GoOn,
+    /// Begin nothing more, and end.
+    End,
 }
 
 /// What the views on screen need to be kept: the runner starts and stops tasks so that it is so.

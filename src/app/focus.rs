@@ -34,7 +34,7 @@ impl State {
     /// Returns the same as it is below an overlay, or without one.
     fn places_below(&self, overlay: Option<&Overlay>) -> &'static [Place] {
         use Place::{
-            Always, Application, Board, Columns, Global, Input, Lines, List, Logs, Object, Plan, Table, Text,
+            Actions, Always, Application, Board, Columns, Global, Input, Lines, List, Logs, Object, Plan, Table, Text,
             Verb,
         };
         match overlay {
@@ -56,7 +56,8 @@ impl State {
             Some(View::Application(_)) => &[Application, Verb, Object, List, Global, Always],
             Some(View::Explore(_)) => &[Lines, Logs, Text, List, Global, Always],
             Some(View::Board(_)) => &[Board, List, Global, Always],
-            Some(View::Actions(_) | View::Boards(_) | View::Info(_)) | None => &[List, Global, Always],
+            Some(View::Actions(_)) => &[Actions, List, Global, Always],
+            Some(View::Boards(_) | View::Info(_)) | None => &[List, Global, Always],
         }
     }
 
@@ -291,6 +292,9 @@ impl State {
                 matches!(view, View::Detail(detail) if detail.value(self.now).is_some()) && !helping
             }
             Command::Wrap | Command::CopyText => !helping,
+            _ if command.place() == Place::Actions => {
+                matches!(view, View::Actions(_)) && !helping && super::asking::steers(self, store, command)
+            }
             _ if command.place() == Place::Board => {
                 matches!(view, View::Board(board) if super::board::commands::applies(board, command))
                     && !helping
@@ -314,7 +318,9 @@ impl State {
                 question.plan.as_ref().is_some_and(|plan| !plan.difference().is_empty())
             }
             Command::TogglePrune => matches!(verb, Verb::Sync | Verb::Rollback),
-            Command::ToggleDryRun | Command::ToggleForce | Command::ToggleApplyOnly => verb == Verb::Sync,
+            Command::ToggleForce => matches!(verb, Verb::Sync | Verb::Drain),
+            Command::ToggleDryRun | Command::ToggleApplyOnly => verb == Verb::Sync,
+            Command::ToggleEmptydir | Command::CycleParallel => verb == Verb::Drain,
             _ => true,
         }
     }

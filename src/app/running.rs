@@ -14,6 +14,8 @@ pub struct Running {
     pub started: Timestamp,
     /// How far each object is, in the order of the plan.
     pub progress: Vec<Progress>,
+    /// Whether it was asked to hold.
+    pub held: bool,
     /// How it ended and when.
     pub ended: Option<(Outcome, Timestamp)>,
 }

@@ -91,6 +91,7 @@ pub fn run(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         Place::Logs | Place::Lines => super::explore::commands::command(state, command),
         Place::Board => super::board::commands::command(state, command),
         Place::Application => application(state, command),
+        Place::Actions => asking::steer(state, store, command),
         Place::Verb => Vec::new(),
     }
 }

@@ -44,6 +44,8 @@ struct Asked {
 enum Objects {
     /// `NAME` or `NAMESPACE/NAME` of an Application, looked for in all namespaces.
     Application(String),
+    /// Nodes of a pool or zone, the oldest first.
+    Nodes { pool: Option<String>, zone: Option<String>, limit: usize },
     /// Names of a type, in the namespace of the scope where the type has one.
     Named { resource: Resource, namespaced: bool, names: Vec<String> },
 }
@@ -68,6 +70,7 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
         local_user: actions::local_user(|name| std::env::var(name).ok()),
         pace: Pace::default(),
         silence_share: desk.config.silence_share,
+        tenants: desk.config.tenants.clone(),
     };
     let targets = match targets(&actions, &asked.objects, &acting).await? {
         Ok(targets) => targets,
@@ -182,6 +185,7 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
         }
         Command::Cordon(args) => (nodes(Verb::Cordon, args.nodes), args.acting),
         Command::Uncordon(args) => (nodes(Verb::Uncordon, args.nodes), args.acting),
+        Command::Drain(args) => drain(args)?,
         Command::Silence(args) => silence(args)?,
         other => return Err(Usage::report(format!("{other:?} changes nothing"))),
     })
@@ -215,6 +219,34 @@ fn silence(args: args::Silence) -> Result<(Asked, Acting)> {
         }
         SilenceWhat::List(_) => return Err(Usage::report("list changes nothing".to_owned())),
     })
+}
+
+/// Turns `opsdeck drain` into what is asked for.
+fn drain(args: args::Drain) -> Result<(Asked, Acting)> {
+    let timeout_seconds = match &args.timeout {
+        None => None,
+        Some(span) => {
+            let seconds = crate::human::parse_span(span).filter(|seconds| *seconds >= 1.0).ok_or_else(|| {
+                Usage::report(format!("--timeout {span}: write a time such as 90s, 30m or 2h"))
+            })?;
+            Some(seconds.ceil() as u32)
+        }
+    };
+    let options = Options {
+        force: args.force,
+        delete_emptydir_data: args.delete_emptydir_data,
+        parallel: args.parallel,
+        timeout_seconds,
+        ..Options::default()
+    };
+    let asked = match args.limit {
+        Some(limit) => {
+            let objects = Objects::Nodes { pool: args.pool, zone: args.zone, limit: limit as usize };
+            Asked { verb: Verb::Drain, options, objects }
+        }
+        None => Asked { options, ..nodes(Verb::Drain, args.nodes) },
+    };
+    Ok((asked, args.acting))
 }
 
 fn nodes(verb: Verb, names: Vec<String>) -> Asked {
@@ -293,6 +325,12 @@ async fn targets(
             Ok(reference) => vec![reference],
             Err(sentence) => return Ok(Err(sentence)),
         },
+        Objects::Nodes { pool, zone, limit } => {
+            match nodes_of(actions, &context, pool.as_deref(), zone.as_deref(), *limit).await? {
+                Ok(references) => references,
+                Err(sentence) => return Ok(Err(sentence)),
+            }
+        }
         Objects::Named { resource, namespaced, names } => {
             let own = actions.remote.connection().entry().namespace.as_deref();
             let namespace = acting.scope.namespace.as_deref().or(own).unwrap_or("default");
@@ -313,6 +351,47 @@ async fn targets(
         }
     }
     Ok(Ok(targets))
+}
+
+/// Finds the nodes of a pool or zone, the oldest first, and no more than asked for.
+async fn nodes_of(
+    actions: &Actions,
+    context: &Context,
+    pool: Option<&str>,
+    zone: Option<&str>,
+    limit: usize,
+) -> Result<std::result::Result<Vec<ObjectRef>, String>> {
+    let resource = Resource::new("", "nodes");
+    let mut found = actions.remote.connection().documents(&resource, None, "", "").await?;
+    let label = |node: &serde_json::Value, key: &str| {
+        node.pointer("/metadata/labels")?.get(key)?.as_str().map(ToOwned::to_owned)
+    };
+    found.retain(|node| {
+        let of_pool = label(node, "karpenter.sh/nodepool").or_else(|| label(node, "eks.amazonaws.com/nodegroup"));
+        let of_zone = label(node, "topology.kubernetes.io/zone");
+        pool.is_none_or(|pool| of_pool.as_deref() == Some(pool))
+            && zone.is_none_or(|zone| of_zone.as_deref() == Some(zone))
+    });
+    let text = |node: &serde_json::Value, pointer: &str| {
+        node.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    };
+    found.sort_by_key(|node| {
+        (text(node, "/metadata/creationTimestamp"), text(node, "/metadata/name"))
+    });
+    if found.is_empty() {
+        let of: Vec<String> = [pool.map(|pool| format!("pool {pool}")), zone.map(|zone| format!("zone {zone}"))]
+            .into_iter()
+            .flatten()
+            .collect();
+        return Ok(Err(format!("there is no node of {} in {context}", of.join(" and "))));
+    }
+    let reference = |node: &serde_json::Value| ObjectRef {
+        context: context.clone(),
+        resource: resource.clone(),
+        namespace: None,
+        name: Text::from(text(node, "/metadata/name")),
+    };
+    Ok(Ok(found.iter().take(limit).map(reference).collect()))
 }
 
 /// Finds an Application by its name; names the candidates where several have it.
@@ -411,9 +490,12 @@ async fn carry_out(
     let follow = if acting.wait { Follow::ToTheEnd } else { Follow::No };
     let (sender, mut progress) = mpsc::channel(WAITING);
     let stop = CancellationToken::new();
+    let several = confirmed.plan().request.targets.len() > 1;
+    let writes_on = confirmed.plan().request.verb.writes_on();
     let work = actions::carry_out(actions, confirmed, follow, &sender, &stop);
     tokio::pin!(work);
     let mut shown: Vec<Step> = Vec::new();
+    let mut about: Option<ObjectRef> = None;
     let mut interrupts = 0;
     loop {
         tokio::select! {
@@ -421,6 +503,11 @@ async fn carry_out(
             biased;
             Some(seen) = progress.recv() => {
                 if acting.output == Format::Text {
+                    if several && about.as_ref() != Some(&seen.object) {
+                        desk.err.line(&seen.object.name)?;
+                        shown.clear();
+                        about = Some(seen.object.clone());
+                    }
                     print_progress(desk, &mut shown, &seen)?;
                 }
             }
@@ -428,7 +515,11 @@ async fn carry_out(
             Ok(()) = tokio::signal::ctrl_c(), if interrupts == 0 => {
                 interrupts += 1;
                 // What was written stays written; only the following ends, and the record says so.
-                desk.err.line("following ends; what was started goes on")?;
+                desk.err.line(if writes_on {
+                    "nothing more is begun; what was begun is not taken back"
+                } else {
+                    "following ends; what was started goes on"
+                })?;
                 stop.cancel();
             }
         }

@@ -439,7 +439,7 @@ fn nodes() -> Kind {
             id.map_or(Cell::Empty, |id| Cell::Text(Text::from(id.rsplit('/').next().unwrap_or(id))))
         })
         .alerted("", "nodes")
-        .verbs(&["cordon", "uncordon"])
+        .verbs(&["cordon", "uncordon", "drain"])
         .health(|row| row.body.verdict(row.meta()))
         .links(|row| {
             let mut links = Vec::new();

@@ -52,6 +52,15 @@ impl Rules {
         labelled.filter(|tenant| !tenant.is_empty()).cloned().or_else(|| self.of_name(&meta.name))
     }
 
+    /// Returns the tenant that a namespace names, from its name and labels as a server wrote them.
+    pub fn of<'a>(&self, name: &str, label: impl Fn(&str) -> Option<&'a str>) -> Option<Text> {
+        if self.ignores(name) {
+            return None;
+        }
+        let labelled = self.namespace_labels.iter().find_map(|key| label(key));
+        labelled.filter(|tenant| !tenant.is_empty()).map(Text::from).or_else(|| self.of_name(&Text::from(name)))
+    }
+
     /// Returns the tenant that a namespace is by its own name.
     fn of_name(&self, namespace: &Text) -> Option<Text> {
         let is_one = self.name_patterns.iter().any(|pattern| is_like(namespace, pattern));

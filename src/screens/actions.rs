@@ -57,8 +57,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport,
         let shown = plan::Running {
             title: &running.plan.title,
             badge: head::badge_border(state.session.environment),
-            progress: running.progress.first(),
-            more: running.progress.get(1..).unwrap_or_default(),
+            progress: running.progress.last(),
+            before: running.progress.split_last().map_or(&[][..], |(_, before)| before),
+            held: running.held && running.ended.is_none(),
             outcome: running.ended.as_ref().map(|(outcome, _)| outcome),
             now: state.now,
         };

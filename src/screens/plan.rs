@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Scene, head};
-use crate::actions::{Line, Mark, Outcome, Plan, Progress, Standing, Verb};
+use crate::actions::{Line, Mark, Outcome, Plan, Progress, Standing, Step, Verb};
 use crate::app::command::Command;
 use crate::app::question::{Field, Question};
 use crate::app::spot::{Spot, Spots};
@@ -155,6 +155,7 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::Restart => "restart",
         Verb::Cordon => "cordon",
         Verb::Uncordon => "uncordon",
+        Verb::Drain => "drain",
         Verb::Silence => "silence",
         Verb::ExtendSilence => "extend",
         Verb::ExpireSilence => "expire",
@@ -242,8 +243,10 @@ pub struct Running<'a> {
     pub badge: Role,
     /// How far it has come, as soon as anything was heard.
     pub progress: Option<&'a Progress>,
-    /// The same for the other objects of the action.
-    pub more: &'a [Progress],
+    /// How far it came with the objects before.
+    pub before: &'a [Progress],
+    /// Whether it was asked to hold.
+    pub held: bool,
     /// How it ended.
     pub outcome: Option<&'a Outcome>,
     /// The time of day.
@@ -260,20 +263,25 @@ pub fn progress(buffer: &mut Buffer, area: Rect, theme: &Theme, running: &Runnin
         (format!("{word}: {}", outcome.detail()), role)
     });
     let said = verdict.as_ref().map_or(0, |(text, _)| fit::wrap(text, column).len());
-    let height = (steps.max(1) + said) as u16 + 5;
+    let place = usize::from(!running.before.is_empty());
+    let height = (steps.max(1) + said + place) as u16 + 5;
     let outer = Rect { height: height.min(area.height), ..dialog::centred(area, width, area.height) };
     let inner = dialog::framed(buffer, outer, theme, running.title, running.badge);
     let (body, foot) = panel::split_bottom(inner, (said as u16 + 2).min(inner.height));
     let ellipsis = Glyphs::of(theme).ellipsis;
     let lines = running.progress.map_or(&[][..], |progress| &progress.steps);
+    let (place_at, body) = panel::split_top(body, place as u16);
+    if let Some(progress) = running.progress.filter(|_| place > 0) {
+        let done: Vec<&str> = running.before.iter().map(|one| &*one.object.name).collect();
+        let text = format!("{}, after {}", progress.object.name, done.join(", "));
+        Pen::new(buffer, place_at, ellipsis).put(&text, theme.style(Role::Strong));
+    }
     if lines.is_empty() {
         Pen::new(buffer, body, ellipsis)
             .put("Written down; asking the server.", theme.style(Role::Progressing));
     }
     let name = lines.iter().map(|step| fit::width(&step.name)).max().unwrap_or(0).min(column / 2);
-    // The newest steps matter where not all fit.
-    let from = lines.len().saturating_sub(usize::from(body.height));
-    for (y, step) in (body.y..body.bottom()).zip(&lines[from..]) {
+    for (y, step) in (body.y..body.bottom()).zip(window(lines, usize::from(body.height))) {
         let (role, text) = match step.standing {
             Standing::Waiting => (Role::Idle, Role::Dim),
             Standing::Running => (Role::Progressing, Role::Strong),
@@ -293,7 +301,11 @@ pub fn progress(buffer: &mut Buffer, area: Rect, theme: &Theme, running: &Runnin
     if let Some(progress) = running.progress {
         // The clock stands when the action has ended.
         let until = if running.outcome.is_some() { progress.at } else { running.now };
-        clock(buffer, panel::split_bottom(clock_at, 1).1, theme, progress, until);
+        let at = panel::split_bottom(clock_at, 1).1;
+        clock(buffer, at, theme, progress, until);
+        if running.held {
+            Pen::new(buffer, at, ellipsis).put_right("held", theme.style(Role::Warning));
+        }
     }
     if let Some((text, role)) = verdict {
         let parts = fit::wrap(&text, column);
@@ -302,6 +314,26 @@ pub fn progress(buffer: &mut Buffer, area: Rect, theme: &Theme, running: &Runnin
             pen.put(text[from..to].trim_end(), theme.style(role));
         }
     }
+}
+
+/// Chooses the steps that are shown where not all fit: what goes on or went wrong first, then the rest, each in its
+/// place.
+fn window(steps: &[Step], room: usize) -> Vec<&Step> {
+    let urgent = |step: &Step| match step.standing {
+        Standing::Failed => 0,
+        Standing::Running => 1,
+        Standing::Waiting => 2,
+        Standing::Done | Standing::Skipped => 3,
+    };
+    let mut order: Vec<usize> = (0..steps.len()).collect();
+    // The newest of what is done, and the next of what waits.
+    order.sort_by_key(|at| {
+        let newest = if urgent(&steps[*at]) == 3 { steps.len() - at } else { *at };
+        (urgent(&steps[*at]), newest)
+    });
+    order.truncate(room);
+    order.sort_unstable();
+    order.into_iter().map(|at| &steps[at]).collect()
 }
 
 /// Says how an action ended, in a word.

@@ -77,6 +77,7 @@ impl Bench {
             local_user: "tester".to_owned(),
             pace: Pace { look: Duration::from_millis(20), limit: Duration::from_mins(1), ..Pace::default() },
             silence_share: 50,
+            tenants: opsdeck::model::tenants::Rules::default(),
         };
         Self { desk, gate: Gate::new(rules), clock, platform, _state: state }
     }

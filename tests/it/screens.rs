@@ -473,6 +473,7 @@ fn progress(outcome: Option<Outcome>) -> Stage {
         plan,
         started,
         progress: vec![progress],
+        held: false,
         ended: outcome.map(|outcome| (outcome, now())),
     }];
     stage.state.views.open(View::Actions(Viewport::default()));

@@ -26,6 +26,8 @@ pub enum Fault {
     Fine,
     /// The server refuses it.
     Invalid,
+    /// A budget refuses it.
+    Budget,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +45,8 @@ struct Inside {
     ending: String,
     /// What argocd-server renders, by revision; where there is nothing it does not exist.
     rendered: BTreeMap<String, Vec<Value>>,
+    /// Whether evicted pods take their time to end: until [`Cluster::reap`].
+    stubborn: bool,
 }
 
 /// The cluster.
@@ -165,6 +169,19 @@ impl Cluster {
         ending.clone_into(&mut inside.ending);
     }
 
+    /// Makes evicted pods take their time to end.
+    pub async fn stubborn(&self) {
+        self.0.lock().await.stubborn = true;
+    }
+
+    /// Ends the pods that are ending; returns how many there were.
+    pub async fn reap(&self) -> usize {
+        let mut inside = self.0.lock().await;
+        let before = inside.objects.len();
+        inside.objects.retain(|_, object| object.pointer("/metadata/deletionTimestamp").is_none());
+        before - inside.objects.len()
+    }
+
     /// Returns the bodies of all writes that arrived.
     pub async fn writes(&self) -> Vec<Value> {
         self.0.lock().await.writes.clone()
@@ -230,7 +247,7 @@ impl Remote for Cluster {
             Some(Fault::Invalid) => {
                 return Err(SourceError::Invalid { what: object.to_string(), reason: "no".to_owned() });
             }
-            Some(Fault::AnswerLost | Fault::Fine) | None => {}
+            Some(Fault::AnswerLost | Fault::Fine | Fault::Budget) | None => {}
         }
         let version = inside
             .objects
@@ -284,14 +301,28 @@ impl Remote for Cluster {
         match &fault {
             Some(Fault::NotSent) => return Err(lost()),
             Some(Fault::Invalid) => {
-                let until = Some("2026-01-05T12:00:01Z".parse().unwrap());
-                let reason = "Cannot evict pod as it would violate the pod's disruption budget.".to_owned();
-                return Err(SourceError::Throttled { what: object.to_string(), until, reason });
+                return Err(SourceError::Invalid { what: object.to_string(), reason: "no".to_owned() });
+            }
+            // The words of a real server, contracts 3.6.
+            Some(Fault::Budget) => {
+                let reason = "Cannot evict pod as it would violate the pod's disruption budget. (The disruption budget checkout needs 2 healthy pods and has 2 currently)".to_owned();
+                return Err(SourceError::Throttled { what: object.to_string(), until: None, reason });
             }
             _ => {}
         }
+        let Some(stored) = inside.objects.get(&key(object)) else {
+            return Err(SourceError::Missing { what: object.to_string(), reason: "gone".to_owned() });
+        };
+        if stored.pointer("/metadata/uid") != body.pointer("/deleteOptions/preconditions/uid") {
+            return Err(SourceError::Conflict {
+                what: object.to_string(),
+                reason: "the UID in the precondition does not match".to_owned(),
+            });
+        }
         inside.writes.push(json!({ "under": subresource, "of": object.to_string(), "body": body }));
-        if subresource == "eviction" {
+        if subresource == "eviction" && inside.stubborn {
+            inside.merge(object, &json!({ "metadata": { "deletionTimestamp": "2026-01-05T12:00:30Z" } }));
+        } else if subresource == "eviction" {
             inside.objects.remove(&key(object));
         }
         if matches!(fault, Some(Fault::AnswerLost)) {
