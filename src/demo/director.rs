@@ -115,6 +115,10 @@ fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), Gitops
             lookups(cx);
         }
         Act::Quota { namespace, room } => cut(namespace, *room, cx),
+        Act::Budget { namespace, name, unavailable } => {
+            let key = Key::new(Type::PodDisruptionBudget, namespace, name);
+            cx.update(&key, |budget| put(budget, &["spec", "maxUnavailable"], *unavailable));
+        }
     }
     Ok(())
 }

@@ -24,6 +24,7 @@ const FILES: &[(&str, &str)] = &[
     ("dns-trouble", include_str!("../../assets/stories/dns-trouble.toml")),
     ("volume-full", include_str!("../../assets/stories/volume-full.toml")),
     ("api-throttled", include_str!("../../assets/stories/api-throttled.toml")),
+    ("drain-blocked", include_str!("../../assets/stories/drain-blocked.toml")),
 ];
 
 /// The story that `demo` plays unless told otherwise.
@@ -142,6 +143,15 @@ pub enum Act {
         /// How many more pods it leaves room for.
         room: i64,
     },
+    /// Somebody sets how many pods of a budget may be away.
+    Budget {
+        /// Namespace of the budget.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// How many.
+        unavailable: i64,
+    },
     /// The cloud takes back the spot node that holds most pods of a tenant.
     Interrupt {
         /// Name of the tenant.
@@ -190,6 +200,7 @@ struct StepFile {
     sync: Option<SyncFile>,
     lookups: Option<LookupsFile>,
     quota: Option<QuotaFile>,
+    budget: Option<BudgetFile>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -209,6 +220,14 @@ struct LookupsFile {
 struct QuotaFile {
     namespace: String,
     room: i64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BudgetFile {
+    namespace: String,
+    name: String,
+    unavailable: i64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -388,6 +407,13 @@ fn acts(
     }
     if let Some(lookups) = &step.lookups {
         acts.push(Act::Lookups { failing: lookups.failing.clamp(0.0, 1.0) });
+    }
+    if let Some(budget) = &step.budget {
+        acts.push(Act::Budget {
+            namespace: named(&budget.namespace, tenant),
+            name: named(&budget.name, tenant),
+            unavailable: budget.unavailable,
+        });
     }
     if let Some(quota) = &step.quota {
         acts.push(Act::Quota { namespace: named(&quota.namespace, tenant), room: quota.room });

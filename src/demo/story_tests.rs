@@ -384,3 +384,15 @@ fn who_hammers_the_api_server_is_rejected_until_it_is_rolled_back() {
     assert_eq!(platform.world.hammers(), 0);
     assert!(rejected(&platform) < 0.1, "{}", rejected(&platform));
 }
+
+#[test]
+fn a_budget_that_blocks_a_drain_is_given_back() {
+    let mut platform = play("drain-blocked");
+    let key = Key::new(Type::PodDisruptionBudget, "ingress-nginx", "ingress-nginx-controller");
+    let allowed = |platform: &Platform| {
+        number(&platform.world.objects.get_value(&key).unwrap(), "/status/disruptionsAllowed")
+    };
+    assert_eq!(allowed(&platform), 0);
+    platform.pass(200);
+    assert!(allowed(&platform) > 0);
+}
