@@ -5,6 +5,7 @@
 pub mod application;
 pub mod deployments;
 pub mod ended;
+pub mod disruption;
 pub mod holds;
 pub mod suspects;
 pub mod tenants;

@@ -13,6 +13,7 @@ use crate::identity::Text;
 use crate::kinds::cluster::Event;
 use crate::kinds::{Cell, Health, Leads, Lens, Object};
 use crate::signals::Raised;
+use crate::model::disruption;
 use crate::text::one_line;
 
 /// How many events are shown.
@@ -38,6 +39,9 @@ pub fn entries(detail: &Detail, lens: &Lens<'_>) -> Vec<Entry> {
         if !why.is_empty() && health >= Health::Progressing {
             let value = Cell::Status { text: why, health };
             entries.insert(0, Entry::Field { name: "health".to_owned(), value });
+        }
+        if disruption::concerns(&detail.object.resource) {
+            disrupted(detail, lens, &mut entries);
         }
         labels(object, &mut entries);
     }
@@ -126,6 +130,19 @@ fn labels(object: &Object, entries: &mut Vec<Entry>) {
     heading(entries, "Labels");
     for (key, value) in &object.meta.labels {
         entries.push(Entry::Field { name: key.to_string(), value: Cell::Text(value.clone()) });
+    }
+}
+
+/// Why Karpenter does, or does not, take the node away.
+fn disrupted(detail: &Detail, lens: &Lens<'_>, entries: &mut Vec<Entry>) {
+    let findings = disruption::explain(lens, &detail.object);
+    if findings.is_empty() {
+        return;
+    }
+    heading(entries, "Why it is, or is not, disrupted");
+    for finding in findings {
+        entries.push(Entry::Field { name: finding.name, value: finding.value });
+        entries.extend(finding.words.map(Entry::Words));
     }
 }
 

@@ -5,6 +5,7 @@ use crate::app::history::View;
 use crate::app::state::State;
 use crate::identity::Resource;
 use crate::kinds::{alerts, measured};
+use crate::model::disruption;
 use crate::signals::{Ask, Using, Wanted};
 use crate::store::Query;
 
@@ -79,6 +80,10 @@ impl State {
                 of_kind(&detail.object.resource, &mut need);
                 let graph = detail.graph.iter().flat_map(|graph| graph.asks.iter().cloned());
                 asks.extend(graph.map(Need::Answer));
+                if disruption::concerns(&detail.object.resource) {
+                    disruption::NEEDS.iter().map(all).for_each(&mut need);
+                    asks.push(Need::Answer(disruption::ask(context)));
+                }
             }
             Some(View::Application(_)) => APPLICATION.iter().map(all).for_each(&mut need),
             Some(View::Board(view)) => asks.extend(view.asks.iter().cloned().map(Need::Answer)),

@@ -96,10 +96,39 @@ pub struct NodePool {
     pub disruption: Text,
     /// How many may be taken away at a time, as written: `10%`, `0 on 0 9 * * 1-5 for 8h`.
     pub budgets: Box<[Text]>,
+    /// The same, as Karpenter reads it.
+    pub rules: Box<[BudgetRule]>,
     /// How its nodes are bought, as far as it says.
     pub capacity: Box<[Text]>,
     /// Whether it can make nodes.
     pub ready: Ready,
+}
+
+/// How many nodes of a pool may be taken away at a time, for which reasons and when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BudgetRule {
+    /// A number, or a percentage of the pool's nodes.
+    pub nodes: Text,
+    /// `Drifted`, `Underutilized`, `Empty`; empty for all.
+    pub reasons: Box<[Text]>,
+    /// When it begins to count: five fields of cron, in UTC; empty for always.
+    pub schedule: Text,
+    /// For how long it counts from then, as Go writes it.
+    pub duration: Text,
+}
+
+impl BudgetRule {
+    /// Writes it in a line: `0 Drifted on 0 9 * * 1-5 for 8h`.
+    pub fn text(&self) -> String {
+        let mut text = self.nodes.to_string();
+        if !self.reasons.is_empty() {
+            text = format!("{text} {}", self.reasons.join("/"));
+        }
+        if !self.schedule.is_empty() {
+            text = format!("{text} on {} for {}", self.schedule, self.duration);
+        }
+        text
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -178,16 +207,13 @@ struct WireBudget<'a> {
 }
 
 impl WireBudget<'_> {
-    fn text(&self) -> String {
-        let mut text = as_str(&self.nodes).to_owned();
-        let reasons: Vec<&str> = self.reasons.iter().flatten().map(Str::as_str).collect();
-        if !reasons.is_empty() {
-            text = format!("{text} {}", reasons.join("/"));
+    fn keep(&self, pool: &mut Pool) -> BudgetRule {
+        BudgetRule {
+            nodes: pool.share(as_str(&self.nodes)),
+            reasons: self.reasons.iter().flatten().map(|reason| pool.share(reason.as_str())).collect(),
+            schedule: pool.share(as_str(&self.schedule)),
+            duration: pool.share(as_str(&self.duration)),
         }
-        if !as_str(&self.schedule).is_empty() {
-            text = format!("{text} on {} for {}", as_str(&self.schedule), as_str(&self.duration));
-        }
-        text
     }
 }
 
@@ -210,6 +236,8 @@ impl Slim for NodePool {
         let disruption = spec.disruption.unwrap_or_default();
         let resources = status.resources.unwrap_or_default();
         let limits = spec.limits.unwrap_or_default();
+        let rules: Box<[BudgetRule]> =
+            disruption.budgets.iter().flatten().map(|budget| budget.keep(pool)).collect();
         let after = as_str(&disruption.consolidate_after);
         let policy = as_str(&disruption.consolidation_policy);
         let slim = Self {
@@ -226,7 +254,8 @@ impl Slim for NodePool {
             disruption: pool.share(
                 if after.is_empty() { policy.to_owned() } else { format!("{policy} after {after}") }.as_str(),
             ),
-            budgets: disruption.budgets.iter().flatten().map(|budget| pool.share(&budget.text())).collect(),
+            budgets: rules.iter().map(|rule| pool.share(&rule.text())).collect(),
+            rules,
             capacity: template.values("karpenter.sh/capacity-type", pool),
             ready: Ready::read(&status.conditions),
         };
@@ -516,6 +545,7 @@ fn claims() -> Kind {
         .column(Column::new(Shape::Age, "deadline", "when it is taken away by force").wide(), |row| {
             row.body.deadline.map_or(Cell::Empty, Cell::Age)
         })
+        .verbs(&["delete-nodeclaim"])
         .health(|row| row.verdict())
         .links(|row| {
             let mut links = Vec::new();

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::decode::Slim;
 use super::kind::Row;
-use super::wire::{Amounts, Opt, Str, Wire, WireCondition, as_str, own, share, time};
+use super::wire::{Amounts, Opt, Str, Wire, WireCondition, WireMeta, as_str, own, share, time};
 use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape, Unit, measured};
 use crate::identity::{Resource, Text};
 use crate::signals::{Used, Using};
@@ -50,6 +50,17 @@ pub struct Pod {
     pub started: Option<Timestamp>,
     /// Its quality of service class.
     pub qos: Option<Text>,
+    /// For how many seconds after its start Karpenter is asked to leave it alone; `u32::MAX` for ever, 0 for not.
+    pub held: u32,
+}
+
+/// Reads for how long a pod is to be left alone: `true`, or a time as Go writes it (contracts 2.3).
+fn held(meta: &mut WireMeta<'_>) -> u32 {
+    match meta.annotations().get("karpenter.sh/do-not-disrupt") {
+        Some("true") => u32::MAX,
+        Some(time) => crate::human::parse_span(time).map_or(0, |span| span as u32),
+        None => 0,
+    }
 }
 
 /// A container of a pod.
@@ -62,6 +73,15 @@ pub struct Container {
 }
 
 impl Pod {
+    /// Tells whether Karpenter is asked to leave it alone at a moment.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        match (self.held, self.started) {
+            (0, _) => false,
+            (u32::MAX, _) | (_, None) => true,
+            (held, Some(started)) => now.as_second() < started.as_second() + i64::from(held),
+        }
+    }
+
     /// Tells whether it has ended for good.
     pub fn is_finished(&self) -> bool {
         matches!(&*self.phase, "Succeeded" | "Failed")
@@ -312,7 +332,8 @@ impl Terminated<'_> {
 impl Slim for Pod {
     type Wire<'a> = Wire<'a, WireSpec<'a>, WireStatus<'a>>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+        let held = held(&mut wire.metadata);
         let status = wire.status.unwrap_or_default();
         let empty = Vec::new();
         let none = Vec::new();
@@ -353,6 +374,7 @@ impl Slim for Pod {
             ip: own(&status.pod_ip),
             started: time(&status.start_time),
             qos: share(&status.qos_class, pool),
+            held,
         };
         (wire.metadata.keep(pool), pod)
     }

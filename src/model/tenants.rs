@@ -58,7 +58,10 @@ impl Rules {
             return None;
         }
         let labelled = self.namespace_labels.iter().find_map(|key| label(key));
-        labelled.filter(|tenant| !tenant.is_empty()).map(Text::from).or_else(|| self.of_name(&Text::from(name)))
+        labelled
+            .filter(|tenant| !tenant.is_empty())
+            .map(Text::from)
+            .or_else(|| self.of_name(&Text::from(name)))
     }
 
     /// Returns the tenant that a namespace is by its own name.
