@@ -19,6 +19,7 @@ use crate::text::one_line;
 pub mod application;
 mod autosync;
 mod closing;
+mod claim;
 mod desk;
 mod difference;
 mod draft;
@@ -29,6 +30,7 @@ mod node;
 pub mod operation;
 mod owners;
 mod pod;
+mod protect;
 mod refresh;
 mod restart;
 mod rollback;
@@ -76,6 +78,12 @@ pub enum Verb {
     Uncordon,
     /// Evict the pods of a node.
     Drain,
+    /// Ask Karpenter to leave a node alone.
+    Protect,
+    /// Let Karpenter take a node away again.
+    Unprotect,
+    /// Delete a NodeClaim, so that Karpenter replaces the machine.
+    DeleteNodeclaim,
     /// Keep alerts quiet for a while.
     Silence,
     /// Make a silence longer.
@@ -86,7 +94,7 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -99,6 +107,9 @@ impl Verb {
         Self::Cordon,
         Self::Uncordon,
         Self::Drain,
+        Self::Protect,
+        Self::Unprotect,
+        Self::DeleteNodeclaim,
         Self::Silence,
         Self::ExtendSilence,
         Self::ExpireSilence,
@@ -129,6 +140,9 @@ impl Verb {
             Self::Cordon => "cordon",
             Self::Uncordon => "uncordon",
             Self::Drain => "drain",
+            Self::Protect => "protect",
+            Self::Unprotect => "unprotect",
+            Self::DeleteNodeclaim => "delete-nodeclaim",
             Self::Silence => "silence",
             Self::ExtendSilence => "extend-silence",
             Self::ExpireSilence => "expire-silence",
@@ -150,6 +164,9 @@ impl Verb {
             Self::Cordon => "Cordon",
             Self::Uncordon => "Uncordon",
             Self::Drain => "Drain",
+            Self::Protect => "Protect",
+            Self::Unprotect => "Unprotect",
+            Self::DeleteNodeclaim => "Delete NodeClaim",
             Self::Silence => "Silence",
             Self::ExtendSilence => "Extend silence",
             Self::ExpireSilence => "Expire silence",

@@ -145,6 +145,12 @@ pub enum Command {
     Uncordon(Nodes),
     /// Evict the pods of nodes through their budgets, one node after the other.
     Drain(Drain),
+    /// Ask Karpenter to leave nodes alone.
+    Protect(Nodes),
+    /// Let Karpenter take nodes away again.
+    Unprotect(Nodes),
+    /// Delete the NodeClaims of machines, so that Karpenter replaces them.
+    Nodeclaim(Nodeclaim),
     /// Print the alerts of Alertmanager, Prometheus and CloudWatch.
     Alerts(Alerts),
     /// List, make, extend and expire silences.
@@ -199,7 +205,8 @@ pub struct Demo {
     #[arg(long, value_name = "S")]
     pub seed: Option<u64>,
     /// The incident that is played: quiet, bad-deploy (if absent), spot-interruption, frozen-window,
-    /// owned-by-applicationset, stuck-sync, noisy-neighbour, quota-full, dns-trouble, volume-full or api-throttled.
+    /// owned-by-applicationset, stuck-sync, noisy-neighbour, quota-full, dns-trouble, volume-full, api-throttled
+    /// or drain-blocked.
     #[arg(long, value_name = "NAME")]
     pub story: Option<String>,
     /// How the console looks.
@@ -575,6 +582,28 @@ pub struct Nodes {
     /// How.
     #[command(flatten)]
     pub acting: Acting,
+}
+
+/// `opsdeck nodeclaim`.
+#[derive(Debug, Args)]
+pub struct Nodeclaim {
+    /// What.
+    #[command(subcommand)]
+    pub what: NodeclaimWhat,
+}
+
+/// What is done with NodeClaims.
+#[derive(Debug, Subcommand)]
+pub enum NodeclaimWhat {
+    /// Delete NodeClaims: Karpenter drains each machine, ends it, and buys what its pods need.
+    Delete {
+        /// The claims.
+        #[arg(num_args = 1.., required = true, value_name = "CLAIM")]
+        claims: Vec<String>,
+        /// How.
+        #[command(flatten)]
+        acting: Acting,
+    },
 }
 
 /// `opsdeck drain`.

@@ -253,6 +253,9 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         | Command::Cordon(_)
         | Command::Uncordon(_)
         | Command::Drain(_)
+        | Command::Protect(_)
+        | Command::Unprotect(_)
+        | Command::Nodeclaim(_)
         | Command::Silence(_)) => act::run(&mut desk, command).await,
     }
 }

@@ -134,8 +134,8 @@ fn together(a: Command, b: Command) -> bool {
 
 /// Tells whether two verbs can apply to the same object at the same moment.
 fn overlap(a: Command, b: Command) -> bool {
-    let hold = [Command::HoldAutosync, Command::ReleaseAutosync];
-    family(a) == family(b) && !(hold.contains(&a) && hold.contains(&b))
+    let turns = [[Command::HoldAutosync, Command::ReleaseAutosync], [Command::Protect, Command::Unprotect]];
+    family(a) == family(b) && !turns.iter().any(|turn| turn.contains(&a) && turn.contains(&b))
 }
 
 /// The kinds of object that a verb is for; verbs of different families never meet.
@@ -143,7 +143,10 @@ fn family(command: Command) -> &'static str {
     match command {
         Command::DeletePod => "pod",
         Command::Restart => "workload",
-        Command::Cordon | Command::Uncordon | Command::Drain => "node",
+        Command::Cordon | Command::Uncordon | Command::Drain | Command::Protect | Command::Unprotect => {
+            "node"
+        }
+        Command::DeleteNodeclaim => "claim",
         Command::Silence => "alert",
         Command::ExtendSilence | Command::ExpireSilence => "silence",
         _ => "application",

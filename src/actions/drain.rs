@@ -5,8 +5,8 @@
 //! (contracts 3.6), but for pods of DaemonSets, which are always left.
 
 mod evict;
-mod preflight;
 pub(super) mod pods;
+mod preflight;
 mod room;
 
 use std::sync::Arc;
@@ -90,24 +90,21 @@ pub(super) fn draft<'a, R: Remote>(
     let ask = async move {
         match pods.get(desk, node).await {
             Ok(pods) => listing(desk, node, pods, options).await,
-            Err(error) => {
-                vec![Line::new(Mark::Stop, format!("its pods cannot be listed: {error}"))].into()
-            }
+            Err(error) => vec![Line::new(Mark::Stop, format!("its pods cannot be listed: {error}"))].into(),
         }
     };
     parts.push(Check::new(pending, ask).into());
     let (pending, pods) = check("looking for disruption budgets without headroom");
     parts.push(
-        Check::new(pending, async move {
-            preflight::budgets(desk, &pods.going(desk, node).await).await
-        })
-        .into(),
+        Check::new(pending, async move { preflight::budgets(desk, &pods.going(desk, node).await).await })
+            .into(),
     );
     let (pending, pods) = check("looking for single replicas");
     parts.push(
-        Check::new(pending, async move {
-            preflight::singles(desk, node, &pods.going(desk, node).await).await
-        })
+        Check::new(
+            pending,
+            async move { preflight::singles(desk, node, &pods.going(desk, node).await).await },
+        )
         .into(),
     );
     let (pending, pods) = check("looking for room elsewhere");
@@ -153,6 +150,76 @@ pub(super) fn draft<'a, R: Remote>(
 
 /// Where a node says that the scheduler leaves it alone.
 const UNSCHEDULABLE: &str = "/spec/unschedulable";
+
+/// The checks of what becomes of the pods of a node that somebody else drains: Karpenter, when its claim is deleted.
+pub(super) fn moved<'a, R: Remote>(
+    desk: &'a Desk<R>,
+    request: &'a Request,
+    node: ObjectRef,
+) -> Vec<Check<'a>> {
+    let listed = Listed(Arc::new(OnceCell::new()));
+    let each = || (node.clone(), listed.clone());
+    let (of, pods) = each();
+    let listing = Check::new("listing the pods on the node", async move {
+        let all = match pods.get(desk, &of).await {
+            Ok(all) => all,
+            Err(error) => return vec![Line::new(Mark::Warn, format!("its pods cannot be listed: {error}"))],
+        };
+        let going: Vec<Pod<'_>> = all.iter().map(Pod).filter(|pod| pod.goes()).collect();
+        if going.is_empty() {
+            return vec![Line::new(Mark::Note, "no pod has to move")];
+        }
+        let total = room::total(&going.iter().map(|pod| pod.0).collect::<Vec<_>>());
+        let mut lines = vec![
+            Line::new(Mark::Change, format!("{} moved: {total}", counted(going.len(), "pod"))),
+            Line::new(Mark::Note, whose(desk, &going).await),
+        ];
+        let names = |of: &dyn Fn(&Pod<'_>) -> bool| -> Vec<String> {
+            going.iter().filter(|pod| of(pod)).map(|pod| pod.called()).collect()
+        };
+        let held = names(&|pod| pod.is_held());
+        if !held.is_empty() {
+            let text =
+                format!("asked not to be disrupted ({HELD}), they hold it up: {}", named(&held, NAMES));
+            lines.push(Line::new(Mark::Warn, text));
+        }
+        let lost = names(&|pod| pod.lot() == Lot::Evicted && (pod.owner().is_none() || pod.has_empty_dir()));
+        if !lost.is_empty() {
+            let text =
+                format!("gone for good, or with what lies in emptyDir volumes: {}", named(&lost, NAMES));
+            lines.push(Line::new(Mark::Warn, text));
+        }
+        lines
+    });
+    let (of, pods) = each();
+    let budgets = Check::new("looking for disruption budgets without headroom", async move {
+        preflight::budgets(desk, &pods.going(desk, &of).await).await
+    });
+    let (of, pods) = each();
+    let singles = Check::new("looking for single replicas", async move {
+        preflight::singles(desk, &of, &pods.going(desk, &of).await).await
+    });
+    let (of, pods) = each();
+    let room = Check::new("looking for room elsewhere", async move {
+        let node = desk.remote.look(&of).await.ok().flatten().unwrap_or_default();
+        preflight::room(desk, request, &node, &pods.going(desk, &of).await).await
+    });
+    vec![listing, budgets, singles, room]
+}
+
+/// Says which pods are still on a node that somebody else drains.
+pub(super) async fn left<R: Remote>(desk: &Desk<R>, node: &ObjectRef) -> String {
+    match on_node(desk, node).await {
+        Ok(pods) => {
+            let names: Vec<String> = pods.iter().map(Pod).filter(|pod| pod.goes()).map(Pod::called).collect();
+            match names.len() {
+                0 => "its pods are gone; the machine is being ended".to_owned(),
+                _ => format!("{} on it: {}", counted(names.len(), "pod"), named(&names, 3)),
+            }
+        }
+        Err(error) => error,
+    }
+}
 
 fn unschedulable(node: &Value) -> bool {
     node.pointer(UNSCHEDULABLE).and_then(Value::as_bool).unwrap_or(false)
@@ -247,7 +314,8 @@ async fn listing<R: Remote>(
     }
     let held = names(&|pod| live(pod) && pod.is_held());
     if !held.is_empty() {
-        let text = format!("asked not to be disrupted ({HELD}), evicted all the same: {}", named(&held, NAMES));
+        let text =
+            format!("asked not to be disrupted ({HELD}), evicted all the same: {}", named(&held, NAMES));
         lines.push(Line::new(Mark::Warn, text));
     }
     let critical = names(&|pod| live(pod) && pod.is_critical());
@@ -265,8 +333,11 @@ async fn listing<R: Remote>(
         .map(|pod| {
             let object = pod.object(node);
             // Any name of the namespace: one answer instead of one for each pod.
-            let access =
-                Access { subresource: "eviction".to_owned(), name: "".into(), ..Access::to("create", &object) };
+            let access = Access {
+                subresource: "eviction".to_owned(),
+                name: "".into(),
+                ..Access::to("create", &object)
+            };
             Also {
                 object,
                 document: pod.0.clone(),

@@ -240,6 +240,19 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             drains::pod(cluster, "n-1", "checkout-b-1").await;
             (node, Options::default())
         }
+        Verb::Protect | Verb::Unprotect => {
+            let node = drains::node(cluster, "n-1").await;
+            if verb == Verb::Unprotect {
+                let annotations = json!({ "karpenter.sh/do-not-disrupt": "true" });
+                cluster.change(&node, json!({ "metadata": { "annotations": annotations } })).await;
+            }
+            (node, Options::default())
+        }
+        Verb::DeleteNodeclaim => {
+            drains::node(cluster, "n-1").await;
+            drains::pod(cluster, "n-1", "checkout-b-1").await;
+            (drains::claim(cluster, "default-1", "n-1").await, Options::default())
+        }
         Verb::Silence => {
             (alert(cluster, "HighErrorRate", "f1").await, Options { minutes: Some(60), ..Options::default() })
         }

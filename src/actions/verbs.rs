@@ -6,7 +6,8 @@ use super::desk::{Desk, Remote};
 use super::draft::Draft;
 use super::run::{Trouble, Work};
 use super::{
-    Outcome, Plan, Request, Steer, Verb, autosync, drain, node, pod, refresh, restart, rollback, silence, sync, terminate,
+    Outcome, Plan, Request, Steer, Verb, autosync, claim, drain, node, pod, protect, refresh, restart,
+    rollback, silence, sync, terminate,
 };
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -30,6 +31,9 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::Cordon => node::draft(desk, object, document, true),
         Verb::Uncordon => node::draft(desk, object, document, false),
         Verb::Drain => drain::draft(desk, request, object, document),
+        Verb::Protect => protect::draft(object, document, true),
+        Verb::Unprotect => protect::draft(object, document, false),
+        Verb::DeleteNodeclaim => claim::draft(desk, request, object, document),
         Verb::Silence => silence::draft_add(desk, request, document),
         Verb::ExtendSilence | Verb::ExpireSilence => silence::draft_change(desk, request, object, document),
     }
@@ -59,6 +63,8 @@ pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
         Verb::Restart => &restart::STEPS,
         Verb::Cordon | Verb::Uncordon => &node::STEPS,
         Verb::Drain => return drain::steps(others),
+        Verb::Protect | Verb::Unprotect => &protect::STEPS,
+        Verb::DeleteNodeclaim => &claim::STEPS,
         Verb::Silence => &silence::ADD_STEPS,
         Verb::ExtendSilence | Verb::ExpireSilence => &silence::CHANGE_STEPS,
     };
@@ -80,6 +86,9 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::Cordon => node::write(work, true).await,
         Verb::Uncordon => node::write(work, false).await,
         Verb::Drain => Err(Trouble::Failed("a drain is carried out as a whole".to_owned())),
+        Verb::Protect => protect::write(work, true).await,
+        Verb::Unprotect => protect::write(work, false).await,
+        Verb::DeleteNodeclaim => claim::write(work).await,
         Verb::Silence => silence::write_add(work).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
     }
@@ -97,6 +106,8 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::DeletePod => pod::follow(work, stored).await,
         Verb::Restart => restart::follow(work, stored).await,
         Verb::Cordon | Verb::Uncordon | Verb::Drain => node::follow(work, stored),
+        Verb::Protect | Verb::Unprotect => protect::follow(work, stored),
+        Verb::DeleteNodeclaim => claim::follow(work, stored).await,
         Verb::Silence => silence::follow_add(work, stored).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
     }
@@ -116,7 +127,10 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::HoldAutosync | Verb::ReleaseAutosync => "Look at the Application's sync policy",
         Verb::DeletePod => "Look at the pod's finalizers, its node, and the events of its owner",
         Verb::Restart => "Look at the new pods' events and logs; kubectl rollout undo goes back",
-        Verb::Cordon | Verb::Uncordon => "Look at the node",
+        Verb::Cordon | Verb::Uncordon | Verb::Protect | Verb::Unprotect => "Look at the node",
+        Verb::DeleteNodeclaim => {
+            "Look at the claims of the pool and their events, and at the budgets of the pods that are left"
+        }
         Verb::Drain => "Look at the pods that are left, and at their budgets",
         Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
             "Look at the silences, and at the Alertmanager that has it"

@@ -163,6 +163,12 @@ commands! {
         Uncordon = "uncordon", "uncordon";
         /// Evicts the pods of the node, through their budgets.
         Drain = "drain", "drain";
+        /// Asks Karpenter to leave the node alone.
+        Protect = "protect", "protect";
+        /// Lets Karpenter take the node away again.
+        Unprotect = "unprotect", "unprotect";
+        /// Deletes the NodeClaim: Karpenter replaces the machine.
+        DeleteNodeclaim = "delete-nodeclaim", "delete";
         /// Keeps the alert quiet for a while.
         Silence = "silence", "silence";
         /// Makes the silence longer.
@@ -532,6 +538,9 @@ impl Command {
             Self::Cordon => Verb::Cordon,
             Self::Uncordon => Verb::Uncordon,
             Self::Drain => Verb::Drain,
+            Self::Protect => Verb::Protect,
+            Self::Unprotect => Verb::Unprotect,
+            Self::DeleteNodeclaim => Verb::DeleteNodeclaim,
             Self::Silence => Verb::Silence,
             Self::ExtendSilence => Verb::ExtendSilence,
             Self::ExpireSilence => Verb::ExpireSilence,

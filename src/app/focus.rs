@@ -34,8 +34,8 @@ impl State {
     /// Returns the same as it is below an overlay, or without one.
     fn places_below(&self, overlay: Option<&Overlay>) -> &'static [Place] {
         use Place::{
-            Actions, Always, Application, Board, Columns, Global, Input, Lines, List, Logs, Object, Plan, Table, Text,
-            Verb,
+            Actions, Always, Application, Board, Columns, Global, Input, Lines, List, Logs, Object, Plan,
+            Table, Text, Verb,
         };
         match overlay {
             Some(Overlay::Palette(_)) => return &[Input, Always],

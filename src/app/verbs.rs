@@ -16,6 +16,8 @@ pub fn would_change(verb: Verb, object: &Object) -> bool {
         return match verb {
             Verb::Cordon => !node.cordoned,
             Verb::Uncordon => node.cordoned,
+            Verb::Protect => !node.do_not_disrupt,
+            Verb::Unprotect => node.do_not_disrupt,
             _ => true,
         };
     }

@@ -17,7 +17,7 @@ use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
     Step, SyncResource, Verb,
 };
-use crate::args::{self, Acting, AutosyncTo, Command, Format, SilenceWhat};
+use crate::args::{self, Acting, AutosyncTo, Command, Format, NodeclaimWhat, SilenceWhat};
 use crate::audit::Audit;
 use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
@@ -186,6 +186,15 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
         Command::Cordon(args) => (nodes(Verb::Cordon, args.nodes), args.acting),
         Command::Uncordon(args) => (nodes(Verb::Uncordon, args.nodes), args.acting),
         Command::Drain(args) => drain(args)?,
+        Command::Protect(args) => (nodes(Verb::Protect, args.nodes), args.acting),
+        Command::Unprotect(args) => (nodes(Verb::Unprotect, args.nodes), args.acting),
+        Command::Nodeclaim(args::Nodeclaim { what: NodeclaimWhat::Delete { claims, acting } }) => {
+            let resource = Resource::new("karpenter.sh", "nodeclaims");
+            let names =
+                claims.into_iter().map(|name| name.trim_start_matches("nodeclaim/").to_owned()).collect();
+            let objects = Objects::Named { resource, namespaced: false, names };
+            (Asked { verb: Verb::DeleteNodeclaim, options: plain, objects }, acting)
+        }
         Command::Silence(args) => silence(args)?,
         other => return Err(Usage::report(format!("{other:?} changes nothing"))),
     })
@@ -226,9 +235,10 @@ fn drain(args: args::Drain) -> Result<(Asked, Acting)> {
     let timeout_seconds = match &args.timeout {
         None => None,
         Some(span) => {
-            let seconds = crate::human::parse_span(span).filter(|seconds| *seconds >= 1.0).ok_or_else(|| {
-                Usage::report(format!("--timeout {span}: write a time such as 90s, 30m or 2h"))
-            })?;
+            let seconds =
+                crate::human::parse_span(span).filter(|seconds| *seconds >= 1.0).ok_or_else(|| {
+                    Usage::report(format!("--timeout {span}: write a time such as 90s, 30m or 2h"))
+                })?;
             Some(seconds.ceil() as u32)
         }
     };
@@ -367,7 +377,8 @@ async fn nodes_of(
         node.pointer("/metadata/labels")?.get(key)?.as_str().map(ToOwned::to_owned)
     };
     found.retain(|node| {
-        let of_pool = label(node, "karpenter.sh/nodepool").or_else(|| label(node, "eks.amazonaws.com/nodegroup"));
+        let of_pool =
+            label(node, "karpenter.sh/nodepool").or_else(|| label(node, "eks.amazonaws.com/nodegroup"));
         let of_zone = label(node, "topology.kubernetes.io/zone");
         pool.is_none_or(|pool| of_pool.as_deref() == Some(pool))
             && zone.is_none_or(|zone| of_zone.as_deref() == Some(zone))
@@ -375,14 +386,13 @@ async fn nodes_of(
     let text = |node: &serde_json::Value, pointer: &str| {
         node.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
     };
-    found.sort_by_key(|node| {
-        (text(node, "/metadata/creationTimestamp"), text(node, "/metadata/name"))
-    });
+    found.sort_by_key(|node| (text(node, "/metadata/creationTimestamp"), text(node, "/metadata/name")));
     if found.is_empty() {
-        let of: Vec<String> = [pool.map(|pool| format!("pool {pool}")), zone.map(|zone| format!("zone {zone}"))]
-            .into_iter()
-            .flatten()
-            .collect();
+        let of: Vec<String> =
+            [pool.map(|pool| format!("pool {pool}")), zone.map(|zone| format!("zone {zone}"))]
+                .into_iter()
+                .flatten()
+                .collect();
         return Ok(Err(format!("there is no node of {} in {context}", of.join(" and "))));
     }
     let reference = |node: &serde_json::Value| ObjectRef {

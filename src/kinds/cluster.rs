@@ -439,7 +439,7 @@ fn nodes() -> Kind {
             id.map_or(Cell::Empty, |id| Cell::Text(Text::from(id.rsplit('/').next().unwrap_or(id))))
         })
         .alerted("", "nodes")
-        .verbs(&["cordon", "uncordon", "drain"])
+        .verbs(&["cordon", "uncordon", "drain", "protect", "unprotect"])
         .health(|row| row.body.verdict(row.meta()))
         .links(|row| {
             let mut links = Vec::new();

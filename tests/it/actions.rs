@@ -363,3 +363,41 @@ async fn an_application_is_refreshed_synced_and_held() {
     assert_verified(&bench.act(Verb::ReleaseAutosync, &app, Options::default()).await);
     assert_eq!(bench.desk.audit.verify().unwrap().unwrap().records, 12);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_drain_waits_for_the_budget_that_refuses_it_and_ends_with_the_daemons_alone() {
+    let mut bench = Bench::start("drain-blocked").await;
+    bench.desk.pace.refused = Duration::from_millis(50);
+    let pods = bench.list("", "pods", Some("ingress-nginx")).await;
+    let guarded =
+        pods.iter().find(|pod| text(pod, "/metadata/name").starts_with("ingress-nginx-controller")).unwrap();
+    let node = bench.object("", "nodes", None, text(guarded, "/spec/nodeName"));
+    let options = Options { force: true, delete_emptydir_data: true, ..Options::default() };
+    let plan = bench.plan(Verb::Drain, &node, options).await;
+    let budget = "disruption budget ingress-nginx/ingress-nginx-controller never allows any";
+    assert!(
+        plan.lines.iter().any(|line| line.mark == Mark::Warn && line.text.contains(budget)),
+        "{:#?}",
+        plan.lines
+    );
+    assert!(plan.can_run(), "{:#?}", plan.lines);
+    assert_verified(&bench.run(plan).await);
+    assert_eq!(bench.document(&node).await["spec"]["unschedulable"], true);
+    let left = bench.list("", "pods", None).await;
+    let others = left.iter().filter(|pod| {
+        text(pod, "/spec/nodeName") == &*node.name
+            && text(pod, "/metadata/ownerReferences/0/kind") != "DaemonSet"
+            && text(pod, "/metadata/annotations/kubernetes.io~1config.mirror").is_empty()
+    });
+    assert_eq!(others.map(|pod| text(pod, "/metadata/name")).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_is_deleted_and_its_machine_goes() {
+    let mut bench = Bench::start("quiet").await;
+    let claims = bench.list("karpenter.sh", "nodeclaims", None).await;
+    let claim = bench.object("karpenter.sh", "nodeclaims", None, text(&claims[0], "/metadata/name"));
+    let node = bench.object("", "nodes", None, text(&claims[0], "/status/nodeName"));
+    assert_verified(&bench.act(Verb::DeleteNodeclaim, &claim, Options::default()).await);
+    assert!(bench.desk.remote.connection().document(&node).await.is_err());
+}

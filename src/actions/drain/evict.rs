@@ -221,8 +221,7 @@ impl Drain {
             }
         };
         self.node_gone = node.is_none();
-        let here: BTreeMap<&str, Pod<'_>> =
-            documents.iter().map(|pod| (Pod(pod).uid(), Pod(pod))).collect();
+        let here: BTreeMap<&str, Pod<'_>> = documents.iter().map(|pod| (Pod(pod).uid(), Pod(pod))).collect();
         for one in &mut self.pods {
             one.at = match (std::mem::replace(&mut one.at, At::Waiting), here.get(one.uid.as_str())) {
                 (At::Failed(why), Some(_)) => At::Failed(why),
@@ -234,7 +233,9 @@ impl Drain {
                     At::Ending
                 }
                 // It is there and nobody has asked it to end: what was sent did not arrive.
-                (At::Unsure(why), Some(_)) if why.contains("more than one PodDisruptionBudget") => At::Failed(why),
+                (At::Unsure(why), Some(_)) if why.contains("more than one PodDisruptionBudget") => {
+                    At::Failed(why)
+                }
                 (At::Unsure(_), Some(_)) => At::Waiting,
                 (before, Some(_)) => before,
             };
@@ -243,8 +244,7 @@ impl Drain {
         self.newcomers =
             here.values().filter(|pod| pod.goes() && !planned(pod)).map(|pod| pod.called()).collect();
         self.newcomers.sort();
-        self.stayed =
-            here.values().filter(|pod| matches!(pod.lot(), Lot::Daemon | Lot::Mirror)).count();
+        self.stayed = here.values().filter(|pod| matches!(pod.lot(), Lot::Daemon | Lot::Mirror)).count();
         if node.as_ref().is_some_and(|node| !unschedulable(node)) {
             work.running(0, "somebody made the node schedulable again: new pods may come");
         }
@@ -256,8 +256,7 @@ impl Drain {
         if self.node_gone {
             return;
         }
-        let under_way =
-            self.pods.iter().filter(|one| matches!(one.at, At::Ending | At::Unsure(_))).count();
+        let under_way = self.pods.iter().filter(|one| matches!(one.at, At::Ending | At::Unsure(_))).count();
         let now = Instant::now();
         let due: Vec<usize> = self
             .pods
@@ -308,13 +307,15 @@ impl Drain {
                 At::Waiting if held => work.running(one.step, "held"),
                 At::Waiting => {}
                 At::Refused { why, .. } => {
-                    let times = if one.refusals > 1 { format!("{} times, ", one.refusals) } else { String::new() };
+                    let times =
+                        if one.refusals > 1 { format!("{} times, ", one.refusals) } else { String::new() };
                     work.running(one.step, format!("refused {times}{why}"));
                 }
                 At::Unsure(why) => work.running(one.step, format!("not known yet: {why}")),
                 At::Ending => work.running(one.step, format!("ending for {}", ending.unwrap_or_default())),
                 At::Gone => {
-                    let detail = ending.map_or_else(|| "gone".to_owned(), |ending| format!("gone after {ending}"));
+                    let detail =
+                        ending.map_or_else(|| "gone".to_owned(), |ending| format!("gone after {ending}"));
                     work.gone(one.step, detail);
                 }
                 At::Failed(why) => work.failed(one.step, why.clone()),
@@ -326,7 +327,10 @@ impl Drain {
             names => format!("; came since the plan, left alone: {}", named(names, NAMES)),
         };
         let held = if held { "held; " } else { "" };
-        work.running(self.pods.len() + 1, format!("{held}{gone} of {} gone{since}", counted(self.pods.len(), "pod")));
+        work.running(
+            self.pods.len() + 1,
+            format!("{held}{gone} of {} gone{since}", counted(self.pods.len(), "pod")),
+        );
     }
 
     /// Says how a drain ended in which every pod is gone or cannot go.
@@ -436,9 +440,11 @@ async fn ask<R: Remote>(work: &Work<'_, R>, pod: &ObjectRef) -> Answer {
             Answer::Refused { why: refusal(&reason), wait: wait.map(Duration::from_secs) }
         }
         // Another pod has the name, or somebody wrote to this one in the meantime: the next look tells.
-        Err(error @ (SourceError::Conflict { .. } | SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
-            Answer::Lost(error.to_string())
-        }
+        Err(
+            error @ (SourceError::Conflict { .. }
+            | SourceError::Unreachable { .. }
+            | SourceError::Garbled { .. }),
+        ) => Answer::Lost(error.to_string()),
         // The namespace goes, and its pods with it.
         Err(SourceError::Denied { reason, .. }) if reason.contains("terminated") => {
             Answer::Refused { why: reason, wait: None }

@@ -99,10 +99,8 @@ impl<'a> Pod<'a> {
 
     /// Tells whether the cluster itself needs it.
     pub fn is_critical(self) -> bool {
-        matches!(
-            text(self.0, "/spec/priorityClassName"),
-            "system-cluster-critical" | "system-node-critical"
-        ) || self.namespace() == "kube-system"
+        matches!(text(self.0, "/spec/priorityClassName"), "system-cluster-critical" | "system-node-critical")
+            || self.namespace() == "kube-system"
     }
 
     /// Tells whether it asks to be left alone: `true`, or a time that Karpenter counts from its start.
@@ -136,7 +134,8 @@ mod tests {
     #[test]
     fn a_pod_goes_or_stays_as_kubectl_has_it() {
         let lot = |pod: Value| Pod(&pod).lot();
-        let owned = |kind: &str| json!({ "metadata": { "ownerReferences": [{ "kind": kind, "controller": true }] } });
+        let owned =
+            |kind: &str| json!({ "metadata": { "ownerReferences": [{ "kind": kind, "controller": true }] } });
         assert_eq!(lot(owned("DaemonSet")), Lot::Daemon);
         assert_eq!(lot(owned("ReplicaSet")), Lot::Evicted);
         assert_eq!(lot(json!({})), Lot::Evicted);

@@ -35,7 +35,8 @@ pub(super) async fn budgets<R: Remote>(desk: &Desk<R>, going: &[&Value]) -> Vec<
     let budgets = match desk.remote.list(&resource, None, "", "").await {
         Ok(budgets) => budgets,
         Err(error) => {
-            let text = format!("disruption budgets cannot be read ({error}): the server asks them all the same");
+            let text =
+                format!("disruption budgets cannot be read ({error}): the server asks them all the same");
             return vec![Line::new(Mark::Warn, text)];
         }
     };
@@ -193,7 +194,8 @@ pub(super) async fn room<R: Remote>(
             return vec![Line::new(Mark::Warn, format!("room elsewhere was not checked: {error}"))];
         }
     };
-    let leaving: Vec<&str> = request.targets.iter().map(|target| &*target.object.name).collect();
+    let mut leaving: Vec<&str> = request.targets.iter().map(|target| &*target.object.name).collect();
+    leaving.push(text(node, "/metadata/name"));
     let found = room::find(&nodes, &pods, &moving, &leaving);
     let how = "by requests, node selectors and taints; affinity, spread, volumes and ports are not checked";
     if found.homeless.is_empty() {

@@ -17,6 +17,22 @@ pub async fn node(cluster: &Cluster, name: &str) -> ObjectRef {
     node
 }
 
+/// A claim of pool `default`, whose node is ready.
+pub async fn claim(cluster: &Cluster, name: &str, node: &str) -> ObjectRef {
+    let claim = object("karpenter.sh", "nodeclaims", "", name);
+    let document = json!({
+        "metadata": {
+            "labels": { "karpenter.sh/nodepool": "default" },
+            "finalizers": ["karpenter.sh/termination"],
+            "creationTimestamp": "2026-01-05T09:00:00Z",
+        },
+        "spec": { "terminationGracePeriod": "30m" },
+        "status": { "nodeName": node },
+    });
+    cluster.put(&claim, document).await;
+    claim
+}
+
 /// A pod of a ReplicaSet, as most are.
 fn document(node: &str, name: &str) -> Value {
     json!({
@@ -106,9 +122,12 @@ async fn the_plan_says_what_goes_what_stays_and_what_speaks_against_it() {
     lone["spec"]["volumes"] = json!([{ "name": "scratch", "emptyDir": {} }]);
     cluster.put(&object("", "pods", "tools", "lone"), lone).await;
     pod(cluster, "n-2", "elsewhere").await;
-    cluster.put(&object("apps", "replicasets", "tenant-2", "checkout-b"), json!({ "spec": { "replicas": 1 } })).await;
+    cluster
+        .put(&object("apps", "replicasets", "tenant-2", "checkout-b"), json!({ "spec": { "replicas": 1 } }))
+        .await;
     let budget = object("policy", "poddisruptionbudgets", "tenant-2", "checkout");
-    let status = json!({ "disruptionsAllowed": 0, "currentHealthy": 2, "desiredHealthy": 2, "expectedPods": 3 });
+    let status =
+        json!({ "disruptionsAllowed": 0, "currentHealthy": 2, "desiredHealthy": 2, "expectedPods": 3 });
     let selector = json!({ "matchLabels": { "app": "checkout" } });
     cluster.put(&budget, json!({ "spec": { "selector": selector }, "status": status })).await;
 
@@ -118,14 +137,23 @@ async fn the_plan_says_what_goes_what_stays_and_what_speaks_against_it() {
     assert_line(&plan, Mark::Note, "left on the node: 1 pod of DaemonSets");
     assert_line(&plan, Mark::Stop, "no controller owns tools/lone");
     assert_line(&plan, Mark::Stop, "emptyDir volumes would be lost: tools/lone");
-    assert_line(&plan, Mark::Warn, "asked not to be disrupted (karpenter.sh/do-not-disrupt), evicted all the same: tools/lone");
-    assert_line(&plan, Mark::Warn, "disruption budget tenant-2/checkout allows none now (needs 2 healthy, has 2): 2 pods are here");
+    assert_line(
+        &plan,
+        Mark::Warn,
+        "asked not to be disrupted (karpenter.sh/do-not-disrupt), evicted all the same: tools/lone",
+    );
+    assert_line(
+        &plan,
+        Mark::Warn,
+        "disruption budget tenant-2/checkout allows none now (needs 2 healthy, has 2): 2 pods are here",
+    );
     assert_line(&plan, Mark::Warn, "the only replica, away until a new one is ready: tenant-2/checkout-b");
     assert_line(&plan, Mark::Ok, "room elsewhere: all 2 pods fit on 1 other node");
     assert_line(&plan, Mark::Ok, "you may create pods/eviction in tenant-2");
     assert!(!plan.can_run());
 
-    let options = Options { force: true, delete_emptydir_data: true, timeout_seconds: Some(60), ..Options::default() };
+    let options =
+        Options { force: true, delete_emptydir_data: true, timeout_seconds: Some(60), ..Options::default() };
     let plan = bench.plan(Verb::Drain, &n1, options).await;
     assert!(plan.can_run(), "{:#?}", plan.lines);
     assert_eq!(
@@ -302,7 +330,9 @@ async fn a_drain_that_is_held_evicts_nothing_until_it_goes_on_and_loses_no_time(
             let since = one.steps.iter().any(|step| step.detail.starts_with("held"));
             if since && held.is_none() {
                 // Longer than the drain has: its time stands still.
-                tokio::time::timeout(Duration::from_millis(400), std::future::pending::<()>()).await.unwrap_err();
+                tokio::time::timeout(Duration::from_millis(400), std::future::pending::<()>())
+                    .await
+                    .unwrap_err();
                 held = Some(evicted(&cluster).await.len());
                 hand.hold(false);
             }
@@ -363,7 +393,9 @@ async fn no_more_pods_end_at_a_time_than_asked_for() {
         most = most.max(ending);
         let cluster = cluster.clone();
         async move {
-            if ending == 2 || progress.steps.iter().filter(|step| step.standing == Standing::Done).count() >= 5 {
+            if ending == 2
+                || progress.steps.iter().filter(|step| step.standing == Standing::Done).count() >= 5
+            {
                 cluster.reap().await;
             }
         }
@@ -409,4 +441,56 @@ async fn a_node_that_was_cordoned_before_is_said_to_have_been() {
         "{outcome:?}"
     );
     assert!(bench.cluster.writes().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_deleted_claim_is_followed_until_its_replacement_is_ready() {
+    let mut bench = Bench::new();
+    let (object, options) = something_for(&bench.cluster, Verb::DeleteNodeclaim).await;
+    let plan = bench.plan(Verb::DeleteNodeclaim, &object, options).await;
+    assert_line(&plan, Mark::From, "node n-1");
+    assert_line(&plan, Mark::Change, "1 pod moved: 500m and 1Gi requested");
+    assert_line(&plan, Mark::Warn, "no room elsewhere for 1 of 1 pod");
+    assert_line(&plan, Mark::Warn, "after 30m budgets and karpenter.sh/do-not-disrupt no longer count");
+    let mut next = json!({
+        "metadata": {
+            "labels": { "karpenter.sh/nodepool": "default" },
+            "creationTimestamp": "2026-01-05T12:00:00Z",
+        },
+        "status": { "conditions": [{ "type": "Launched", "status": "False", "message": "no capacity" }] },
+    });
+    let new = self::object("karpenter.sh", "nodeclaims", "", "default-2");
+    bench.cluster.put(&new, next.clone()).await;
+    let conditions: Vec<Value> = ["Launched", "Registered", "Initialized"]
+        .iter()
+        .map(|name| json!({ "type": name, "status": "True" }))
+        .collect();
+    next["status"]["conditions"] = json!(conditions);
+    let cluster = bench.cluster.clone();
+    let mut said = Vec::new();
+    let outcome = steered(&mut bench, plan, |progress, _| {
+        let last = progress.steps[2].detail.clone();
+        said.push(last.clone());
+        let (cluster, new, next) = (cluster.clone(), new.clone(), next.clone());
+        async move {
+            if last == "default-2 is being launched: no capacity" {
+                cluster.put(&new, next).await;
+            }
+        }
+    })
+    .await;
+    assert!(said.iter().any(|said| said.contains("no capacity")), "{said:?}");
+    assert!(
+        matches!(&outcome, Outcome::Verified(how) if how.contains("default-2 is ready in its place")),
+        "{outcome:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_claim_without_the_finalizer_is_not_deleted_because_its_machine_would_run_on() {
+    let bench = Bench::new();
+    let (object, options) = something_for(&bench.cluster, Verb::DeleteNodeclaim).await;
+    bench.cluster.change(&object, json!({ "metadata": { "finalizers": null } })).await;
+    let plan = bench.plan(Verb::DeleteNodeclaim, &object, options).await;
+    assert_line(&plan, Mark::Stop, "the machine would run on");
 }

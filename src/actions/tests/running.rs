@@ -28,7 +28,7 @@ async fn every_mutation_leaves_a_pair_of_records_in_one_chain() {
         assert!(intent.checks.iter().any(|check| check.mark == "ok"));
         assert_eq!(ending.outcome, "verified");
         assert!(ending.steps.iter().any(|step| step.mark == "done"), "{:?}", ending.steps);
-        if verb != Verb::DeletePod {
+        if !matches!(verb, Verb::DeletePod | Verb::DeleteNodeclaim) {
             assert_ne!(
                 ending.after[0].resource_version.as_deref(),
                 Some(&*intent.targets[0].resource_version)
@@ -153,6 +153,8 @@ async fn a_lost_answer_is_cleared_up_by_reading_and_the_write_is_not_repeated() 
         Verb::Terminate,
         Verb::DeletePod,
         Verb::Drain,
+        Verb::Protect,
+        Verb::DeleteNodeclaim,
     ] {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
