@@ -18,8 +18,8 @@ use crate::text::one_line;
 
 pub mod application;
 mod autosync;
-mod closing;
 mod claim;
+mod closing;
 mod desk;
 mod difference;
 mod draft;

@@ -4,8 +4,8 @@
 
 pub mod application;
 pub mod deployments;
-pub mod ended;
 pub mod disruption;
+pub mod ended;
 pub mod holds;
 pub mod suspects;
 pub mod tenants;

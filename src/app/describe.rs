@@ -12,8 +12,8 @@ use crate::identity::Resource;
 use crate::identity::Text;
 use crate::kinds::cluster::Event;
 use crate::kinds::{Cell, Health, Leads, Lens, Object};
-use crate::signals::Raised;
 use crate::model::disruption;
+use crate::signals::Raised;
 use crate::text::one_line;
 
 /// How many events are shown.
