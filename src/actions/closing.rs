@@ -127,7 +127,8 @@ fn concerns(verb: &str, target: &Target) -> bool {
     let plural = &*target.object.resource.plural;
     match verb {
         "delete-pod" => plural == "pods",
-        "cordon" | "uncordon" => plural == "nodes",
+        "cordon" | "uncordon" | "protect" | "unprotect" => plural == "nodes",
+        "delete-nodeclaim" => plural == "nodeclaims",
         "refresh" | "hard-refresh" | "sync" | "rollback" | "terminate" | "hold-autosync"
         | "release-autosync" => target.object.resource == applications(),
         _ => true,
@@ -169,8 +170,11 @@ fn sum_up(found: &[(&Target, Found)]) -> (&'static str, String) {
 
 /// Says what an object tells of an action that was begun at a moment.
 fn judge(verb: &str, id: &str, begun: Timestamp, target: &Target, document: Option<&Value>) -> Found {
-    if verb == "delete-pod" {
-        return pod(target, document);
+    match (verb, &*target.object.resource.plural) {
+        ("delete-pod", _) | ("drain", "pods") => return gone("pod", target, document),
+        ("delete-nodeclaim", _) => return gone("claim", target, document),
+        ("drain", _) if document.is_none() => return Found::Done("the node is gone".to_owned()),
+        _ => {}
     }
     let Some(document) = document else {
         return Found::Unknown("the object does not exist any more".to_owned());
@@ -181,11 +185,20 @@ fn judge(verb: &str, id: &str, begun: Timestamp, target: &Target, document: Opti
     }
     let app = App(document);
     match verb {
-        "cordon" | "uncordon" => {
+        "protect" | "unprotect" => {
+            let held = text(document, "/metadata/annotations/karpenter.sh~1do-not-disrupt") == "true";
+            let state = if held { "it is protected" } else { "it is not protected" };
+            if held == (verb == "protect") {
+                Found::Done(state.to_owned())
+            } else {
+                Found::NotDone(state.to_owned())
+            }
+        }
+        "cordon" | "uncordon" | "drain" => {
             let unschedulable =
                 document.pointer("/spec/unschedulable").and_then(Value::as_bool) == Some(true);
             let state = if unschedulable { "it is unschedulable" } else { "it is schedulable" };
-            if unschedulable == (verb == "cordon") {
+            if unschedulable == (verb != "uncordon") {
                 Found::Done(state.to_owned())
             } else {
                 Found::NotDone(state.to_owned())
@@ -228,15 +241,15 @@ fn judge(verb: &str, id: &str, begun: Timestamp, target: &Target, document: Opti
     }
 }
 
-fn pod(target: &Target, document: Option<&Value>) -> Found {
+fn gone(what: &str, target: &Target, document: Option<&Value>) -> Found {
     match document {
-        None => Found::Done("the pod is gone".to_owned()),
-        Some(pod) if text(pod, "/metadata/uid") != &*target.uid => {
-            Found::Done("the pod is gone, and another has its name".to_owned())
+        None => Found::Done(format!("the {what} is gone")),
+        Some(other) if text(other, "/metadata/uid") != &*target.uid => {
+            Found::Done(format!("the {what} is gone, and another has its name"))
         }
-        Some(pod) => match text(pod, "/metadata/deletionTimestamp") {
-            "" => Found::NotDone("the pod is still there".to_owned()),
-            at => Found::Done(format!("the pod is being deleted, by {at} at the latest")),
+        Some(same) => match text(same, "/metadata/deletionTimestamp") {
+            "" => Found::NotDone(format!("the {what} is still there")),
+            at => Found::Done(format!("the {what} is being deleted, by {at} at the latest")),
         },
     }
 }

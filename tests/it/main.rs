@@ -21,6 +21,7 @@ mod cloudwatch;
 mod cluster;
 mod console_loop;
 mod contract;
+mod drain;
 mod fault_server;
 mod keys;
 mod kubectl;

@@ -1,0 +1,288 @@
+//! Drains as a person meets them: key presses, the question and the progress on screen, and the command line against
+//! the story in which a budget refuses.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use opsdeck::actions::{
+    Confirmation, Line, Mark, Options, Outcome, Plan, Progress, Request, Standing, Step, Verb,
+};
+use opsdeck::app::action::Action;
+use opsdeck::app::effect::{Effect, Order};
+use opsdeck::app::message::Message;
+use opsdeck::app::question::Question;
+use opsdeck::app::running::Running;
+use opsdeck::app::state::Overlay;
+use opsdeck::app::update::update;
+use opsdeck::app::viewport::Viewport;
+use opsdeck::app::history::View;
+use opsdeck::clock::Clock;
+use opsdeck::demo::platform::{Options as Start, Platform, Running as Served};
+use opsdeck::demo::world;
+use opsdeck::identity::Target;
+use serde_json::{Value, json};
+
+use crate::keys::press;
+use crate::screens::snapshots;
+use crate::stage::{Stage, now, object};
+
+fn node(cordoned: bool) -> Value {
+    json!({
+        "metadata": {
+            "name": "ip-10-0-3-17", "uid": "n-17", "resourceVersion": "7",
+            "labels": { "karpenter.sh/nodepool": "general" },
+        },
+        "spec": { "unschedulable": cordoned },
+        "status": { "conditions": [{ "type": "Ready", "status": "True" }] },
+    })
+}
+
+fn nodes(cordoned: bool) -> Stage {
+    let mut stage = Stage::new();
+    let (query, _) = stage.list("nodes", &[node(cordoned)]);
+    stage.show(&query);
+    stage
+}
+
+fn plan(request: Request) -> Plan {
+    let line = Line::new;
+    Plan {
+        id: "drain-1".to_owned(),
+        request,
+        title: "Drain ip-10-0-3-17 in prod-eu-1 (PROD)".to_owned(),
+        lines: vec![
+            line(Mark::Change, "the node is cordoned: no new pod is scheduled on it"),
+            line(Mark::Change, "7 pods are evicted, at most 5 at a time: 2.4 and 6.5Gi requested"),
+            line(Mark::Note, "they are of 3 tenants: tenant-1 (2), tenant-2 (3), tenant-3 (1); of 1 other namespace: ingress-nginx (1)"),
+            line(Mark::Note, "left on the node: 5 pods of DaemonSets"),
+            line(Mark::Warn, "what lies in emptyDir volumes is lost: tenant-1/cache-0"),
+            line(Mark::Warn, "disruption budget ingress-nginx/ingress-nginx-controller allows none now (needs 2 healthy, has 2): 1 pod is here, waited for"),
+            line(Mark::Warn, "the only replica, away until a new one is ready: tenant-3/mailer-5c9"),
+            line(Mark::Ok, "room elsewhere: all 7 pods fit on 3 other nodes (by requests, node selectors and taints; affinity, spread, volumes and ports are not checked)"),
+            line(Mark::Ok, "you may patch nodes"),
+            line(Mark::After, "watched until the pods are gone, for 15m; a budget's refusal is tried again every 5 s"),
+        ],
+        confirmation: Confirmation::Type("ip-10-0-3-17".to_owned()),
+        command: "kubectl drain ip-10-0-3-17 --ignore-daemonsets --delete-emptydir-data --timeout=900s".to_owned(),
+        basis: Vec::new(),
+        holds: Vec::new(),
+        made: now(),
+        expires: now() + SignedDuration::from_mins(5),
+    }
+}
+
+fn request() -> Request {
+    let target = Target {
+        object: object("", "nodes", "", "ip-10-0-3-17"),
+        uid: "n-17".into(),
+        resource_version: "7".into(),
+    };
+    Request {
+        verb: Verb::Drain,
+        targets: vec![target],
+        options: Options { delete_emptydir_data: true, ..Options::default() },
+        reason: String::new(),
+        tenant: None,
+    }
+}
+
+fn steps(cordon: Standing) -> Vec<Step> {
+    let step = |name: &str, standing, detail: &str| Step {
+        name: name.to_owned(),
+        standing,
+        detail: detail.to_owned(),
+    };
+    vec![
+        step("cordon the node", cordon, "by this drain"),
+        step(
+            "ingress-nginx/ingress-nginx-controller-6d4c-x2k9p",
+            Standing::Running,
+            "refused 4 times, by disruption budget ingress-nginx-controller: it needs 2 healthy pods and has 2 currently",
+        ),
+        step("tenant-1/cache-0", Standing::Done, "gone after 31 s"),
+        step("tenant-1/storefront-7f9b-9mzqv", Standing::Done, "gone after 12 s"),
+        step("tenant-2/checkout-5d8f-2xk4l", Standing::Running, "ending for 8 s"),
+        step("tenant-2/checkout-5d8f-hw7tn", Standing::Running, "ending for 3 s"),
+        step("tenant-2/orders-84c6-b5x2p", Standing::Waiting, ""),
+        step("tenant-3/mailer-5c9-q8wvt", Standing::Waiting, ""),
+        step("only pods that stay are left", Standing::Running, "2 of 7 pods gone"),
+    ]
+}
+
+fn progress() -> Progress {
+    let begun = now() - SignedDuration::from_secs(44);
+    Progress {
+        id: "drain-1".to_owned(),
+        object: object("", "nodes", "", "ip-10-0-3-17"),
+        steps: steps(Standing::Done),
+        begun,
+        at: now(),
+        target: Some(begun + SignedDuration::from_secs(120)),
+    }
+}
+
+#[test]
+fn the_question_of_a_drain_and_its_progress_look_as_they_did() {
+    let mut stage = nodes(false);
+    let mut question = Question::new(1, request());
+    question.plan = Some(plan(request()));
+    stage.state.overlay = Some(Overlay::Question(Box::new(question)));
+    snapshots("drain-question", &mut stage);
+
+    let mut stage = nodes(true);
+    stage.state.running = vec![Running {
+        plan: plan(request()),
+        started: progress().begun,
+        progress: vec![progress()],
+        held: true,
+        ended: None,
+    }];
+    stage.state.views.open(View::Actions(Viewport::default()));
+    snapshots("drain-progress", &mut stage);
+}
+
+#[test]
+fn a_drain_is_asked_held_ended_and_its_cordon_given_back_by_keys() {
+    let mut stage = nodes(false);
+    let effects = press(&mut stage, &["D"]);
+    let [Effect::Plan { request, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((request.verb, &*request.targets[0].uid), (Verb::Drain, "n-17"));
+    let effects = press(&mut stage, &["alt-e"]);
+    let [Effect::Plan { request, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert!(request.options.delete_emptydir_data && !request.options.force);
+    press(&mut stage, &["ctrl-f"]);
+    let effects = press(&mut stage, &["alt-n"]);
+    let [Effect::Plan { number, request }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((request.options.force, request.options.parallel), (true, Some(10)));
+    let made = Plan { confirmation: Confirmation::Yes, ..plan(request.clone()) };
+    let message = Message::Planned { number: *number, result: Ok(Box::new(made)) };
+    update(&mut stage.state, &stage.store, Action::Said(message));
+    let effects = press(&mut stage, &["y"]);
+    assert!(matches!(effects.as_slice(), [Effect::Carry { .. }]), "{effects:?}");
+
+    let order = |order| vec![Effect::Steer { id: "drain-1".to_owned(), order }];
+    assert_eq!(press(&mut stage, &["p"]), order(Order::Hold));
+    assert_eq!(press(&mut stage, &["p"]), order(Order::GoOn));
+    assert_eq!(press(&mut stage, &["U"]), [], "it goes on");
+    assert_eq!(press(&mut stage, &["ctrl-x"]), order(Order::End));
+    update(&mut stage.state, &stage.store, Action::Said(Message::Progress(progress())));
+    let outcome = Outcome::NotVerified("ended by hand".to_owned());
+    let ended = Message::Ended { id: "drain-1".to_owned(), outcome };
+    update(&mut stage.state, &stage.store, Action::Said(ended));
+    assert_eq!(press(&mut stage, &["p"]), [], "it has ended");
+    stage.list("nodes", &[node(true)]);
+    let effects = press(&mut stage, &["U"]);
+    let [Effect::Plan { request, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((request.verb, request.targets.len()), (Verb::Uncordon, 1));
+}
+
+#[test]
+fn a_node_that_was_cordoned_before_the_drain_is_not_offered_back() {
+    let mut stage = nodes(true);
+    let before = Progress { steps: steps(Standing::Skipped), ..progress() };
+    stage.state.running = vec![Running {
+        plan: plan(request()),
+        started: before.begun,
+        progress: vec![before],
+        held: false,
+        ended: Some((Outcome::NotVerified("ended by hand".to_owned()), now())),
+    }];
+    stage.state.views.open(View::Actions(Viewport::default()));
+    assert_eq!(press(&mut stage, &["U"]), []);
+}
+
+/// The platform of the story, and the program on it.
+struct Shell {
+    platform: Served,
+    clock: Clock,
+    folder: tempfile::TempDir,
+}
+
+impl Shell {
+    async fn start() -> Self {
+        opsdeck::install_crypto_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let start: Timestamp = "2026-03-02T14:00:00Z".parse().unwrap();
+        let clock = Clock::manual(start);
+        let world = world::Options {
+            tenants: 3,
+            pods_per_tenant: 6,
+            nodes: 4,
+            story: "drain-blocked".to_owned(),
+            alive: false,
+            ..world::Options::default()
+        };
+        let kubeconfig = Some(folder.path().join("kubeconfig"));
+        let options = Start { world, port: 0, kubeconfig, clock: clock.clone(), pace: None, ..Start::default() };
+        let platform = Platform::start(options).await.unwrap();
+        std::fs::write(folder.path().join("config.toml"), "[contexts.\"*\"]\nenvironment = \"dev\"\n").unwrap();
+        Self { platform, clock, folder }
+    }
+
+    /// Runs the program; with `moving`, a second of the world passes every few milliseconds meanwhile.
+    async fn run(&self, args: &[&str], moving: bool) -> (i32, String, String) {
+        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+            .args(args)
+            .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
+            .env("OPSDECK_STATE_DIR", self.folder.path())
+            .env("OPSDECK_CONFIG_DIR", self.folder.path())
+            .env("HOME", self.folder.path())
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(Duration::from_mins(2), output);
+        let mut pace = tokio::time::interval(Duration::from_millis(5));
+        let world = async {
+            loop {
+                pace.tick().await;
+                self.clock.advance(Duration::from_secs(1));
+                self.platform.handle.step().await.unwrap();
+            }
+        };
+        let output = tokio::select! {
+            output = output => output.unwrap().unwrap(),
+            () = world, if moving => unreachable!(),
+        };
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_drains_when_the_budget_opens_and_says_before_what_stops_it() {
+    let shell = Shell::start().await;
+    let (code, pods, err) = shell.run(&["get", "pods", "-A", "-o", "json", "--filter", "ingress-nginx-controller"], false).await;
+    assert_eq!(code, 0, "{err}");
+    let pods: Value = serde_json::from_str(&pods).unwrap();
+    let text = pods.to_string();
+    let at = text.find("\"node\":").unwrap_or_else(|| panic!("{text}"));
+    let node = text[at..].split('"').find(|word| word.starts_with("ip-")).unwrap_or_else(|| panic!("{text}"));
+
+    let (code, out, err) = shell.run(&["drain", node, "--plan", "-o", "json"], false).await;
+    let plan: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
+    assert_eq!(code, if plan["can_run"] == true { 0 } else { 3 }, "{out}");
+    assert!(out.contains("ingress-nginx/ingress-nginx-controller"), "{out}");
+
+    let accepted = ["--force", "--delete-emptydir-data", "--yes"];
+    let blocked = [&["drain", node, "--timeout", "3s"][..], &accepted].concat();
+    let (code, out, err) = shell.run(&blocked, false).await;
+    assert_eq!(code, 4, "{out}{err}");
+    assert!(out.contains("by disruption budget ingress-nginx-controller: it needs"), "{out}");
+    assert!(out.contains("The node stays cordoned by this drain"), "{out}");
+
+    let open = [&["drain", node, "--timeout", "90s"][..], &accepted].concat();
+    let (code, out, err) = shell.run(&open, true).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.contains("is drained"), "{out}");
+
+    let (code, out, err) = shell.run(&["drain", "--pool", "no-such", "--limit", "1", "--plan"], false).await;
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(err.contains("there is no node of pool no-such"), "{err}");
+    let (code, _, err) = shell.run(&["drain", "--pool", "general"], false).await;
+    assert_eq!(code, 2, "a pool without a limit: {err}");
+    for (verb, state) in [("protect", "is protected"), ("unprotect", "is no longer protected")] {
+        let (code, out, err) = shell.run(&[verb, node, "--yes", "--wait"], false).await;
+        assert_eq!(code, 0, "{out}{err}");
+        assert!(out.contains(state), "{out}");
+    }
+}
