@@ -9,13 +9,13 @@ use opsdeck::actions::{
 };
 use opsdeck::app::action::Action;
 use opsdeck::app::effect::{Effect, Order};
+use opsdeck::app::history::View;
 use opsdeck::app::message::Message;
 use opsdeck::app::question::Question;
 use opsdeck::app::running::Running;
 use opsdeck::app::state::Overlay;
 use opsdeck::app::update::update;
 use opsdeck::app::viewport::Viewport;
-use opsdeck::app::history::View;
 use opsdeck::clock::Clock;
 use opsdeck::demo::platform::{Options as Start, Platform, Running as Served};
 use opsdeck::demo::world;
@@ -53,17 +53,30 @@ fn plan(request: Request) -> Plan {
         lines: vec![
             line(Mark::Change, "the node is cordoned: no new pod is scheduled on it"),
             line(Mark::Change, "7 pods are evicted, at most 5 at a time: 2.4 and 6.5Gi requested"),
-            line(Mark::Note, "they are of 3 tenants: tenant-1 (2), tenant-2 (3), tenant-3 (1); of 1 other namespace: ingress-nginx (1)"),
+            line(
+                Mark::Note,
+                "they are of 3 tenants: tenant-1 (2), tenant-2 (3), tenant-3 (1); of 1 other namespace: ingress-nginx (1)",
+            ),
             line(Mark::Note, "left on the node: 5 pods of DaemonSets"),
             line(Mark::Warn, "what lies in emptyDir volumes is lost: tenant-1/cache-0"),
-            line(Mark::Warn, "disruption budget ingress-nginx/ingress-nginx-controller allows none now (needs 2 healthy, has 2): 1 pod is here, waited for"),
+            line(
+                Mark::Warn,
+                "disruption budget ingress-nginx/ingress-nginx-controller allows none now (needs 2 healthy, has 2): 1 pod is here, waited for",
+            ),
             line(Mark::Warn, "the only replica, away until a new one is ready: tenant-3/mailer-5c9"),
-            line(Mark::Ok, "room elsewhere: all 7 pods fit on 3 other nodes (by requests, node selectors and taints; affinity, spread, volumes and ports are not checked)"),
+            line(
+                Mark::Ok,
+                "room elsewhere: all 7 pods fit on 3 other nodes (by requests, node selectors and taints; affinity, spread, volumes and ports are not checked)",
+            ),
             line(Mark::Ok, "you may patch nodes"),
-            line(Mark::After, "watched until the pods are gone, for 15m; a budget's refusal is tried again every 5 s"),
+            line(
+                Mark::After,
+                "watched until the pods are gone, for 15m; a budget's refusal is tried again every 5 s",
+            ),
         ],
         confirmation: Confirmation::Type("ip-10-0-3-17".to_owned()),
-        command: "kubectl drain ip-10-0-3-17 --ignore-daemonsets --delete-emptydir-data --timeout=900s".to_owned(),
+        command: "kubectl drain ip-10-0-3-17 --ignore-daemonsets --delete-emptydir-data --timeout=900s"
+            .to_owned(),
         basis: Vec::new(),
         holds: Vec::new(),
         made: now(),
@@ -213,9 +226,11 @@ impl Shell {
             ..world::Options::default()
         };
         let kubeconfig = Some(folder.path().join("kubeconfig"));
-        let options = Start { world, port: 0, kubeconfig, clock: clock.clone(), pace: None, ..Start::default() };
+        let options =
+            Start { world, port: 0, kubeconfig, clock: clock.clone(), pace: None, ..Start::default() };
         let platform = Platform::start(options).await.unwrap();
-        std::fs::write(folder.path().join("config.toml"), "[contexts.\"*\"]\nenvironment = \"dev\"\n").unwrap();
+        std::fs::write(folder.path().join("config.toml"), "[contexts.\"*\"]\nenvironment = \"dev\"\n")
+            .unwrap();
         Self { platform, clock, folder }
     }
 
@@ -251,7 +266,8 @@ impl Shell {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_drains_when_the_budget_opens_and_says_before_what_stops_it() {
     let shell = Shell::start().await;
-    let (code, pods, err) = shell.run(&["get", "pods", "-A", "-o", "json", "--filter", "ingress-nginx-controller"], false).await;
+    let (code, pods, err) =
+        shell.run(&["get", "pods", "-A", "-o", "json", "--filter", "ingress-nginx-controller"], false).await;
     assert_eq!(code, 0, "{err}");
     let pods: Value = serde_json::from_str(&pods).unwrap();
     let text = pods.to_string();

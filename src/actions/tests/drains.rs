@@ -322,7 +322,7 @@ async fn a_drain_that_is_held_evicts_nothing_until_it_goes_on_and_loses_no_time(
     let confirmed = bench.confirm(plan);
     let (hand, steer) = Steer::new(&CancellationToken::new());
     hand.hold(true);
-    let (sender, mut progress) = mpsc::channel(1024);
+    let (sender, mut progress) = mpsc::channel::<Progress>(1024);
     let cluster = bench.cluster.clone();
     let watching = async {
         let mut held = None;
