@@ -520,7 +520,8 @@ fn remarks(desk: &mut Desk<'_>, state: &State, store: &Store) -> Result<Exit> {
             say(error.to_string(), titled);
         }
         if !shown.missing.is_empty() {
-            say(format!("no such metric here: {}", shown.missing.join("; ")), titled);
+            let why = if view.scraped { "needs Prometheus" } else { "no such metric here" };
+            say(format!("{why}: {}", shown.missing.join("; ")), titled);
         }
         looked_at += usize::from(was_looked_at(shown));
         had += usize::from(!shown.series.is_empty() || (was_looked_at(shown) && answered(shown)));

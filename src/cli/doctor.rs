@@ -97,7 +97,7 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
 
 /// A system beside the cluster: how it is reached and which version it is, or why it is not.
 fn system(found: Found, now: jiff::Timestamp) -> Finding {
-    let what = if found.scraped { "metrics".to_owned() } else { found.system.to_string() };
+    let what = if found.scraped { "scraped metrics".to_owned() } else { found.system.to_string() };
     // What it cost and when it answered last stand behind either.
     let heard = found.heard.map(|at| format!("last answer {} ago", crate::human::age(now, at)));
     let more: String =

@@ -131,6 +131,7 @@ fn all_silences() -> Stage {
 fn partial() -> Stage {
     let mut stage = list();
     let error = SourceError::Unreachable {
+        what: "Alertmanager".to_owned(),
         place: "Alertmanager monitoring/alertmanager-1".to_owned(),
         reason: "no answer within 10 s".to_owned(),
     };
@@ -365,7 +366,11 @@ fn an_alert_that_is_over_is_told_on_the_timeline_and_marked_on_graphs_whatever_w
 fn what_an_alertmanager_that_is_silent_would_have_said_is_not_over() {
     let mut stage = desk(several());
     let epoch = stage.store.subscribe(&query());
-    let error = SourceError::Unreachable { place: "Alertmanager".to_owned(), reason: "cut".to_owned() };
+    let error = SourceError::Unreachable {
+        what: "Alertmanager".to_owned(),
+        place: "Alertmanager".to_owned(),
+        reason: "cut".to_owned(),
+    };
     let hidden = vec![Hidden { namespace: None, error }];
     stage.send(&query(), epoch, Update::Split { parts: Vec::new(), hidden });
     stage.relist(&query(), epoch, several()[1..].to_vec());
