@@ -26,6 +26,7 @@ mod loki_tail;
 mod loki_wire;
 pub mod objects;
 pub mod parts;
+mod percent;
 pub mod prometheus;
 mod reader;
 pub mod scrape;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::SourceError;
 use super::endpoint::Endpoint;
+use super::percent::escape;
 use super::prometheus::labels;
 use crate::identity::Text;
 use crate::signals::{
@@ -215,8 +216,7 @@ pub(super) async fn post_silence(endpoint: &Endpoint, body: &Value) -> Result<St
 
 /// Expires a silence; the path is in the singular (contracts 4.1).
 pub(super) async fn delete_silence(endpoint: &Endpoint, id: &str) -> Result<(), SourceError> {
-    let mut path = "/api/v2/silence/".to_owned();
-    super::endpoint::escape(id, &mut path);
+    let path = format!("/api/v2/silence/{}", escape(id));
     endpoint.send(Method::DELETE, &path, "", None).await.map(|_| ())
 }
 

@@ -317,7 +317,8 @@ fn with_causes(reason: String, details: Option<&Details>) -> String {
     if causes.is_empty() { reason } else { format!("{reason} ({})", causes.join("; ")) }
 }
 
-fn quote(text: &str) -> String {
+/// Cleans a foreign text for a sentence, and cuts what is too long for one.
+pub(super) fn quote(text: &str) -> String {
     let clean = crate::text::one_line(text.trim());
     match clean.char_indices().nth(QUOTE) {
         Some((end, _)) => format!("{}...", &clean[..end]),

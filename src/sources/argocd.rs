@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::SourceError;
-use super::endpoint::{Endpoint, escape};
+use super::endpoint::Endpoint;
+use super::percent::escape;
 use crate::identity::ObjectRef;
 
 /// What of a Secret is not kept.
@@ -34,9 +35,7 @@ pub(super) async fn manifests(
     project: &str,
     revisions: &[String],
 ) -> Result<Vec<Value>, SourceError> {
-    let mut path = "/api/v1/applications/".to_owned();
-    escape(&application.name, &mut path);
-    path.push_str("/manifests");
+    let path = format!("/api/v1/applications/{}/manifests", escape(&application.name));
     let space = application.namespace.as_deref().unwrap_or_default();
     // Without its project an Application that does not exist is one that is forbidden.
     let mut query = vec![("appNamespace", space), ("project", project)];

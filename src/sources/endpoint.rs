@@ -12,15 +12,15 @@ use hyper::body::Bytes;
 use jiff::Timestamp;
 
 use super::SourceError;
-use super::answer::{Asked, Status, is_badly_packed, is_page, refusal, retry_after, sends_on, web_page};
+use super::answer::{
+    Asked, Status, is_badly_packed, is_page, quote, refusal, retry_after, sends_on, web_page,
+};
 use super::kubeconfig::causes;
 use super::kubernetes::Connection;
+use super::percent::form;
 use super::socket::{self, Handshake, WebSocket};
 use crate::identity::Text;
 use crate::signals::System;
-
-/// How much of a foreign text is quoted.
-const QUOTE: usize = 300;
 
 /// How much one answer may hold: 500 series of 11,000 values are about 200 MiB, more than a screen shows.
 const LIMIT: usize = 128 * 1024 * 1024;
@@ -123,7 +123,7 @@ impl Endpoint {
         let handshake = Handshake::new();
         let mut headers = self.headers.clone();
         handshake.write(&mut headers);
-        let query = encode(query);
+        let query = form(query);
         let refused = match &self.way {
             Way::Proxy { connection, base } => {
                 let uri = format!("{base}{}{path}?{query}", self.prefix);
@@ -186,7 +186,7 @@ impl Endpoint {
 
     /// Asks for something; a query too long for a request line goes as a form, which changes nothing either.
     pub async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, SourceError> {
-        let encoded = encode(query);
+        let encoded = form(query);
         let body = if encoded.len() > LINE {
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
             self.send(Method::POST, path, "", Some((kind, encoded.into_bytes()))).await?
@@ -395,34 +395,6 @@ fn own_words(text: &str) -> String {
     }
 }
 
-/// Writes names and values as the query of a URL or a form.
-pub(super) fn encode(query: &[(&str, &str)]) -> String {
-    let mut all = String::new();
-    for (name, value) in query {
-        if !all.is_empty() {
-            all.push('&');
-        }
-        escape(name, &mut all);
-        all.push('=');
-        escape(value, &mut all);
-    }
-    all
-}
-
-/// Writes a text so that it can stand in a path or query: everything but unreserved characters is escaped.
-pub(super) fn escape(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            into.push('%');
-            for half in [byte >> 4, byte & 15] {
-                into.push(char::from(b"0123456789ABCDEF"[usize::from(half)]));
-            }
-        }
-    }
-}
-
 /// Reads a header of configuration.
 pub(super) fn header_of(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
@@ -431,16 +403,7 @@ pub(super) fn header_of(name: &str, value: &str) -> Option<(HeaderName, HeaderVa
     Some((name, value))
 }
 
-fn quote(text: &str) -> String {
-    let clean = crate::text::one_line(text.trim());
-    match clean.char_indices().nth(QUOTE) {
-        Some((end, _)) => format!("{}...", &clean[..end]),
-        None => clean.into_owned(),
-    }
-}
-
-/// Writes a URL without user, password and query.
-pub(crate) fn without_credentials(url: &str) -> String {
+fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
@@ -479,12 +442,6 @@ impl std::error::Error for WithoutUrl<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn queries_are_escaped_whole() {
-        let query = [("query", r#"up{a="b"} + 1"#), ("time", "1.5")];
-        assert_eq!(encode(&query), "query=up%7Ba%3D%22b%22%7D%20%2B%201&time=1.5");
-    }
 
     #[test]
     fn addresses_are_shown_without_user_and_password() {

@@ -237,9 +237,8 @@ pub async fn labels(endpoint: &Endpoint, span: Span) -> Result<Vec<Text>, Source
 
 /// Asks for the values of a label.
 pub async fn values(endpoint: &Endpoint, label: &str, span: Span) -> Result<Vec<Text>, SourceError> {
-    let mut path = "/loki/api/v1/label/".to_owned();
-    super::endpoint::escape(label, &mut path);
-    names(endpoint, &format!("{path}/values"), span).await
+    let path = format!("/loki/api/v1/label/{}/values", super::percent::escape(label));
+    names(endpoint, &path, span).await
 }
 
 async fn names(endpoint: &Endpoint, path: &str, span: Span) -> Result<Vec<Text>, SourceError> {

@@ -414,7 +414,7 @@ impl Systems {
         }
         let connection = &self.0.connection;
         let place = namespace.map(|name| format!("/namespaces/{name}")).unwrap_or_default();
-        let query = super::endpoint::encode(&[("labelSelector", selector), ("limit", "500")]);
+        let query = super::percent::form(&[("labelSelector", selector), ("limit", "500")]);
         let path = format!("/api/v1{place}/services?{query}");
         let asked = connection.asked("list", "services");
         let body = connection.get(&asked, &path, "application/json").await?;

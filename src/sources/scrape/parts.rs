@@ -10,7 +10,7 @@ use crate::human::parse_quantity;
 use crate::promql::{Labels, NAME};
 use crate::sources::SourceError;
 use crate::sources::answer::refusal;
-use crate::sources::endpoint::encode;
+use crate::sources::percent::form;
 use crate::sources::kubernetes::Connection;
 
 /// How many pods of one component are asked at most.
@@ -289,7 +289,7 @@ async fn find(
 }
 
 async fn list(connection: &Connection, place: &str, selector: &str) -> Result<Vec<Pod>, SourceError> {
-    let query = encode(&[("labelSelector", selector), ("limit", "50")]);
+    let query = form(&[("labelSelector", selector), ("limit", "50")]);
     let asked = connection.asked("list", "pods");
     let body = connection.get(&asked, &format!("/api/v1{place}/pods?{query}"), "application/json").await?;
     let list: List<Pod> = decode("list pods", &body)?;
