@@ -1,9 +1,11 @@
-//! Whether a workload has rolled out: the rules of `kubectl rollout status`, on the whole object.
+//! Whether a workload has rolled out, told of the whole object: the rules are those of its kind
+//! ([`crate::kinds::rollout`]), which tables show too.
 
 use serde_json::Value;
 
 use super::application::list;
 use super::draft::text;
+use crate::kinds::rollout as rules;
 
 /// How far a rollout is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,66 +18,60 @@ pub(super) enum Rollout {
     Stuck(String),
 }
 
-/// Judges a `Deployment`, `StatefulSet` or `DaemonSet` by its own status.
+/// Judges a `Deployment`, `StatefulSet` or `DaemonSet` by its own status, by the rules of its kind.
 pub(super) fn judge(plural: &str, object: &Value) -> Rollout {
     let status = |field: &str| number(object, &format!("/status/{field}")).unwrap_or(0);
-    let generation = number(object, "/metadata/generation").unwrap_or(0);
-    if status("observedGeneration") < generation {
-        return Rollout::Going("the change is not seen yet by its controller".to_owned());
-    }
-    match plural {
+    let observed = status("observedGeneration") >= number(object, "/metadata/generation").unwrap_or(0);
+    let wanted = number(object, "/spec/replicas").unwrap_or(1);
+    let updated = status("updatedReplicas");
+    // Whether all pods are new is asked here also of those that only a person replaces.
+    let on_delete = false;
+    let (verdict, done) = match plural {
         "daemonsets" => {
-            let wanted = status("desiredNumberScheduled");
+            let desired = status("desiredNumberScheduled");
             let (updated, available) = (status("updatedNumberScheduled"), status("numberAvailable"));
-            if updated < wanted {
-                Rollout::Going(format!("{updated} of {wanted} pods are new"))
-            } else if available < wanted {
-                Rollout::Going(format!("{available} of {wanted} new pods are available"))
-            } else {
-                Rollout::Done(format!("{wanted} pods are new and available"))
-            }
+            let counts = rules::DaemonSetCounts { observed, on_delete, desired, updated, available };
+            (rules::daemon_set(counts), format!("{desired} pods are new and available"))
         }
         "statefulsets" => {
-            let wanted = number(object, "/spec/replicas").unwrap_or(1);
-            let partition = number(object, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0);
-            let (updated, ready) = (status("updatedReplicas"), status("readyReplicas"));
-            let to_update = (wanted - partition).max(0);
-            if ready < wanted {
-                Rollout::Going(format!("{ready} of {wanted} pods are ready"))
-            } else if partition > 0 && updated < to_update {
-                Rollout::Going(format!("{updated} of {to_update} pods above the partition are new"))
-            } else if partition == 0
-                && text(object, "/status/currentRevision") != text(object, "/status/updateRevision")
-            {
-                Rollout::Going(format!("{updated} of {wanted} pods are new"))
-            } else {
-                Rollout::Done(format!("{wanted} pods are new and ready"))
-            }
+            let counts = rules::StatefulSetCounts {
+                observed,
+                on_delete,
+                partition: number(object, "/spec/updateStrategy/rollingUpdate/partition").unwrap_or(0),
+                wanted,
+                ready: status("readyReplicas"),
+                updated,
+                one_revision: text(object, "/status/currentRevision") == text(object, "/status/updateRevision"),
+            };
+            (rules::stateful_set(counts), format!("{wanted} pods are new and ready"))
         }
         _ => {
-            let wanted = number(object, "/spec/replicas").unwrap_or(1);
-            let stuck = list(object, "/status/conditions").iter().find(|condition| {
+            let late = list(object, "/status/conditions").iter().find(|condition| {
                 text(condition, "/type") == "Progressing"
                     && text(condition, "/reason") == "ProgressDeadlineExceeded"
             });
-            if let Some(condition) = stuck {
-                return Rollout::Stuck(format!(
-                    "its progress deadline has passed: {}",
-                    text(condition, "/message")
-                ));
-            }
-            let (updated, all, available) =
-                (status("updatedReplicas"), status("replicas"), status("availableReplicas"));
-            if updated < wanted {
-                Rollout::Going(format!("{updated} of {wanted} pods are new"))
-            } else if all > updated {
-                Rollout::Going(format!("{} old pods are going", all - updated))
-            } else if available < updated {
-                Rollout::Going(format!("{available} of {updated} new pods are available"))
-            } else {
-                Rollout::Done(format!("{updated} pods are new and available"))
-            }
+            let counts = rules::DeploymentCounts {
+                observed,
+                paused: object.pointer("/spec/paused").and_then(Value::as_bool) == Some(true),
+                deadline_exceeded: late.is_some(),
+                message: late.map_or("", |condition| text(condition, "/message")),
+                wanted,
+                replicas: status("replicas"),
+                updated,
+                available: status("availableReplicas"),
+            };
+            (rules::deployment(counts), format!("{updated} pods are new and available"))
         }
+    };
+    match verdict {
+        rules::Rollout::Done => Rollout::Done(done),
+        rules::Rollout::Going(how) if observed && self::on_delete(object) => {
+            Rollout::Stuck(format!("{how}, and the others are replaced only when somebody deletes them"))
+        }
+        rules::Rollout::Going(how) => Rollout::Going(how.to_string()),
+        rules::Rollout::Paused(how) => Rollout::Stuck(format!("it is paused: {how}")),
+        rules::Rollout::Failed(why) => Rollout::Stuck(format!("its progress deadline has passed: {why}")),
+        rules::Rollout::OnDelete => Rollout::Stuck("its pods are replaced only when somebody deletes them".to_owned()),
     }
 }
 
@@ -113,10 +109,10 @@ mod tests {
             deployment(json!({ "observedGeneration": seen, "updatedReplicas": updated,
                 "replicas": all, "availableReplicas": available }))
         };
-        assert_going("deployments", &status(3, 3, 3, 3), "not seen");
-        assert_going("deployments", &status(4, 2, 4, 3), "2 of 3 pods are new");
+        assert_going("deployments", &status(3, 3, 3, 3), "waiting for the controller");
+        assert_going("deployments", &status(4, 2, 4, 3), "2 of 3 new pods created");
         assert_going("deployments", &status(4, 3, 4, 3), "1 old pods");
-        assert_going("deployments", &status(4, 3, 3, 2), "2 of 3 new pods are available");
+        assert_going("deployments", &status(4, 3, 3, 2), "2 of 3 new pods available");
         assert!(matches!(judge("deployments", &status(4, 3, 3, 3)), Rollout::Done(_)));
     }
 
@@ -147,7 +143,7 @@ mod tests {
                 "desiredNumberScheduled": 5, "updatedNumberScheduled": updated, "numberAvailable": available } })
         };
         assert_going("daemonsets", &object(4, 5), "4 of 5 pods are new");
-        assert_going("daemonsets", &object(5, 4), "4 of 5 new pods");
+        assert_going("daemonsets", &object(5, 4), "4 of 5 pods available");
         assert!(matches!(judge("daemonsets", &object(5, 5)), Rollout::Done(_)));
     }
 }

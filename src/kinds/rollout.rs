@@ -1,6 +1,7 @@
 //! When a rollout is done: the rules for the three controllers that replace pods.
 //!
-//! The rules are those of `kubectl rollout status`. Pure: numbers in, a verdict out.
+//! The rules are those of `kubectl rollout status`, for tables and for the following of actions alike. Pure: numbers
+//! in, a verdict out.
 
 use crate::identity::Text;
 
@@ -21,18 +22,27 @@ pub enum Rollout {
 
 /// What the rule for a Deployment looks at.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct DeploymentCounts<'a> {
-    pub(super) observed: bool,
-    pub(super) paused: bool,
-    pub(super) deadline_exceeded: bool,
-    pub(super) message: &'a str,
-    pub(super) wanted: i64,
-    pub(super) replicas: i64,
-    pub(super) updated: i64,
-    pub(super) available: i64,
+pub struct DeploymentCounts<'a> {
+    /// Whether its controller has seen the newest change.
+    pub observed: bool,
+    /// Whether a person has paused it.
+    pub paused: bool,
+    /// Whether its progress deadline has passed.
+    pub deadline_exceeded: bool,
+    /// What its controller says of that.
+    pub message: &'a str,
+    /// How many pods are wanted.
+    pub wanted: i64,
+    /// How many there are, old ones too.
+    pub replicas: i64,
+    /// How many are of the newest revision.
+    pub updated: i64,
+    /// How many are available.
+    pub available: i64,
 }
 
-pub(super) fn deployment(counts: DeploymentCounts<'_>) -> Rollout {
+/// Judges a Deployment.
+pub fn deployment(counts: DeploymentCounts<'_>) -> Rollout {
     let DeploymentCounts { wanted, replicas, updated, available, .. } = counts;
     if !counts.observed {
         return Rollout::Going(Text::from("waiting for the controller to see the change"));
@@ -55,18 +65,25 @@ pub(super) fn deployment(counts: DeploymentCounts<'_>) -> Rollout {
 
 /// What the rule for a `StatefulSet` looks at.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct StatefulSetCounts {
-    pub(super) observed: bool,
-    pub(super) on_delete: bool,
-    pub(super) partition: i64,
-    pub(super) wanted: i64,
-    pub(super) ready: i64,
-    pub(super) updated: i64,
+pub struct StatefulSetCounts {
+    /// Whether its controller has seen the newest change.
+    pub observed: bool,
+    /// Whether pods are replaced only when somebody deletes them.
+    pub on_delete: bool,
+    /// Below which number pods are left as they are.
+    pub partition: i64,
+    /// How many pods are wanted.
+    pub wanted: i64,
+    /// How many are ready.
+    pub ready: i64,
+    /// How many are of the newest revision.
+    pub updated: i64,
     /// Whether current and update revision are the same.
-    pub(super) one_revision: bool,
+    pub one_revision: bool,
 }
 
-pub(super) fn stateful_set(counts: StatefulSetCounts) -> Rollout {
+/// Judges a `StatefulSet`.
+pub fn stateful_set(counts: StatefulSetCounts) -> Rollout {
     let StatefulSetCounts { wanted, ready, updated, partition, .. } = counts;
     if !counts.observed {
         return Rollout::Going(Text::from("waiting for the controller to see the change"));
@@ -94,15 +111,21 @@ pub(super) fn stateful_set(counts: StatefulSetCounts) -> Rollout {
 
 /// What the rule for a `DaemonSet` looks at.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct DaemonSetCounts {
-    pub(super) observed: bool,
-    pub(super) on_delete: bool,
-    pub(super) desired: i64,
-    pub(super) updated: i64,
-    pub(super) available: i64,
+pub struct DaemonSetCounts {
+    /// Whether its controller has seen the newest change.
+    pub observed: bool,
+    /// Whether pods are replaced only when somebody deletes them.
+    pub on_delete: bool,
+    /// On how many nodes one is wanted.
+    pub desired: i64,
+    /// How many are of the newest revision.
+    pub updated: i64,
+    /// How many are available.
+    pub available: i64,
 }
 
-pub(super) fn daemon_set(counts: DaemonSetCounts) -> Rollout {
+/// Judges a `DaemonSet`.
+pub fn daemon_set(counts: DaemonSetCounts) -> Rollout {
     let DaemonSetCounts { desired, updated, available, .. } = counts;
     if !counts.observed {
         return Rollout::Going(Text::from("waiting for the controller to see the change"));
