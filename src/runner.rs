@@ -10,6 +10,7 @@
 //! does not list anew each time. What it brought stays in the store for [`FORGET`] longer, marked as ended.
 
 mod lines;
+mod opening;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -17,7 +18,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
@@ -30,7 +30,6 @@ use crate::app::explore::pods::Since;
 use crate::app::explore::{LinesOf, Wish};
 use crate::app::message::Message;
 use crate::app::running::Cut;
-use crate::app::session::Link;
 use crate::audit::Audit;
 use crate::boards::Boards;
 use crate::clock::Clock;
@@ -40,10 +39,10 @@ use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::{Kind, Kinds, alerts};
 use crate::signals::{Alarm, Ask, Raised, Report};
 use crate::sources::backoff::Backoff;
-use crate::sources::kubernetes::Setup;
 use crate::sources::logs::{LogNews, LogRequest, LogsFrom};
-use crate::sources::{Connection, Contexts, Places, SourceError, Standing, Systems};
+use crate::sources::{Connection, Places, SourceError, Systems};
 use crate::store::{Envelope, Query, Store};
+use opening::Opening;
 
 /// How long a list is kept after nobody needs it any more.
 const LINGER: Duration = Duration::from_secs(45);
@@ -53,9 +52,6 @@ const FORGET: Duration = Duration::from_mins(10);
 
 /// How long the end waits for actions that are under way to write their record.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// The first and the longest wait before a context that could not be opened is tried again.
-const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// What a task has to say.
 #[derive(Debug)]
@@ -733,129 +729,10 @@ impl Polling {
                 return;
             }
             let Some(wait) = wait else { return };
-            tokio::time::sleep(wait).await;
-        }
-    }
-}
-
-/// The opening of a context: tried until it is open, then its standing is watched.
-struct Opening {
-    turn: u64,
-    context: Context,
-    namespaces: Vec<Text>,
-    equipment: Equipment,
-    notes: Sender<Note>,
-}
-
-impl Opening {
-    async fn run(self) {
-        let mut wait = RETRY.0;
-        let since = self.equipment.clock.now();
-        let connection = loop {
-            match self.open().await {
-                Ok(connection) => break connection,
-                Err(reason) => {
-                    let retry_at = self.now().saturating_add(wait).ok();
-                    let error = SourceError::Unreachable {
-                        what: format!("context {}", self.context),
-                        place: "the kubeconfig".to_owned(),
-                        reason,
-                    };
-                    self.link(Link::Failed { error, since, retry_at }, None).await;
-                }
-            }
-            tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(RETRY.1);
-        };
-        let namespace = connection.entry().namespace.as_deref().map(Text::from);
-        let note = Note::Opened { turn: self.turn, connection: connection.clone() };
-        if self.notes.send(note).await.is_err() {
-            return;
-        }
-        self.watch(connection, namespace).await;
-    }
-
-    fn now(&self) -> Timestamp {
-        self.equipment.clock.now()
-    }
-
-    async fn open(&self) -> Result<Connection, String> {
-        let contexts = Contexts::load(&self.equipment.places).map_err(|error| error.to_string())?;
-        let entry = contexts.choose(Some(self.context.as_str())).map_err(|error| error.to_string())?;
-        let setup = Setup::new(self.equipment.clock.clone(), self.namespaces.clone());
-        Connection::open(contexts, entry, setup).await.map_err(|error| error.to_string())
-    }
-
-    async fn link(&self, link: Link, namespace: Option<Text>) {
-        let message = Message::Link { context: self.context.clone(), link, namespace };
-        let _ = self.notes.send(Note::SaidOf { turn: self.turn, message }).await;
-    }
-
-    /// Says how the connection stands, whenever that changes.
-    async fn watch(&self, connection: Connection, namespace: Option<Text>) {
-        let mut standing = connection.standing();
-        let mut known: Option<(String, String)> = None;
-        let mut lost_since = None;
-        loop {
-            let now = standing.borrow_and_update().clone();
-            let link = match now {
-                Standing::New | Standing::Answered => {
-                    if now == Standing::New {
-                        // Whoever answered before, this may be another server.
-                        known = None;
-                    }
-                    if known.is_none() {
-                        // The first question that is asked; its answer is what makes the link live.
-                        let (version, user) = tokio::join!(connection.version(), connection.who());
-                        let version = match version {
-                            Ok(version) => Some(version),
-                            // It answers, and does not tell its version: it is there all the same.
-                            Err(SourceError::Denied { .. } | SourceError::Missing { .. }) => {
-                                Some(String::new())
-                            }
-                            Err(_) => None,
-                        };
-                        let user = user.map(|user| user.username).unwrap_or_default();
-                        known = version.map(|version| (version, user));
-                        if known.is_some()
-                            && let Ok(served) = connection.served().await
-                        {
-                            let types = served.types().iter();
-                            let listed = types.filter(|one| one.can("list")).map(|one| one.resource.clone());
-                            let message = Message::Served(listed.collect());
-                            let _ = self.notes.send(Note::SaidOf { turn: self.turn, message }).await;
-                        }
-                    }
-                    if known.is_some() {
-                        lost_since = None;
-                    }
-                    known
-                        .as_ref()
-                        .map(|(version, user)| Link::Live { version: version.clone(), user: user.clone() })
-                }
-                Standing::Renewing { by } => Some(Link::Failed {
-                    error: SourceError::Unauthenticated {
-                        what: format!("context {}", self.context),
-                        reason: format!("it has expired; {by} is fetching another"),
-                    },
-                    since: *lost_since.get_or_insert_with(|| self.now()),
-                    retry_at: None,
-                }),
-                Standing::Lost(error) => {
-                    let since = *lost_since.get_or_insert_with(|| self.now());
-                    Some(Link::Failed { error, since, retry_at: None })
-                }
-            };
-            if let Some(link) = link {
-                self.link(link, namespace.clone()).await;
-            }
-            let changed = tokio::select! {
-                changed = standing.changed() => changed.is_ok(),
-                // Nobody may be asking anything while there is no answer.
-                () = connection.watch_files(), if lost_since.is_some() => true,
-            };
-            if !changed || self.notes.is_closed() {
-                return;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                // Another server has another answer.
+                () = self.systems.connection().replaced() => {}
             }
         }
     }

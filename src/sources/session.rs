@@ -17,9 +17,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::SourceError;
+use super::access::Reviews;
 use super::credential;
 use super::kubeconfig::{ConnectError, Contexts, Entry, Print, causes};
 use super::kubernetes::{Connection, Standing};
+use super::parts::Reach;
 use super::waits::Waits;
 use crate::identity::Text;
 
@@ -81,7 +83,7 @@ impl Connection {
     }
 
     /// Waits until the client is another one.
-    pub(super) async fn replaced(&self) {
+    pub async fn replaced(&self) {
         let mut sessions = self.current().subscribe();
         // The sender lives as long as the connection, so that this is never an error.
         let _ = sessions.changed().await;
@@ -215,8 +217,8 @@ impl Connection {
         made.turn = last.turn + 1;
         made.server = last.server + u64::from(made.print.server != last.print.server);
         if made.print != last.print {
-            *self.reviews().lock().await = Default::default();
-            *self.reach().lock().await = Default::default();
+            *self.reviews().lock().await = Reviews::default();
+            *self.reach().lock().await = Reach::default();
         }
         if made.server != last.server {
             *self.served_cache().lock().await = None;
