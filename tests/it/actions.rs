@@ -277,6 +277,12 @@ async fn a_bad_deploy_is_rolled_back_to_a_verdict_and_auto_sync_is_given_back_as
     assert_line(&plan, Mark::To, &format!("#{id}  1.7.4  {}", &revision[..7]));
     assert_line(&plan, Mark::From, "1.8.0");
     assert_line(&plan, Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4");
+    // argocd-server tells of the rest, at both commits.
+    let whole: Vec<String> = plan.difference().into_iter().map(|line| line.text).collect();
+    let compared = format!("-> {} (rendered by argocd-server)", &revision[..7]);
+    assert!(whole.iter().any(|line| line.contains(&compared)), "{whole:#?}");
+    assert!(whole.iter().all(|line| !line.contains("not known")), "{whole:#?}");
+    assert!(plan.lines.iter().all(|line| !line.text.contains("only names are known")), "{:#?}", plan.lines);
     assert_line(&plan, Mark::Hold, "auto-sync is on (prune, self-heal)");
     assert_line(&plan, Mark::Note, "PreSync Job/checkout-migrate is skipped");
     assert_line(
