@@ -41,6 +41,8 @@ pub(super) struct Both {
 pub(super) struct Said {
     pub changes: Vec<Line>,
     pub details: Vec<Line>,
+    /// How many resources differ in labels and annotations only: a chart writes its version into each.
+    marked: usize,
 }
 
 /// Reads both sides. The error says why that is not possible, as a part of a sentence.
@@ -143,6 +145,11 @@ impl Both {
                 (None, None) => {}
             }
         }
+        if said.marked > 0 {
+            let others = if said.marked == 1 { "resource" } else { "resources" };
+            let text = format!("labels and annotations alone of {} {others}", said.marked);
+            said.changes.push(Line::new(Mark::Change, text));
+        }
         if !secrets.is_empty() {
             let names = secrets.into_iter().collect::<Vec<_>>().join(", ");
             let text = format!("not looked into: {names}");
@@ -172,6 +179,11 @@ impl Said {
         }
         let said = difference::paths(&now, &then, Fields::Both);
         if said.is_empty() {
+            return;
+        }
+        if said.iter().all(|one| one.starts_with("metadata.")) {
+            self.marked += 1;
+            self.tell(name, &said);
             return;
         }
         let short = if said.len() <= FEW { said.join(", ") } else { format!("{} fields", said.len()) };

@@ -41,7 +41,8 @@ pub(super) fn judge(plural: &str, object: &Value) -> Rollout {
                 wanted,
                 ready: status("readyReplicas"),
                 updated,
-                one_revision: text(object, "/status/currentRevision") == text(object, "/status/updateRevision"),
+                one_revision: text(object, "/status/currentRevision")
+                    == text(object, "/status/updateRevision"),
             };
             (rules::stateful_set(counts), format!("{wanted} pods are new and ready"))
         }
@@ -71,7 +72,9 @@ pub(super) fn judge(plural: &str, object: &Value) -> Rollout {
         rules::Rollout::Going(how) => Rollout::Going(how.to_string()),
         rules::Rollout::Paused(how) => Rollout::Stuck(format!("it is paused: {how}")),
         rules::Rollout::Failed(why) => Rollout::Stuck(format!("its progress deadline has passed: {why}")),
-        rules::Rollout::OnDelete => Rollout::Stuck("its pods are replaced only when somebody deletes them".to_owned()),
+        rules::Rollout::OnDelete => {
+            Rollout::Stuck("its pods are replaced only when somebody deletes them".to_owned())
+        }
     }
 }
 

@@ -286,7 +286,7 @@ async fn a_rollback_says_what_changes_beside_the_pods_as_git_has_it() {
                 "data": { "app.conf": format!("level={level}\ncache=on\nregion={level}-1\n"), "SAME": "1" } }),
             json!({ "apiVersion": "v1", "kind": "Service", "metadata": { "name": "checkout" },
                 "spec": { "ports": [{ "name": "http", "port": port }] } }),
-            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token" } }),
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "token", "labels": { "v": tag } } }),
             json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "checkout" },
                 "spec": { "replicas": replicas, "template": { "spec": { "containers": [
                     { "name": "app", "image": format!("registry.example/checkout:{tag}") }] } } } }),
@@ -302,6 +302,7 @@ async fn a_rollback_says_what_changes_beside_the_pods_as_git_has_it() {
     assert_line(&plan, Mark::Change, "Deployment/checkout image 1.8.0 -> 1.7.4");
     assert_line(&plan, Mark::Change, "Deployment/checkout spec.replicas 3 -> 2");
     assert_line(&plan, Mark::Change, "ConfigMap/checkout-env 2 lines");
+    assert_line(&plan, Mark::Change, "labels and annotations alone of 1 resource");
     assert_line(&plan, Mark::Change, "Service/checkout spec.ports[http].port 8080 -> 80");
     let said: Vec<&str> = plan.lines.iter().map(|line| line.text.as_str()).collect();
     let said = said.join("\n");

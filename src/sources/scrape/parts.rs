@@ -10,8 +10,8 @@ use crate::human::parse_quantity;
 use crate::promql::{Labels, NAME};
 use crate::sources::SourceError;
 use crate::sources::answer::refusal;
-use crate::sources::percent::form;
 use crate::sources::kubernetes::Connection;
+use crate::sources::percent::form;
 
 /// How many pods of one component are asked at most.
 const PODS: usize = 8;
