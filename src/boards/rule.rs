@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(found.unit, Measure::Ratio);
         let board = Board::of_rule("Full", "a / b < 0.03 and c > 0", Health::Degraded);
         assert!(board.panels[0].thresholds[0].below);
-        assert_eq!(&*board.panels[0].title, "fires where the value is < 3.0%, and c > 0");
+        assert_eq!(&*board.panels[0].title, "fires where the value is < 3%, and c > 0");
     }
 
     #[test]

@@ -339,6 +339,29 @@ fn a_pod_asks_for_what_the_scheduler_counts() {
 }
 
 #[test]
+fn a_pod_has_a_limit_where_all_its_containers_that_go_on_have_one() {
+    let mut cluster = Cluster::new();
+    let limits = |cluster: &mut Cluster, object: Value| {
+        let object = cluster.decode("pods", object);
+        let body: &super::pods::Pod = object.body().unwrap();
+        (body.cpu_limit, body.memory_limit)
+    };
+    let mib = 1024 * 1024;
+    // The container of the fixture may use any amount of CPU and 256 MiB.
+    assert_eq!(limits(&mut cluster, pod("shop/a")), (0, 256 * mib));
+    let mut beside = pod("shop/b");
+    beside["spec"]["initContainers"] = json!([
+        {"name": "proxy", "restartPolicy": "Always", "resources": {"limits": {"memory": "64Mi"}}},
+        {"name": "migrate"},
+    ]);
+    assert_eq!(limits(&mut cluster, beside.clone()), (0, 320 * mib), "what ends is not counted");
+    beside["spec"]["initContainers"][0]["resources"] = json!({});
+    assert_eq!(limits(&mut cluster, beside.clone()), (0, 0), "one without a limit leaves the pod without");
+    beside["spec"]["resources"] = json!({"limits": {"cpu": "1500m", "memory": "1Gi"}});
+    assert_eq!(limits(&mut cluster, beside), (1_500, 1024 * mib), "the pod's own goes first");
+}
+
+#[test]
 fn a_pending_pod_becomes_trouble_with_time_alone() {
     let mut cluster = Cluster::new();
     let mut object = pod("shop/a");

@@ -101,7 +101,7 @@ fn list() -> Stage {
 
 fn grouped() -> Stage {
     let mut stage = list();
-    press(&mut stage, &["b", "j", "enter"]);
+    press(&mut stage, &["b", "j", "j", "enter"]);
     stage.state.status = None;
     stage
 }
@@ -254,8 +254,8 @@ fn alerts_are_grouped_by_name_tenant_receiver_and_severity_with_their_numbers() 
 #[test]
 fn a_group_is_opened_and_folded_and_the_cursor_stays_with_what_it_stood_on() {
     let mut stage = list();
-    press(&mut stage, &["b", "j", "enter"]);
-    let open = heads(&stage)[1].0.clone();
+    press(&mut stage, &["b", "j", "j", "enter"]);
+    let open = heads(&stage)[2].0.clone();
     assert_eq!(open, "HighLatency");
     assert_eq!(table(&stage).len(), heads(&stage).len() + 2);
     assert!(table(&stage).selected.is_none(), "a head is no alert");
@@ -277,7 +277,7 @@ fn a_group_is_opened_and_folded_and_the_cursor_stays_with_what_it_stood_on() {
     // A filter counts what passes, and the keys of an alert work in a group.
     press(&mut stage, &["/", "t", "e", "n", "a", "n", "t", "-", "3", "enter"]);
     assert_eq!(heads(&stage).iter().map(|(_, rows)| rows).sum::<usize>(), 2);
-    press(&mut stage, &["z", "j", "t"]);
+    press(&mut stage, &["g", "z", "j", "t"]);
     assert_eq!(stage.state.scope.tenant.as_deref(), Some("tenant-3"));
 }
 
@@ -307,7 +307,7 @@ fn the_detail_of_an_alert_tells_links_rule_receivers_silence_and_source() {
         "told to",
         "pagerduty",
         "fires where",
-        "the value is > 5.0%",
+        "the value is > 5%",
         "fires after",
         "Alertmanager",
         "monitoring/alertmanager",
@@ -458,13 +458,23 @@ fn strange_alerts_are_shown_and_never_a_panic() {
         }
     }
     stage.state.size = (200, 60);
-    press(&mut stage, &["w"]);
     let drawn = text(&stage.draw(200, 60).0);
-    for said in ["NotANumber", "NaN", "inf", "Tomorrow", "日本"] {
+    for said in ["NotANumber", "Tomorrow", "日本"] {
         assert!(drawn.contains(said), "{said}:\n{drawn}");
     }
+    let context = context();
+    let kind = stage.state.kinds.get(&alerts::alerts()).unwrap();
+    let lens = stage.state.lens(&stage.store, &context);
+    let value = kind.column("value").unwrap();
+    let values: Vec<String> = (0..count)
+        .filter_map(|row| Some(kind.cell(table(&stage).row(&stage.store, row)?, value, &lens).text(now())))
+        .filter(|text| !text.is_empty())
+        .collect();
+    for said in ["NaN", "inf"] {
+        assert!(values.iter().any(|value| value == said), "{values:?}");
+    }
     // What begins tomorrow has not been going on for any time.
-    press(&mut stage, &["w", "/", "T", "o", "m", "o", "r", "enter", "enter"]);
+    press(&mut stage, &["/", "T", "o", "m", "o", "r", "enter", "enter"]);
     let drawn = text(&stage.draw(120, 40).0);
     assert!(drawn.contains("by the clock of its source"), "{drawn}");
 }

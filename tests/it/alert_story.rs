@@ -49,7 +49,7 @@ fn a_console_beside_a_world_in_a_hurry() {
         kubeconfig
     });
     let kubeconfig = kubeconfig.display().to_string();
-    opsdeck::cli::main(opsdeck::args::Cli::parse_from(["opsdeck", "--kubeconfig", &kubeconfig, "alerts"]));
+    opsdeck::cli::main(opsdeck::args::Cli::parse_from(["opsdeck", "--kubeconfig", &kubeconfig]));
 }
 
 #[test]
