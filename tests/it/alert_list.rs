@@ -132,7 +132,7 @@ fn partial() -> Stage {
     let mut stage = list();
     let error = SourceError::Unreachable {
         what: "Alertmanager".to_owned(),
-        place: "Alertmanager monitoring/alertmanager-1".to_owned(),
+        place: "monitoring/alertmanager-1".to_owned(),
         reason: "no answer within 10 s".to_owned(),
     };
     let hidden = vec![Hidden { namespace: None, error }];
@@ -368,7 +368,7 @@ fn what_an_alertmanager_that_is_silent_would_have_said_is_not_over() {
     let epoch = stage.store.subscribe(&query());
     let error = SourceError::Unreachable {
         what: "Alertmanager".to_owned(),
-        place: "Alertmanager".to_owned(),
+        place: "monitoring/alertmanager-1".to_owned(),
         reason: "cut".to_owned(),
     };
     let hidden = vec![Hidden { namespace: None, error }];
