@@ -403,7 +403,7 @@ pub(super) fn header_of(name: &str, value: &str) -> Option<(HeaderName, HeaderVa
     Some((name, value))
 }
 
-fn without_credentials(url: &str) -> String {
+pub(crate) fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             let (host, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
