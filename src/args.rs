@@ -409,10 +409,16 @@ pub struct Board {
     #[arg(long, value_name = "TIME", help_heading = "Time")]
     pub since: Option<String>,
     /// From when on: `2026-03-02T14:00:00Z`, `14:00`, `-6h`.
-    #[arg(long, value_name = "TIME", conflicts_with = "since", help_heading = "Time")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with = "since",
+        allow_hyphen_values = true,
+        help_heading = "Time"
+    )]
     pub from: Option<String>,
     /// Until when; now without it.
-    #[arg(long, value_name = "TIME", help_heading = "Time")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Time")]
     pub to: Option<String>,
     /// How it is printed.
     #[arg(short = 'o', long, value_enum, default_value_t)]

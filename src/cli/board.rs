@@ -64,8 +64,9 @@ const AT_ONCE: usize = 8;
 /// How long one question may take, with looking for whom to ask.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How often settling may ask for more: for the names of metrics, for what they say, and once for good measure.
-const ROUNDS: usize = 4;
+/// How often settling may ask for more: for the systems, for the names of metrics, for what they say, and some for good
+/// measure.
+const ROUNDS: usize = 8;
 
 /// Prints a board, or which there are.
 pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {

@@ -203,6 +203,8 @@ impl There {
             groups.entry(need.label).or_default().push(need.metric);
         }
         let mut known = BTreeSet::new();
+        let (mut waiting, mut unknown, mut failed) = (false, false, None);
+        // All are asked at once, also while one of them has no answer yet.
         for (label, metrics) in groups {
             let names = metrics.join("|");
             let matching = match &label {
@@ -222,13 +224,18 @@ impl There {
                 (_, Some(SourceError::Invalid { .. }) | None)
                     if reading.is_some_and(|reading| !reading.is_waiting()) =>
                 {
-                    return Self::Unknown;
+                    unknown = true;
                 }
-                (_, Some(error)) => return Self::Failed(error),
-                _ => return Self::Waiting,
+                (_, Some(error)) => failed = failed.or(Some(error)),
+                _ => waiting = true,
             }
         }
-        Self::Known(known)
+        match failed {
+            Some(error) => Self::Failed(error),
+            None if unknown => Self::Unknown,
+            None if waiting => Self::Waiting,
+            None => Self::Known(known),
+        }
     }
 }
 
