@@ -34,6 +34,7 @@
 //!
 //! Nothing here asks anything, and nothing here knows a screen.
 
+pub mod cloud;
 mod file;
 mod formula;
 mod rule;
@@ -53,6 +54,7 @@ use crate::human::Measure;
 use crate::identity::Text;
 use crate::kinds::Health;
 use crate::settings::{Place, SettingsError, Source};
+use crate::signals::Figures;
 
 /// The boards that come with the program, in the order in which they are offered.
 const SHIPPED: &[(&str, &str)] = &[
@@ -72,6 +74,11 @@ const SHIPPED: &[(&str, &str)] = &[
     ("databases", include_str!("../assets/boards/databases.toml")),
     ("coredns", include_str!("../assets/boards/coredns.toml")),
     ("kpi", include_str!("../assets/boards/kpi.toml")),
+    ("container-insights", include_str!("../assets/boards/container-insights.toml")),
+    ("load-balancers", include_str!("../assets/boards/load-balancers.toml")),
+    ("nat-gateways", include_str!("../assets/boards/nat-gateways.toml")),
+    ("rds", include_str!("../assets/boards/rds.toml")),
+    ("waf", include_str!("../assets/boards/waf.toml")),
 ];
 
 /// A board.
@@ -193,6 +200,8 @@ pub enum Origin {
     Formulas(Vec<Formula>),
     /// What the console itself knows.
     Known(Known),
+    /// Metrics of CloudWatch.
+    Figures(Figures),
 }
 
 /// Values that the console knows without asking anybody for series.
@@ -343,10 +352,19 @@ impl Board {
         needs
     }
 
+    /// Tells whether any of its panels asks `CloudWatch`, and whether any asks Prometheus.
+    pub fn asks(&self) -> (bool, bool) {
+        let queries = || self.panels.iter().flat_map(|panel| &panel.queries);
+        (
+            queries().any(|query| matches!(query.origin, Origin::Figures(_))),
+            queries().any(|query| matches!(query.origin, Origin::Formulas(_))),
+        )
+    }
+
     fn formulas(&self) -> impl Iterator<Item = &Formula> {
         self.panels.iter().flat_map(|panel| &panel.queries).flat_map(|query| match &query.origin {
             Origin::Formulas(formulas) => formulas.as_slice(),
-            Origin::Known(_) => &[],
+            Origin::Known(_) | Origin::Figures(_) => &[],
         })
     }
 }

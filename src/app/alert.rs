@@ -12,7 +12,7 @@ use crate::app::{explore, going};
 use crate::boards::Board;
 use crate::identity::ObjectRef;
 use crate::kinds::{Health, alerts, concern};
-use crate::signals::{Origin, Raised, Rule, Severity, Window};
+use crate::signals::{Alarm, Labels, Origin, Raised, Rule, Severity, Window};
 use crate::store::Store;
 use std::sync::Arc;
 
@@ -136,6 +136,11 @@ fn decoded(text: &str) -> String {
 /// Makes the board of an alert: what its rule measures around the time when it began.
 pub fn board(raised: &Raised, now: Timestamp) -> Result<BoardView, String> {
     let alert = &raised.alert;
+    if raised.rule.is_none()
+        && let Some(alarm) = &raised.alarm
+    {
+        return of_alarm(raised, alarm, now);
+    }
     let expr = expression(raised).ok_or_else(|| match alert.origins.as_slice() {
         [Origin::CloudWatch] => {
             format!("{} is an alarm of CloudWatch and has no expression to draw", alert.name)
@@ -155,6 +160,16 @@ pub fn board(raised: &Raised, now: Timestamp) -> Result<BoardView, String> {
         labels: own.map(|(name, value)| (name.into(), value.into())).collect(),
         marks: marks(raised),
     });
+    Ok(view)
+}
+
+/// Makes the board of an alarm of CloudWatch: what it watches around the time when its state changed.
+fn of_alarm(raised: &Raised, alarm: &Alarm, now: Timestamp) -> Result<BoardView, String> {
+    let board = Board::of_alarm(alarm, health(raised.alert.severity)).ok_or_else(|| {
+        format!("{} watches other alarms: open it to see which, and graph one of those", raised.alert.name)
+    })?;
+    let mut view = BoardView::of_rule(board, window(raised, now));
+    view.alert = Some(OfAlert { labels: Labels::default(), marks: marks(raised) });
     Ok(view)
 }
 

@@ -63,7 +63,11 @@ fn optional(section: &Section<'_>, key: &str) -> Result<Text, SettingsError> {
     section.get(key).map_or_else(|| Ok(Text::from("")), |entry| words(&entry))
 }
 
-fn one_of<T: Copy>(entry: &Entry<'_>, word: &str, allowed: &[(&'static str, T)]) -> Result<T, SettingsError> {
+pub(super) fn one_of<T: Copy>(
+    entry: &Entry<'_>,
+    word: &str,
+    allowed: &[(&'static str, T)],
+) -> Result<T, SettingsError> {
     allowed.iter().find(|(one, _)| *one == word).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<&str> = allowed.iter().map(|(name, _)| *name).collect();
         entry.wrong(format!("{}: {}", entry.path, crate::settings::not_one_of("value", word, &names)))
@@ -154,17 +158,17 @@ fn threshold(section: &Section<'_>) -> Result<Threshold, SettingsError> {
 }
 
 fn query(section: &Section<'_>, variables: &[Variable]) -> Result<Query, SettingsError> {
-    section.allow(&["legend", "expr", "known"])?;
+    section.allow(&["legend", "expr", "known", "cloudwatch"])?;
     let legend = match section.get("legend") {
         Some(entry) => Legend::read(&words(&entry)?).map_err(|what| entry.wrong(what))?,
         None => Legend::default(),
     };
-    let origin = match (section.get("expr"), section.get("known")) {
-        (Some(entry), None) => {
-            let names: Vec<(&str, &str)> = variables
-                .iter()
-                .map(|variable| (&*variable.name, variable.default.as_deref().unwrap_or("x")))
-                .collect();
+    let names: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|variable| (&*variable.name, variable.default.as_deref().unwrap_or("x")))
+        .collect();
+    let origin = match (section.get("expr"), section.get("known"), section.get("cloudwatch")) {
+        (Some(entry), None, None) => {
             let formulas = entry
                 .items()
                 .iter()
@@ -175,8 +179,11 @@ fn query(section: &Section<'_>, variables: &[Variable]) -> Result<Query, Setting
             }
             Origin::Formulas(formulas)
         }
-        (None, Some(entry)) => Origin::Known(one_of(&entry, &entry.string()?, &Known::WORDS)?),
-        _ => return Err(section.wrong("a query needs either \"expr\" or \"known\"")),
+        (None, Some(entry), None) => Origin::Known(one_of(&entry, &entry.string()?, &Known::WORDS)?),
+        (None, None, Some(entry)) => Origin::Figures(super::cloud::read(&entry, &names)?),
+        _ => {
+            return Err(section.wrong("a query needs either \"expr\", \"known\" or \"cloudwatch\""));
+        }
     };
     Ok(Query { legend, origin })
 }

@@ -145,13 +145,13 @@ impl Formula {
     }
 }
 
-enum Piece<'a> {
+pub(super) enum Piece<'a> {
     Text(&'a str),
     Variable(&'a str),
 }
 
 /// Cuts a text at its variables; a `$` without a name behind it is the end of a regular expression.
-fn pieces(text: &str) -> Vec<Piece<'_>> {
+pub(super) fn pieces(text: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('$') {

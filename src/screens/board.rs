@@ -52,10 +52,13 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &BoardView
     }
     // Where nobody can be asked it is said once, and not in every panel.
     if let Some(error) = common_error(view) {
-        let sentences = [feed::sentence(error), remedy(error).to_owned()];
+        // What is wrong with AWS says itself what to do.
+        let remedy = if view.board.asks().1 { remedy(error) } else { "" };
+        let sentences = [feed::sentence(error), remedy.to_owned()];
         let sentences: Vec<&str> =
             sentences.iter().map(String::as_str).filter(|text| !text.is_empty()).collect();
-        notice::draw(buffer, body, theme, Role::Warning, "Prometheus does not answer", &sentences);
+        let title = format!("{} does not answer", asked_of(view));
+        notice::draw(buffer, body, theme, Role::Warning, &title, &sentences);
         spots.fits(0, 1);
         return;
     }
@@ -115,6 +118,15 @@ fn remedy(error: &SourceError) -> &'static str {
     }
 }
 
+/// Names whom a board asks.
+fn asked_of(view: &BoardView) -> &'static str {
+    match view.board.asks() {
+        (true, false) => "CloudWatch",
+        (true, true) => "Prometheus or CloudWatch",
+        _ => "Prometheus",
+    }
+}
+
 /// Returns what stands beside the title: for what, which time, how old.
 fn head(scene: &Scene<'_>, view: &BoardView) -> Vec<(String, Role)> {
     let state = scene.state;
@@ -126,13 +138,15 @@ fn head(scene: &Scene<'_>, view: &BoardView) -> Vec<(String, Role)> {
     facts.push((span::words(view.window, state.now, &state.zone), Role::Text));
     let step = panels::step(view, state.size.0);
     facts.push((format!("step {}", human::span(i64::from(step))), Role::Dim));
-    let whom = if view.scraped { "scraped" } else { "Prometheus" };
+    let whom = if view.scraped { "scraped" } else { asked_of(view) };
     let shown = || view.panels.iter().filter(|panel| !panel.asked.is_empty());
     let failed = shown().any(|panel| panel.error.is_some());
     if let Some(at) = shown().filter_map(|panel| panel.at).min() {
         let age = state.now.as_second() - at.as_second();
         // Twice what the slowest graph is asked again after is late.
-        let role = if failed || age > 2 * i64::from(step.clamp(15, 300)) { Role::Stale } else { Role::Dim };
+        let least = if view.board.asks().0 { 60 } else { 15 };
+        let late = 2 * i64::from(step.clamp(least, 300));
+        let role = if failed || age > late { Role::Stale } else { Role::Dim };
         facts.push((format!("{whom} {} ago", human::span(age)), role));
     } else if shown().any(|panel| panel.waiting) {
         let text = if view.scraped { "scraping".to_owned() } else { format!("asking {whom}") };

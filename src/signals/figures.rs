@@ -2,7 +2,13 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
+use super::Window;
 use crate::identity::Text;
+
+/// What is older than so many days is kept in periods of so many seconds (contracts 6.2).
+const KEPT: [(i64, u32); 2] = [(63, 3_600), (15, 300)];
 
 /// Metrics of CloudWatch: those that the account has and that fit, or exactly these.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,6 +130,14 @@ impl Part {
 }
 
 impl Figures {
+    /// Returns the seconds of a period for a step: whole minutes, and what `CloudWatch` still has of that age.
+    pub fn period(window: Window, step: u32, now: Timestamp) -> u32 {
+        let (from, _) = window.bounds(now);
+        let age = (now.as_second() - from) / 86_400;
+        let least = KEPT.iter().find(|(days, _)| age >= *days).map_or(60, |(_, period)| *period);
+        step.max(1).div_ceil(least) * least
+    }
+
     /// Writes it for people, as it stands above the graph.
     pub fn words(&self) -> String {
         match self {
@@ -165,5 +179,19 @@ impl Finding {
             let _ = write!(text, " where {}", narrowed.join(", "));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_period_is_one_that_is_kept_for_that_long() {
+        let now = Timestamp::from_second(1_800_000_030).unwrap();
+        let period = |days: u32, step| Figures::period(Window::Last { seconds: days * 86_400 }, step, now);
+        assert_eq!((period(1, 15), period(1, 90)), (60, 120));
+        assert_eq!(period(20, 60), 300);
+        assert_eq!((period(70, 60), period(70, 7_000)), (3_600, 7_200));
     }
 }

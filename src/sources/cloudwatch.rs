@@ -34,7 +34,7 @@ use super::kubernetes::Connection;
 use super::systems::Directions;
 use crate::human;
 use crate::identity::Text;
-use crate::signals::{Found, System, Told, Wanted};
+use crate::signals::{Figures, Found, System, Told, Wanted};
 
 /// How long an answer about alarms is believed: they are evaluated once a minute.
 const PERIOD: i64 = 60;
@@ -180,7 +180,7 @@ impl CloudWatch {
             return kept.result;
         }
         let result = self.ask_figures(figures, *window, *step).await;
-        let period = i64::from(figures::period(*window, *step, now));
+        let period = i64::from(Figures::period(*window, *step, now));
         let until = keep_until(now, period, &result);
         let mut answers = self.0.answers.lock().await;
         if answers.len() >= KEPT {

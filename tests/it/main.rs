@@ -18,6 +18,7 @@ mod bare_console;
 mod board_command;
 mod boards;
 mod cloudwatch;
+mod cloudwatch_source;
 mod cluster;
 mod console_loop;
 mod contract;

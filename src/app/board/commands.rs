@@ -1,7 +1,7 @@
 //! What keys do in a board.
 
 use super::prompt::{Prompt, Purpose};
-use super::{About, BoardView, panels, span};
+use super::{About, Asked, BoardView, panels, span};
 use crate::app::command::Command;
 use crate::app::effect::Effect;
 use crate::app::history::View;
@@ -13,7 +13,7 @@ use crate::identity::{ObjectRef, Text};
 use crate::kinds::Health;
 use crate::nearest::did_you_mean;
 use crate::rows::Scope;
-use crate::signals::Window;
+use crate::signals::{Wanted, Window};
 use crate::store::Store;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::TimeEarlier => read(view, -1, width, now),
         Command::TimeLater => read(view, 1, width, now),
         Command::EditQuery => {
-            let asked = view.panels.get(view.panel).and_then(|panel| panel.asked.first());
+            let asked = view.panels.get(view.panel).and_then(|panel| panel.asked.iter().find(is_promql));
             let text = view.edited.get(&view.panel).or_else(|| asked.map(|asked| &asked.expr));
             view.prompt = Some(Prompt::query(text.map_or("", |text| text)));
         }
@@ -56,6 +56,11 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
         _ => {}
     }
     Vec::new()
+}
+
+/// Tells whether a question is one that a person can write: those to CloudWatch are changed in the file of the board.
+fn is_promql(asked: &&Asked) -> bool {
+    !matches!(asked.ask.wanted, Wanted::Figures { .. })
 }
 
 /// Tells whether a command of a board would do anything.
@@ -69,7 +74,7 @@ pub fn applies(view: &BoardView, command: Command) -> bool {
             let panel = view.panels.get(view.panel);
             view.edited.contains_key(&view.panel)
                 || view.is_query()
-                || panel.is_some_and(|panel| !panel.asked.is_empty())
+                || panel.is_some_and(|panel| panel.asked.iter().any(|asked| is_promql(&asked)))
         }
         _ => true,
     }

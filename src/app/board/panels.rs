@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{About, Asked, BoardView, Drawn, Happened, PanelState, span};
-use crate::boards::{Formula, Known, Need, Origin, Panel, Shape, Subject, Values};
+use crate::boards::{Formula, Known, Need, Origin, Panel, Shape, Subject, Values, cloud};
 use crate::identity::{Context, Text};
 use crate::kinds::{Health, Lens, alerts};
 use crate::model::deployments;
 use crate::model::ended::Ended;
 use crate::model::tenants::Tenants;
 use crate::rows::Scope;
-use crate::signals::{AlertState, Answer, Ask, Labels, Series, Severity, Wanted, Window};
+use crate::signals::{Alert, AlertState, Answer, Ask, Figures, Labels, Series, Severity, Wanted, Window};
 use crate::sources::SourceError;
 use crate::store::Store;
 
@@ -27,6 +27,12 @@ const MOST: usize = 52;
 
 /// How many events of the window are marked at most, the latest.
 const EVENTS: usize = 200;
+
+/// Seconds of a period of CloudWatch at least: what is finer is not kept for long, and costs more.
+const LEAST: u32 = 60;
+
+/// Seconds back in which the latest value of a metric of CloudWatch is looked for: some come late.
+const LATEST: u32 = 900;
 
 /// Columns beside the plot: the labels of the values and the letters.
 const BESIDE: u16 = 10;
@@ -126,6 +132,9 @@ pub fn settle(view: &mut BoardView, lens: &Lens<'_>, within: Within<'_>) {
         fill(state, &job, &there, &mut asking, lens, within.rollbacks);
     }
     asking.ask(Wanted::Alerts);
+    if board.asks().0 {
+        asking.ask(Wanted::Alarms);
+    }
     if let Some(prompt) = &view.prompt {
         for wanted in prompt.asks() {
             asking.ask(wanted);
@@ -260,6 +269,17 @@ impl Job<'_> {
             (_, Window::Between { to, .. }) => Wanted::Instant { query: expr.clone(), at: Some(to) },
         }
     }
+
+    /// The question to `CloudWatch`; where one value is shown, it is the last of a few periods.
+    fn figures(&self, figures: &Figures) -> Wanted {
+        let figures = cloud::fill(figures, self.values);
+        let (window, step) = match (self.panel.shape, self.window) {
+            (Shape::Graph, window) => (window, self.step.max(LEAST)),
+            (_, Window::Last { .. }) => (Window::Last { seconds: LATEST }, LEAST),
+            (_, Window::Between { to, .. }) => (Window::Between { from: to - i64::from(LATEST), to }, LEAST),
+        };
+        Wanted::Figures { figures, window, step }
+    }
 }
 
 /// Asks for what a panel shows and takes what was answered.
@@ -295,6 +315,25 @@ fn fill(
                 state.step = 0;
                 continue;
             }
+            (Origin::Figures(figures), None) => {
+                let wanted = job.figures(figures);
+                let Wanted::Figures { figures, step, window } = &wanted else { continue };
+                let expr = Text::from(figures.words());
+                if state.step > 0 {
+                    let period = Figures::period(*window, *step, lens.now);
+                    state.step = state.step.max(i64::from(period) * 1_000);
+                }
+                let ask = asking.ask(wanted.clone());
+                if let Some(missing) = missing(&ask, lens) {
+                    state.missing.push(missing);
+                    continue;
+                }
+                live.insert(number);
+                let legend = Some(&query.legend).filter(|legend| !legend.is_empty());
+                read(state, number, &ask, (legend, None), lens);
+                state.asked.push(Asked { query: number, ask, expr });
+                continue;
+            }
         };
         let formula = match choose(formulas, there) {
             Choice::Take(formula) => formula,
@@ -327,6 +366,17 @@ fn fill(
     if !state.asked.is_empty() || !state.series.is_empty() {
         // Something is shown: what is missing beside it would only be noise.
         state.missing.clear();
+    }
+}
+
+/// Says which metric of `CloudWatch` the account does not have, where that is the answer to a question.
+fn missing(ask: &Ask, lens: &Lens<'_>) -> Option<String> {
+    let Wanted::Figures { figures: Figures::Found(finding), .. } = &ask.wanted else { return None };
+    match lens.store.reading(ask)?.error.as_ref()? {
+        SourceError::Missing { what, reason } if what.starts_with(&*finding.namespace) => {
+            Some(format!("{what}: {reason}"))
+        }
+        _ => None,
     }
 }
 
@@ -470,10 +520,18 @@ fn happened(view: &BoardView, lens: &Lens<'_>, ended: &Ended, span: (i64, i64)) 
             text: format!("{} deployed {}", one.application, one.revision),
         })
         .collect();
-    let ask = Ask { context: lens.context.clone(), wanted: Wanted::Alerts };
-    let told = lens.store.reading(&ask).and_then(|reading| reading.told.as_ref());
-    if let Some(Answer::Alerts(alerts)) = told.map(|told| &told.answer) {
-        for alert in alerts.iter().filter(|alert| alert.state == AlertState::Firing) {
+    let told = |wanted| {
+        let ask = Ask { context: lens.context.clone(), wanted };
+        lens.store.reading(&ask).and_then(|reading| reading.told.clone())
+    };
+    // Alarms are asked for by boards that ask CloudWatch for the rest.
+    for told in [Wanted::Alerts, Wanted::Alarms].into_iter().filter_map(told) {
+        let alerts: Vec<&Alert> = match &told.answer {
+            Answer::Alerts(alerts) => alerts.iter().map(|alert| &**alert).collect(),
+            Answer::Alarms(alarms) => alarms.iter().map(|alarm| &alarm.alert).collect(),
+            _ => Vec::new(),
+        };
+        for alert in alerts.into_iter().filter(|alert| alert.state == AlertState::Firing) {
             let Some(at) = alert.since.filter(|at| (span.0..=span.1).contains(&at.as_second())) else {
                 continue;
             };

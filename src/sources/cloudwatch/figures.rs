@@ -29,17 +29,6 @@ const SETS: usize = 50;
 /// How many pages of an answer are read at most.
 const PAGES: usize = 100;
 
-/// What is older than so many days is kept in periods of so many seconds (contracts 6.2).
-const KEPT: [(i64, u32); 2] = [(63, 3_600), (15, 300)];
-
-/// Returns the period for a step: whole minutes, and what CloudWatch still has of that age.
-pub(super) fn period(window: Window, step: u32, now: Timestamp) -> u32 {
-    let (from, _) = window.bounds(now);
-    let age = (now.as_second() - from) / 86_400;
-    let least = KEPT.iter().find(|(days, _)| age >= *days).map_or(60, |(_, period)| *period);
-    step.max(1).div_ceil(least) * least
-}
-
 /// Returns beginning and end at whole periods; the end is not included, and lies before the period that goes on.
 fn bounds(window: Window, period: u32, now: Timestamp) -> (i64, i64) {
     let period = i64::from(period);
@@ -76,7 +65,7 @@ impl CloudWatch {
     ) -> Result<Told, SourceError> {
         let account = self.account().await?;
         let now = self.now();
-        let period = period(window, step, now);
+        let period = Figures::period(window, step, now);
         let mut warnings: Vec<Text> = Vec::new();
         let groups = match figures {
             Figures::Exact(parts) => {
@@ -392,16 +381,6 @@ mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from_second(NOW).unwrap()
-    }
-
-    #[test]
-    fn the_period_is_one_that_is_kept_for_that_long() {
-        let last = |days: u32| Window::Last { seconds: days * 86_400 };
-        assert_eq!(period(last(1), 15, now()), 60);
-        assert_eq!(period(last(1), 90, now()), 120);
-        assert_eq!(period(last(20), 60, now()), 300);
-        assert_eq!(period(last(70), 60, now()), 3_600);
-        assert_eq!(period(last(70), 7_000, now()), 7_200);
     }
 
     #[test]
