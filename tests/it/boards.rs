@@ -15,8 +15,8 @@ use opsdeck::identity::Text;
 use opsdeck::keymap::Chord;
 use opsdeck::rows::Scope;
 use opsdeck::signals::{
-    Alert, AlertState, Answer, Ask, Labels, Origin, Report, Sample, Series, Severity, System, Told, Usage,
-    Used, Using, Wanted, Window,
+    Alert, AlertState, Answer, Ask, Figures, Labels, Origin, Report, Sample, Series, Severity, System, Told,
+    Usage, Used, Using, Wanted, Window,
 };
 use opsdeck::sources::SourceError;
 
@@ -313,6 +313,89 @@ pub(crate) fn kpi() -> Stage {
     stage.state.rollbacks = vec![(now() - SignedDuration::from_secs(3_000), 74.0)];
     stage.state.settle(&stage.store);
     stage
+}
+
+/// An account with two databases, neither of which follows another.
+fn account(wanted: &Wanted) -> Result<Answer, SourceError> {
+    let Wanted::Figures { figures: Figures::Found(finding), window, step } = wanted else {
+        return match wanted {
+            Wanted::Alarms => Ok(Answer::Alarms(Vec::new())),
+            other => whole(other),
+        };
+    };
+    let metric = &*finding.metrics[0].1;
+    let height = match metric {
+        "CPUUtilization" => 0.4,
+        "DatabaseConnections" => 40.0,
+        "FreeStorageSpace" => 2.1e10,
+        "FreeableMemory" => 2.2e9,
+        "ReadLatency" | "WriteLatency" => 0.002,
+        "ReadIOPS" | "WriteIOPS" => 64.0,
+        "DiskQueueDepth" => 0.12,
+        "BurstBalance" => 0.97,
+        _ => {
+            return Err(SourceError::Missing {
+                what: format!("{} {metric}", finding.namespace),
+                reason: "nothing in eu-west-1 publishes it by DBInstanceIdentifier".to_owned(),
+            });
+        }
+    };
+    let (from, to) = window.bounds(now());
+    let step = i64::from(*step);
+    let series = ["tenant-1-postgres", "tenant-2-postgres"].into_iter().enumerate().map(|(number, name)| {
+        let times = (from.div_euclid(step)..to.div_euclid(step)).map(|at| at * step);
+        let wave = |at: i64| 1.0 + 0.2 * (at as f64 / 1_700.0 + number as f64).sin();
+        let samples = times.map(|at| Sample { at: at * 1_000, value: height * wave(at) });
+        Series {
+            labels: labels(&[("DBInstanceIdentifier", name), ("metric", metric)]),
+            samples: samples.collect(),
+            histogram: false,
+        }
+    });
+    Ok(Answer::Series(series.collect()))
+}
+
+pub(crate) fn cloudwatch() -> Stage {
+    opened("rds", None, account)
+}
+
+#[test]
+fn a_board_of_cloudwatch_asks_nobody_else_and_says_which_metric_is_missing() {
+    let mut stage = cloudwatch();
+    stage.state.size = (200, 60);
+    answer(&mut stage, account);
+    let view = board(&stage);
+    let prometheus = |ask: &&Ask| {
+        matches!(ask.wanted, Wanted::Range { .. } | Wanted::Instant { .. } | Wanted::Values { .. })
+    };
+    assert_eq!(view.asks.iter().find(prometheus), None);
+    assert!(view.asks.iter().any(|ask| ask.wanted == Wanted::Alarms));
+    let cpu = &view.panels[0];
+    assert_eq!(cpu.series.len(), 2);
+    assert_eq!(&*cpu.asked[0].expr, "AWS/RDS CPUUtilization Average by DBInstanceIdentifier");
+    let behind = view.board.panels.iter().position(|panel| &*panel.title == "Behind the primary").unwrap();
+    // Its questions are no PromQL.
+    press(&mut stage, &["e"]);
+    assert!(board(&stage).prompt.is_none());
+    for _ in 0..behind {
+        press(&mut stage, &["tab"]);
+    }
+    answer(&mut stage, account);
+    let missing = board(&stage).panels[behind].missing.join("; ");
+    assert!(missing.contains("AWS/RDS ReplicaLag") && missing.contains("AuroraReplicaLag"), "{missing}");
+    assert_eq!(board(&stage).panels[behind].error, None);
+}
+
+#[test]
+fn an_account_that_does_not_answer_is_said_once() {
+    let stage = opened("waf", None, |_| {
+        Err(SourceError::Unauthenticated {
+            what: "CloudWatch in eu-west-1".to_owned(),
+            reason: "log in again: aws sso login --profile shop-prod".to_owned(),
+        })
+    });
+    let view = board(&stage);
+    assert!(view.panels.iter().all(|panel| panel.error.is_some() && panel.missing.is_empty()));
 }
 
 pub(crate) fn query() -> Stage {

@@ -650,6 +650,7 @@ pub(crate) fn all() -> Vec<(&'static str, Stage)> {
         ("board-failed", boards::failed()),
         ("board-nodes", boards::nodes()),
         ("board-kpi", boards::kpi()),
+        ("board-cloudwatch", boards::cloudwatch()),
         ("query", boards::query()),
     ]
     .into_iter()
