@@ -180,7 +180,6 @@ impl Systems {
         let mut answered = 0;
         let mut failed = Vec::new();
         let mut alarmed: Vec<Arc<Alarm>> = Vec::new();
-        failed.extend(cloud);
         for result in [heard, said].into_iter().chain(alarms.map(Ok)) {
             match result {
                 Ok(told) => {
@@ -198,11 +197,7 @@ impl Systems {
             }
         }
         if answered == 0 {
-            // Of several reasons that of Alertmanager or Prometheus: CloudWatch is beside them.
-            return Err(failed.pop().unwrap_or_else(|| SourceError::Missing {
-                what: "alerts".to_owned(),
-                reason: "nobody was asked".to_owned(),
-            }));
+            return Err(failed.swap_remove(0));
         }
         // One that is not installed hides nothing.
         failed.retain(|error| !matches!(error, SourceError::Missing { .. }));
@@ -211,6 +206,7 @@ impl Systems {
             raised.push(silent_watchdog());
         }
         list.silent.extend(failed);
+        list.silent.extend(cloud.filter(|error| !matches!(error, SourceError::Missing { .. })));
         list.objects = raised.into_iter().map(|one| Arc::new(alerts::alert_object(one))).collect();
         Ok(list)
     }
