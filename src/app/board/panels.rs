@@ -100,7 +100,9 @@ pub fn settle(view: &mut BoardView, lens: &Lens<'_>, within: Within<'_>) {
     view.unfilled = None;
     let systems = Ask { context: lens.context.clone(), wanted: Wanted::Systems };
     let told = lens.store.reading(&systems).and_then(|reading| reading.told.as_ref());
-    view.scraped = matches!(told.map(|told| &told.answer), Some(Answer::Systems(all)) if all.iter().any(|one| one.scraped));
+    // What CloudWatch says is not scraped.
+    view.scraped = view.board.asks() != (true, false)
+        && matches!(told.map(|told| &told.answer), Some(Answer::Systems(all)) if all.iter().any(|one| one.scraped));
     let step = step(view, within.width);
     let span = span::bounds(view.window, step, lens.now);
     let values = values.over(view.window.seconds(), step);
