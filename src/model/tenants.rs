@@ -124,6 +124,8 @@ pub struct Summary {
     pub deployed: Option<Timestamp>,
     /// How it is, all in all.
     pub health: Health,
+    /// Whether what makes it so is on production.
+    pub on_production: bool,
     /// Why, in words; empty where there is nothing to say.
     pub reason: Text,
     /// Whether all that it is concluded from is known.
@@ -188,8 +190,20 @@ impl Claims {
 #[derive(Debug, Clone, PartialEq)]
 struct Share {
     tenant: Text,
-    health: Health,
+    trouble: Trouble,
     part: Part,
+}
+
+/// How bad something is. Customers are on production: of two equal troubles the one there is worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Trouble {
+    health: Health,
+    on_production: bool,
+}
+
+impl Trouble {
+    /// Nothing is wrong.
+    const NONE: Self = Self { health: Health::Healthy, on_production: false };
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -222,17 +236,20 @@ struct Tally {
     restarts: u64,
     claims: Claims,
     /// Seats of what is not well: Applications, pods; worst ones are named in the reason.
-    apps_in_trouble: BTreeMap<u32, Health>,
-    pods_in_trouble: BTreeMap<u32, Health>,
+    apps_in_trouble: BTreeMap<u32, Trouble>,
+    pods_in_trouble: BTreeMap<u32, Trouble>,
     quotas: BTreeMap<u32, (Text, f64)>,
     deployed: BTreeMap<u32, Timestamp>,
     /// Seats of the alerts that fire.
-    alerts: BTreeMap<u32, Health>,
+    alerts: BTreeMap<u32, Trouble>,
 }
 
 /// Every health, from best to worst, as [`Tally::says`] counts them.
 const HEALTHS: [Health; 6] =
     [Health::Healthy, Health::Idle, Health::Progressing, Health::Unknown, Health::Warning, Health::Degraded];
+
+/// Tenants to their namespaces with the environments of those.
+type Homes = BTreeMap<Text, BTreeMap<Text, Option<Text>>>;
 
 /// The tenants of one context.
 #[derive(Debug, Default)]
@@ -240,8 +257,7 @@ pub struct Tenants {
     rules: Rules,
     context: Option<Context>,
     tenancy: Tenancy,
-    /// Tenant to its namespaces with their environments.
-    homes: BTreeMap<Text, BTreeMap<Text, Option<Text>>>,
+    homes: Homes,
     names: Vec<Text>,
     namespaces: Watch,
     applications: Watch,
@@ -361,7 +377,7 @@ impl Tenants {
         }
         let passed = self.looked != now.as_second();
         self.looked = now.as_second();
-        let tenancy = &self.tenancy;
+        let belonging = Belonging { tenancy: &self.tenancy, homes: &self.homes };
         let books = [
             (&mut self.pods, pods, pod_share as ShareOf),
             (&mut self.apps, applications, app_share as ShareOf),
@@ -369,7 +385,7 @@ impl Tenants {
             (&mut self.alerts, alerts, alert_share as ShareOf),
         ];
         for (ledger, shelf, share_of) in books {
-            let changes = ledger.read(shelf, passed, |object| share_of(tenancy, object, now));
+            let changes = ledger.read(shelf, passed, |object| share_of(belonging, object, now));
             for (seat, old, new) in changes {
                 for (share, sign) in [(old, -1), (new, 1)] {
                     let Some(share) = share else { continue };
@@ -404,7 +420,7 @@ impl Tenants {
             return false;
         }
         let mut tenancy = Tenancy::default();
-        let mut homes: BTreeMap<Text, BTreeMap<Text, Option<Text>>> = BTreeMap::new();
+        let mut homes = Homes::new();
         for (_, namespace) in namespaces.into_iter().flat_map(Shelf::iter) {
             let Some(tenant) = self.rules.of_namespace(namespace) else { continue };
             tenancy.give_namespace(&namespace.meta.name, &tenant);
@@ -456,7 +472,7 @@ impl Tenants {
         &self,
         object: &Object,
         tenancy: &Tenancy,
-        homes: &BTreeMap<Text, BTreeMap<Text, Option<Text>>>,
+        homes: &Homes,
     ) -> Option<Text> {
         let application = object.body::<Application>()?;
         let home = application.namespace.as_ref().or(object.meta.namespace.as_ref());
@@ -511,7 +527,7 @@ impl Tenants {
         };
         let tightest = tally.quotas.values().max_by(|a, b| a.1.total_cmp(&b.1)).cloned();
         let pods_known = self.known.pods_of(homes.into_iter().flat_map(BTreeMap::keys));
-        let (health, reason) = verdict(tally, tightest.as_ref(), shelves, now);
+        let (Trouble { health, on_production }, reason) = verdict(tally, tightest.as_ref(), shelves, now);
         // What may never be seen is marked, and does not hide what is seen.
         let waits_for = match (pods_known, self.known.apps) {
             (false, _) => Some("pods"),
@@ -541,7 +557,7 @@ impl Tenants {
             troubled_pods: tally
                 .pods_in_trouble
                 .values()
-                .filter(|health| **health >= Health::Warning)
+                .filter(|trouble| trouble.health >= Health::Warning)
                 .count(),
             restarts: tally.restarts,
             quota: tightest,
@@ -549,27 +565,53 @@ impl Tenants {
             alerts: self.known.alerts.then_some(tally.alerts.len()),
             deployed: tally.deployed.values().max().copied(),
             health,
+            on_production,
             reason,
             complete: pods_known && matches!(self.known.apps, Apps::Known | Apps::Absent),
         }
     }
 }
 
-type ShareOf = fn(&Tenancy, &Object, Timestamp) -> Option<Share>;
+/// Who belongs to whom, and where production is.
+#[derive(Clone, Copy)]
+struct Belonging<'a> {
+    tenancy: &'a Tenancy,
+    homes: &'a Homes,
+}
 
-fn pod_share(tenancy: &Tenancy, object: &Object, now: Timestamp) -> Option<Share> {
+impl Belonging<'_> {
+    /// Returns the tenant that a namespace belongs to.
+    fn of_namespace(self, namespace: &Text) -> Option<Text> {
+        self.tenancy.of_namespace(namespace).cloned()
+    }
+
+    /// Weighs how something in a namespace of a tenant is.
+    fn weigh(self, tenant: &Text, namespace: Option<&Text>, health: Health) -> Trouble {
+        let environment = namespace.and_then(|namespace| self.homes.get(tenant)?.get(namespace)?.as_ref());
+        Trouble { health, on_production: environment.is_some_and(|name| is_production(name)) }
+    }
+}
+
+fn is_production(environment: &str) -> bool {
+    environment.starts_with("prod")
+}
+
+type ShareOf = fn(Belonging, &Object, Timestamp) -> Option<Share>;
+
+fn pod_share(belonging: Belonging, object: &Object, now: Timestamp) -> Option<Share> {
     let pod = object.body::<Pod>()?;
-    let tenant = tenancy.of_namespace(object.meta.namespace.as_deref()?)?.clone();
+    let namespace = object.meta.namespace.as_ref()?;
+    let tenant = belonging.of_namespace(namespace)?;
     let (health, _) = pod.verdict(&object.meta, now);
     let wanted = !pod.is_finished() && object.meta.deleted.is_none();
     let claims = if wanted { Claims::of(pod) } else { Claims::default() };
     let part = Part::Pod { serving: wanted && pod.serving, wanted, restarts: pod.restarts, claims };
-    Some(Share { tenant, health, part })
+    Some(Share { trouble: belonging.weigh(&tenant, Some(namespace), health), tenant, part })
 }
 
-fn app_share(tenancy: &Tenancy, object: &Object, now: Timestamp) -> Option<Share> {
+fn app_share(belonging: Belonging, object: &Object, now: Timestamp) -> Option<Share> {
     let application = object.body::<Application>()?;
-    let tenant = tenancy.of_application(object.meta.namespace.as_deref()?, &object.meta.name)?.clone();
+    let tenant = belonging.tenancy.of_application(object.meta.namespace.as_deref()?, &object.meta.name)?.clone();
     let (health, _) = application.verdict(&object.meta, now);
     let part = Part::App {
         out_of_sync: &*application.sync == "OutOfSync",
@@ -577,21 +619,23 @@ fn app_share(tenancy: &Tenancy, object: &Object, now: Timestamp) -> Option<Share
         says: application.health(),
         deployed: application.last_deploy().and_then(|deploy| deploy.at),
     };
-    Some(Share { tenant, health, part })
+    Some(Share { trouble: belonging.weigh(&tenant, application.namespace.as_ref(), health), tenant, part })
 }
 
-fn quota_share(tenancy: &Tenancy, object: &Object, _: Timestamp) -> Option<Share> {
-    let tenant = tenancy.of_namespace(object.meta.namespace.as_deref()?)?.clone();
+fn quota_share(belonging: Belonging, object: &Object, _: Timestamp) -> Option<Share> {
+    let tenant = belonging.of_namespace(object.meta.namespace.as_ref()?)?;
     let tightest = object.body::<Quota>()?.tightest()?;
     let part = Part::Quota { key: Text::from(tightest.short_key()), share: tightest.share()? };
-    Some(Share { tenant, health: Health::Healthy, part })
+    Some(Share { tenant, trouble: Trouble::NONE, part })
 }
 
-fn alert_share(tenancy: &Tenancy, object: &Object, _: Timestamp) -> Option<Share> {
+fn alert_share(belonging: Belonging, object: &Object, _: Timestamp) -> Option<Share> {
     let alert = &object.body::<Raised>()?.alert;
-    let tenant = tenancy.of_namespace(object.meta.namespace.as_deref()?)?.clone();
+    let namespace = object.meta.namespace.as_ref()?;
+    let tenant = belonging.of_namespace(namespace)?;
     let part = Part::Alert { firing: alert.state == AlertState::Firing };
-    Some(Share { tenant, health: alerts::health_of(alert), part })
+    let trouble = belonging.weigh(&tenant, Some(namespace), alerts::health_of(alert));
+    Some(Share { tenant, trouble, part })
 }
 
 /// What changed in a ledger: the seat, its old share and its new one.
@@ -619,7 +663,7 @@ impl Ledger {
         let mut bookings = Vec::new();
         for seat in seats {
             let new = shelf.and_then(|shelf| shelf.at(seat)).and_then(|object| share_of(object));
-            if new.as_ref().is_some_and(|share| share.health > Health::Idle) {
+            if new.as_ref().is_some_and(|share| share.trouble.health > Health::Idle) {
                 self.restless.insert(seat);
             } else {
                 self.restless.remove(&seat);
@@ -650,20 +694,20 @@ impl Tally {
                 let restarts = u64::from(*restarts);
                 self.restarts =
                     if sign > 0 { self.restarts + restarts } else { self.restarts.saturating_sub(restarts) };
-                keep(&mut self.pods_in_trouble, seat, share.health, sign > 0 && share.health > Health::Idle);
+                keep(&mut self.pods_in_trouble, seat, share.trouble, sign > 0 && share.trouble.health > Health::Idle);
             }
             Part::App { out_of_sync, busy, says, deployed } => {
                 add(&mut self.apps, 1);
                 add(&mut self.out_of_sync, usize::from(*out_of_sync));
                 add(&mut self.busy, usize::from(*busy));
                 add(&mut self.says[*says as usize], 1);
-                keep(&mut self.apps_in_trouble, seat, share.health, sign > 0 && share.health > Health::Idle);
+                keep(&mut self.apps_in_trouble, seat, share.trouble, sign > 0 && share.trouble.health > Health::Idle);
                 match deployed {
                     Some(at) => keep(&mut self.deployed, seat, *at, sign > 0),
                     None => keep(&mut self.deployed, seat, Timestamp::UNIX_EPOCH, false),
                 }
             }
-            Part::Alert { firing } => keep(&mut self.alerts, seat, share.health, sign > 0 && *firing),
+            Part::Alert { firing } => keep(&mut self.alerts, seat, share.trouble, sign > 0 && *firing),
             Part::Quota { key, share } => keep(&mut self.quotas, seat, (key.clone(), *share), sign > 0),
         }
     }
@@ -678,10 +722,10 @@ fn keep<T>(map: &mut BTreeMap<u32, T>, seat: u32, value: T, is_kept: bool) {
 }
 
 /// The order of the ranking: the least comes first.
-fn rank(summary: &Summary) -> (Reverse<Health>, bool, Reverse<usize>, Reverse<usize>) {
-    // Customers are on production: of two equal troubles it goes first.
-    let elsewhere = !summary.environments.iter().any(|environment| environment.starts_with("prod"));
-    (Reverse(summary.health), elsewhere, Reverse(summary.troubled_pods), Reverse(summary.out_of_sync))
+fn rank(summary: &Summary) -> (Reverse<Trouble>, bool, Reverse<usize>, Reverse<usize>) {
+    let trouble = Trouble { health: summary.health, on_production: summary.on_production };
+    let elsewhere = !summary.environments.iter().any(|environment| is_production(environment));
+    (Reverse(trouble), elsewhere, Reverse(summary.troubled_pods), Reverse(summary.out_of_sync))
 }
 
 /// Says how a tenant is: the worst of Applications, pods, alerts and quotas, in the words of the first of the worst.
@@ -690,75 +734,75 @@ fn verdict(
     quota: Option<&(Text, f64)>,
     [applications, pods, alerts]: [Option<&Shelf>; 3],
     now: Timestamp,
-) -> (Health, Text) {
-    let worst = |map: &BTreeMap<u32, Health>| map.values().max().copied().unwrap_or(Health::Healthy);
+) -> (Trouble, Text) {
+    let worst = |map: &BTreeMap<u32, Trouble>| map.values().max().copied().unwrap_or(Trouble::NONE);
     let (apps, podly) = (worst(&tally.apps_in_trouble), worst(&tally.pods_in_trouble));
     let pressed = match quota {
-        Some((_, share)) if *share >= NEARLY_FULL => Health::Warning,
-        _ => Health::Healthy,
+        Some((_, share)) if *share >= NEARLY_FULL => Trouble { health: Health::Warning, ..Trouble::NONE },
+        _ => Trouble::NONE,
     };
     let alarmed = worst(&tally.alerts);
-    let health = apps.max(podly).max(pressed).max(alarmed);
-    if health <= Health::Idle {
-        return (Health::Healthy, Text::from(""));
+    let trouble = apps.max(podly).max(pressed).max(alarmed);
+    if trouble.health <= Health::Idle {
+        return (Trouble::NONE, Text::from(""));
     }
     // The pods say why more plainly than the Application that they are of.
-    let reason = if podly == health && health >= Health::Warning {
-        pod_reason(&tally.pods_in_trouble, health, pods, now)
-    } else if alarmed == health {
-        alert_reason(&tally.alerts, health, alerts, now)
-    } else if apps == health {
-        app_reason(&tally.apps_in_trouble, health, applications, now)
-    } else if podly == health {
-        pod_reason(&tally.pods_in_trouble, health, pods, now)
+    let reason = if podly == trouble && trouble.health >= Health::Warning {
+        pod_reason(&tally.pods_in_trouble, trouble, pods, now)
+    } else if alarmed == trouble {
+        alert_reason(&tally.alerts, trouble, alerts, now)
+    } else if apps == trouble {
+        app_reason(&tally.apps_in_trouble, trouble, applications, now)
+    } else if podly == trouble {
+        pod_reason(&tally.pods_in_trouble, trouble, pods, now)
     } else {
         quota.map(|(key, share)| format!("quota: {:.0} % of {key} used", share * 100.0))
     };
-    (health, Text::from(reason.unwrap_or_default()))
+    (trouble, Text::from(reason.unwrap_or_default()))
 }
 
-fn of_health(map: &BTreeMap<u32, Health>, health: Health) -> impl Iterator<Item = u32> {
-    map.iter().filter(move |(_, other)| **other == health).map(|(seat, _)| *seat)
+fn that_bad(map: &BTreeMap<u32, Trouble>, trouble: Trouble) -> impl Iterator<Item = u32> {
+    map.iter().filter(move |(_, other)| **other == trouble).map(|(seat, _)| *seat)
 }
 
 fn app_reason(
-    map: &BTreeMap<u32, Health>,
-    health: Health,
+    map: &BTreeMap<u32, Trouble>,
+    trouble: Trouble,
     shelf: Option<&Shelf>,
     now: Timestamp,
 ) -> Option<String> {
-    let object = of_health(map, health).find_map(|seat| shelf?.at(seat))?;
+    let object = that_bad(map, trouble).find_map(|seat| shelf?.at(seat))?;
     let (_, why) = object.body::<Application>()?.verdict(&object.meta, now);
-    let more = more(of_health(map, health).count(), "app");
+    let more = more(that_bad(map, trouble).count(), "app");
     Some(format!("{}: {why}{more}", object.meta.name))
 }
 
 fn pod_reason(
-    map: &BTreeMap<u32, Health>,
-    health: Health,
+    map: &BTreeMap<u32, Trouble>,
+    trouble: Trouble,
     shelf: Option<&Shelf>,
     now: Timestamp,
 ) -> Option<String> {
-    let object = of_health(map, health).find_map(|seat| shelf?.at(seat))?;
+    let object = that_bad(map, trouble).find_map(|seat| shelf?.at(seat))?;
     let pod = object.body::<Pod>()?;
     let (_, why) = pod.verdict(&object.meta, now);
-    let more = more(of_health(map, health).count(), "pod");
+    let more = more(that_bad(map, trouble).count(), "pod");
     // What the containers say begins with their name, which says more than that of the pod.
     let named = pod.containers.iter().any(|container| why.starts_with(&*container.name));
     if named { Some(format!("{why}{more}")) } else { Some(format!("{}: {why}{more}", object.meta.name)) }
 }
 
 fn alert_reason(
-    map: &BTreeMap<u32, Health>,
-    health: Health,
+    map: &BTreeMap<u32, Trouble>,
+    trouble: Trouble,
     shelf: Option<&Shelf>,
     now: Timestamp,
 ) -> Option<String> {
-    let object = of_health(map, health).find_map(|seat| shelf?.at(seat))?;
+    let object = that_bad(map, trouble).find_map(|seat| shelf?.at(seat))?;
     let alert = &object.body::<Raised>()?.alert;
     let since =
         alert.since.map(|since| format!(" for {}", crate::human::age(now, since))).unwrap_or_default();
-    let more = more(of_health(map, health).count(), "alert");
+    let more = more(that_bad(map, trouble).count(), "alert");
     Some(format!("{} fires{since}{more}", alert.name))
 }
 

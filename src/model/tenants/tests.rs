@@ -99,6 +99,32 @@ fn the_tenant_that_hurts_comes_first_and_says_why() {
 }
 
 #[test]
+fn trouble_on_production_comes_before_the_same_trouble_elsewhere() {
+    let (mut cluster, mut tenants) = platform();
+    cluster.put("ns", namespace("bank-staging", "bank", "staging"));
+    cluster.put("pods", crash_looping(pod("bank-staging/d"), 5));
+    cluster.put("pods", crash_looping(pod("bank-staging/e"), 5));
+    cluster.put("pods", crash_looping(pod("shop-prod/a"), 2));
+    refresh(&mut tenants, &cluster);
+    // Both have production, and more pods are broken at the bank: in its staging.
+    assert_eq!(names(&tenants), ["shop", "bank"]);
+    cluster.put("ns", namespace("bank-staging", "bank", "production"));
+    refresh(&mut tenants, &cluster);
+    assert_eq!(names(&tenants), ["bank", "shop"]);
+}
+
+#[test]
+fn the_reason_names_what_is_on_production_first() {
+    let (mut cluster, mut tenants) = platform();
+    let mut rehearsal = pod("shop-staging/0");
+    rehearsal["spec"]["containers"][0]["name"] = json!("rehearsal");
+    rehearsal["status"]["containerStatuses"][0]["name"] = json!("rehearsal");
+    cluster.list("pods", vec![crash_looping(rehearsal, 5), crash_looping(pod("shop-prod/a"), 5)]);
+    refresh(&mut tenants, &cluster);
+    assert_eq!(&*tenants.get("shop").unwrap().reason, "app: CrashLoopBackOff after exit code 1");
+}
+
+#[test]
 fn a_tenant_of_which_not_all_is_known_is_not_called_healthy() {
     let mut cluster = Cluster::new();
     cluster.list("ns", vec![namespace("shop-prod", "shop", "prod")]);
