@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::draft::text;
 use crate::identity::{ObjectRef, Resource};
+use crate::kinds::applications::short_revision;
 
 /// The annotation that remembers a held auto-sync.
 ///
@@ -359,10 +360,12 @@ pub(super) fn kind_name(resource: &Value) -> String {
     format!("{}/{}", text(resource, "/kind"), text(resource, "/name"))
 }
 
-/// Shortens a Git hash to seven letters; anything else stays whole.
-pub(super) fn short(revision: &str) -> &str {
-    let hash = revision.len() == 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if hash { &revision[..7] } else { revision }
+/// Shortens each of joined revisions as people read them: a Git hash to seven letters, anything else whole.
+pub(super) fn short(revisions: &str) -> String {
+    let mut each: Vec<&str> = revisions.split(", ").map(short_revision).collect();
+    // Sources of one repository are mostly at one revision.
+    each.dedup();
+    each.join(", ")
 }
 
 fn revisions(at: Option<&Value>) -> String {
@@ -413,4 +416,18 @@ pub fn release_patch(version: &str, was: &Value, now: Option<&Map<String, Value>
 
 fn remembered(hold: &Hold) -> String {
     serde_json::to_string(hold).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn revisions_are_shortened_one_by_one_and_the_same_is_said_once() {
+        let (one, other) = ("a".repeat(40), "b".repeat(40));
+        assert_eq!(short(&one), "aaaaaaa");
+        assert_eq!(short(&format!("{one}, {other}")), "aaaaaaa, bbbbbbb");
+        assert_eq!(short(&format!("{one}, {one}, 1.2.3")), "aaaaaaa, 1.2.3");
+        assert_eq!(short(""), "");
+    }
 }

@@ -63,7 +63,7 @@ pub(super) fn draft<'a, R: Remote>(
     parts.push(windows.into());
     parts.extend(pitfalls(app).into_iter().map(Part::from));
     let minutes = desk.pace.limit.as_secs() / 60;
-    let to = id.and_then(|id| app.entry(id)).map(|entry| short(&entry.revision()).to_owned());
+    let to = id.and_then(|id| app.entry(id)).map(|entry| short(&entry.revision()));
     let text = format!(
         "watched for {minutes} min: {} applied, its pods ready, healthy",
         to.as_deref().unwrap_or("the entry")
@@ -152,7 +152,7 @@ pub(super) fn summary(entry: Entry<'_>, now: jiff::Timestamp, images: &str) -> S
     if !images.is_empty() {
         words.push(images.to_owned());
     }
-    words.push(entry.revision().split(", ").map(short).collect::<Vec<_>>().join(", "));
+    words.push(short(&entry.revision()));
     if let Some(at) = entry.deployed_at() {
         let by = if entry.by().is_empty() { String::new() } else { format!(" by {}", entry.by()) };
         words.push(format!("deployed {} ago{by}", human::age(now, at)));
