@@ -151,13 +151,24 @@ fn chosen(scene: &Scene<'_>, state: &Table, kind: &Kind) -> Vec<usize> {
         }
     };
     // The name stays where it is while the others move to the left.
-    let fixed = shown
-        .iter()
-        .position(|index| matches!(&*kind.columns[*index].id, "name" | "alert"))
-        .map_or(0, |at| at + 1);
+    let fixed = up_to_name(&shown, kind);
     let moved = state.left.min(shown.len().saturating_sub(fixed + 1));
     shown.drain(fixed..fixed + moved);
     shown
+}
+
+/// Returns how many columns there are up to the name, with it.
+fn up_to_name(shown: &[usize], kind: &Kind) -> usize {
+    shown
+        .iter()
+        .position(|index| matches!(&*kind.columns[*index].id, "name" | "alert"))
+        .map_or(0, |at| at + 1)
+}
+
+/// Returns when a column goes where all were asked for: the last first, and what tells the rows apart never.
+/// Those that do not fit are reached by moving to the right.
+fn later(place: usize, fixed: usize) -> u8 {
+    if place < fixed { 0 } else { u8::try_from(place).unwrap_or(u8::MAX) }
 }
 
 /// Draws header and rows.
@@ -173,42 +184,45 @@ fn rows(
     spots: &mut Spots,
 ) {
     let numbers = chosen(scene, state, kind);
+    let fixed = up_to_name(&numbers, kind);
+    let everything = state.wide || state.columns.is_some();
     let top = state.view.top.min(listing.shown().saturating_sub(1));
     let visible = usize::from(area.height.saturating_sub(1));
     let mut shaped: Vec<table::Column<'_>> = numbers
         .iter()
-        .map(|number| {
+        .enumerate()
+        .map(|(place, number)| {
             let column = &kind.columns[*number];
             table::Column {
                 title: &column.title,
                 width: width(column, area.width),
                 right: column.shape.is_numeric(),
-                // All columns were asked for: those that do not fit are reached by moving to the right.
-                rank: if state.wide || state.columns.is_some() { 0 } else { column.priority },
+                rank: if everything { later(place, fixed) } else { column.priority },
                 sorted: state.sort.filter(|sort| sort.column == *number).map(|sort| sort.descending),
             }
         })
         .collect();
-    // Columns hug what is visible in steps of four cells, so that they seldom move.
-    let places = table::lay_out(&shaped, area.width.saturating_sub(2));
-    for place in &places {
-        let Width::Flexible { least, .. } = shaped[place.column].width else { continue };
+    // Columns hug what is visible in steps of four cells, so that they seldom move: an empty one takes no room
+    // that others need.
+    for (column, number) in shaped.iter_mut().zip(&numbers) {
+        let Width::Flexible { least, .. } = column.width else { continue };
         let widest = (top..listing.shown().min(top + visible))
             .filter_map(|row| {
-                let object = listing.object(row)?;
-                let cell = kind.cell(object, numbers[place.column], lens);
+                let cell = kind.cell(listing.object(row)?, *number, lens);
                 let painted = cells::painted(&cell, lens.now);
                 Some(fit::width(&painted.text) + if painted.mark { 2 } else { 0 })
             })
             .max()
             .unwrap_or(0);
-        let most = (widest.next_multiple_of(4) as u16).max(fit::width(shaped[place.column].title) as u16 + 1);
-        shaped[place.column].width = Width::Flexible { least: least.min(most), most };
+        let most = (widest.next_multiple_of(4) as u16).max(fit::width(column.title) as u16 + 1);
+        column.width = Width::Flexible { least: least.min(most), most };
     }
-    for place in table::lay_out(&shaped, area.width.saturating_sub(2)) {
+    let places = table::lay_out(&shaped, area.width.saturating_sub(2));
+    for place in &places {
         let spot = Rect { x: area.x + 2 + place.x, y: area.y, width: place.width, height: 1 };
         spots.put(spot, Spot::Column(numbers[place.column]));
     }
+    let more = everything && places.len() < numbers.len();
     for (line, index) in (top..listing.shown()).take(visible).enumerate() {
         let spot = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
         spots.put(spot, Spot::Row { panel: 0, index });
@@ -232,6 +246,10 @@ fn rows(
             let spot = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
             group(buffer, spot, scene, head, state.view.cursor == index);
         }
+    }
+    if more && area.width > 2 {
+        let mark = Glyphs::of(scene.theme).more.1;
+        buffer.set_stringn(area.right() - 1, area.y, mark, 1, scene.theme.style(Role::Key));
     }
 }
 
