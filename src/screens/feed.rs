@@ -107,7 +107,13 @@ pub fn empty(
         } else {
             format!("The filter {filter} hides {held} {what}; esc takes it away.")
         };
-        return (Role::Idle, format!("No {what} to show"), vec![sentence]);
+        // Where the namespace that is asked for is among the hidden ones, nobody knows what is in it.
+        if feed.hidden.is_empty() {
+            return (Role::Idle, format!("No {what} to show"), vec![sentence]);
+        }
+        let mut sentences = vec![sentence];
+        sentences.extend(feed.hidden.iter().take(3).map(|hidden| self::sentence(&hidden.error)));
+        return (Role::Unknown, format!("No {what} among what can be seen"), sentences);
     }
     match &feed.stage {
         Stage::Waiting => {
@@ -135,6 +141,11 @@ pub fn empty(
             }
         }
     }
+}
+
+/// Tells whether an error is about what one may see or what there is, and not about the connection.
+pub const fn is_closed(error: &SourceError) -> bool {
+    matches!(error, SourceError::Denied { .. } | SourceError::Missing { .. })
 }
 
 /// Says in a few words what went wrong.
@@ -231,5 +242,9 @@ mod tests {
         let (role, headline, sentences) = say(&feed);
         assert_eq!((role, headline.as_str()), (Role::Unknown, "No pods in tenant-3 among what can be seen"));
         assert_eq!(sentences, ["Not permitted to list pods in tenant-3: no role grants it."]);
+        // Rows of other namespaces do not make an unseen one an empty one.
+        let (role, headline, sentences) = empty(Some(&feed), "pods", "", 9, "", at(0));
+        assert_eq!((role, headline.as_str()), (Role::Unknown, "No pods among what can be seen"));
+        assert_eq!(sentences.len(), 2, "{sentences:?}");
     }
 }

@@ -171,17 +171,20 @@ fn sources(scene: &Scene<'_>) -> Vec<(&'static str, String, Role)> {
         Link::Failed { since, .. } => (format!("lost {}", human::age(now, *since)), Role::Degraded),
         Link::Live { .. } => {
             // One list that is behind is enough to say so: its table tells which.
-            let worst = scene
-                .store
-                .shelves()
-                .filter(|(query, _)| query.context == *context)
-                .map(|(_, shelf)| shelf.feed())
-                .filter(|feed| !matches!(feed.stage, Stage::Ended { .. } | Stage::Live))
-                .count();
-            if worst == 0 {
-                ("live".to_owned(), Role::Healthy)
-            } else {
-                (format!("live, {worst} behind"), Role::Stale)
+            let (mut behind, mut denied) = (0, 0);
+            for (_, shelf) in scene.store.shelves().filter(|(query, _)| query.context == *context) {
+                match &shelf.feed().stage {
+                    Stage::Ended { .. } | Stage::Live => {}
+                    // What is not installed is not missing.
+                    Stage::Failed { error: SourceError::Missing { .. }, .. } => {}
+                    Stage::Failed { error: SourceError::Denied { .. }, .. } => denied += 1,
+                    _ => behind += 1,
+                }
+            }
+            match (behind, denied) {
+                (0, 0) => ("live".to_owned(), Role::Healthy),
+                (0, denied) => (format!("live, {denied} denied"), Role::Warning),
+                (behind, _) => (format!("live, {behind} behind"), Role::Stale),
             }
         }
     };
@@ -189,10 +192,10 @@ fn sources(scene: &Scene<'_>) -> Vec<(&'static str, String, Role)> {
     let applications = Query::all(context, &Resource::new("argoproj.io", "applications"));
     if let Some(shelf) = scene.store.shelf(&applications) {
         let (text, role) = match &shelf.feed().stage {
-            Stage::Failed { error: crate::sources::SourceError::Missing { .. }, .. } => {
+            Stage::Failed { error: SourceError::Missing { .. }, .. } => {
                 ("none".to_owned(), Role::Dim)
             }
-            Stage::Failed { error: crate::sources::SourceError::Denied { .. }, .. } => {
+            Stage::Failed { error: SourceError::Denied { .. }, .. } => {
                 ("denied".to_owned(), Role::Warning)
             }
             Stage::Failed { since, .. } => (format!("stale {}", human::age(now, *since)), Role::Stale),

@@ -34,6 +34,8 @@ const BESIDE: u16 = 100;
 const HOLDS: usize = 4;
 /// The most suspects that are told.
 const SUSPECTS: usize = 4;
+/// The lists that changes are read from, beside those that the tenants are read from.
+const CHANGES_FROM: &[(&str, &str)] = &[("", "events"), ("apps", "replicasets")];
 
 /// Draws the overview.
 pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, spots: &mut Spots) {
@@ -179,6 +181,19 @@ fn trust(scene: &Scene<'_>, lists: &[(&str, &str)]) -> Vec<feed::Fact> {
         }
     }
     facts
+}
+
+/// Tells whether lists have come as far as they ever will: whole, or without what may not be seen.
+fn is_all_there_is(scene: &Scene<'_>, lists: &[(&str, &str)]) -> bool {
+    let Some(context) = &scene.state.session.context else { return false };
+    lists.iter().all(|(group, plural)| {
+        let query = Query::all(context, &Resource::new(group, plural));
+        scene.store.shelf(&query).is_some_and(|shelf| match &shelf.feed().stage {
+            Stage::Live => true,
+            Stage::Failed { error, .. } => feed::is_closed(error),
+            _ => false,
+        })
+    })
 }
 
 fn borrowed(facts: &[feed::Fact]) -> Vec<(&str, Role)> {
@@ -421,14 +436,16 @@ fn changed(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Overview, 
     let (state, theme) = (scene.state, scene.theme);
     let number = Panel::Changes as usize;
     let focused = view.panel == Panel::Changes;
-    let facts = trust(scene, &[("", "events"), ("apps", "replicasets")]);
+    let facts = trust(scene, CHANGES_FROM);
     let body = panel::titled(buffer, area, theme, "What changed, last 60 min", &borrowed(&facts), focused);
     spots.put(body, Spot::Panel(number));
     if view.changed.is_empty() {
         // Nothing is only known to be nothing where everything is seen.
-        let known = facts.is_empty() && matches!(state.session.link, Link::Live { .. });
-        let (role, headline) = if known {
+        let live = matches!(state.session.link, Link::Live { .. });
+        let (role, headline) = if live && facts.is_empty() {
             (Role::Idle, "Nothing that is known")
+        } else if live && is_all_there_is(scene, CHANGES_FROM) {
+            (Role::Unknown, "Nothing among what can be seen")
         } else {
             (Role::Unknown, "Nothing is known yet")
         };

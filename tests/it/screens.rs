@@ -102,6 +102,47 @@ fn partial() -> Stage {
     stage
 }
 
+#[test]
+fn all_columns_leave_the_names_whole_and_tell_that_there_are_more() {
+    let mut stage = pods();
+    table(&mut stage).wide = true;
+    stage.state.settle(&stage.store);
+    let (buffer, _) = stage.draw(120, 40);
+    let drawn = text(&buffer);
+    assert!(drawn.contains("checkout-5d8f7c9b4-2xk4l") && drawn.contains("CrashLoopBackOff"), "{drawn}");
+    let header = drawn.lines().find(|line| line.contains("READY")).unwrap();
+    assert!(header.contains("NAME ") && header.ends_with('›'), "{header:?}");
+    // What did not fit is reached by moving to the right, and the name stays.
+    table(&mut stage).left = 6;
+    let (buffer, _) = stage.draw(120, 40);
+    let drawn = text(&buffer);
+    assert!(drawn.contains("checkout-5d8f7c9b4-2xk4l") && !drawn.contains("READY"), "{drawn}");
+}
+
+#[test]
+fn the_header_tells_what_is_denied_from_what_is_behind() {
+    let mut stage = pods();
+    let said = |stage: &Stage| text(&stage.draw(120, 40).0).lines().next().unwrap().to_owned();
+    assert!(said(&stage).contains("k8s live "), "{}", said(&stage));
+    let mut fail = |plural: &str, error: SourceError| {
+        let query = Query::all(&context(), &Resource::new("", plural));
+        let epoch = stage.store.subscribe(&query);
+        stage.send(&query, epoch, Update::Failed { error, retry_at: None });
+        said(&stage)
+    };
+    let missing = SourceError::Missing { what: "widgets".to_owned(), reason: "not installed".to_owned() };
+    assert!(!fail("widgets", missing).contains("behind"));
+    let denied = SourceError::Denied {
+        verb: "list".to_owned(),
+        object: "nodes".to_owned(),
+        reason: "no role grants it".to_owned(),
+    };
+    let header = fail("nodes", denied);
+    assert!(header.contains("k8s live, 1 denied"), "{header}");
+    let header = fail("services", unreachable());
+    assert!(header.contains("k8s live, 1 behind"), "{header}");
+}
+
 fn unreachable() -> SourceError {
     SourceError::Unreachable {
         what: "the Kubernetes API".to_owned(),
