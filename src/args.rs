@@ -37,7 +37,7 @@ pub struct Scope {
     /// One namespace alone.
     #[arg(short = 'n', long, value_name = "NAME", conflicts_with = "all_namespaces", help_heading = "Scope")]
     pub namespace: Option<String>,
-    /// All namespaces.
+    /// All namespaces; what is listed is of all where none is named.
     #[arg(short = 'A', long, help_heading = "Scope")]
     pub all_namespaces: bool,
     /// One tenant alone: its namespaces and Applications.

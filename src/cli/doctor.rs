@@ -191,6 +191,7 @@ async fn cluster(connection: &Connection, namespace: Option<&str>, findings: &mu
         }
         Err(error) => findings.push(missing("types", &error)),
     }
+    let own = connection.entry().namespace.as_deref();
     let asked = RIGHTS.iter().map(|(verb, group, plural, subresource, _)| Access {
         verb: (*verb).to_owned(),
         resource: Resource::new(group, plural),
@@ -200,20 +201,37 @@ async fn cluster(connection: &Connection, namespace: Option<&str>, findings: &mu
     });
     let answers = futures::stream::iter(asked.map(|access| async move {
         let answer = connection.can(&access).await;
-        (access, answer)
+        // Who may not everywhere may often do it at home.
+        let denied = matches!(&answer, Ok(verdict) if !verdict.allowed);
+        let placed = !matches!(&*access.resource.plural, "namespaces" | "nodes" | "nodeclaims");
+        let home = own.filter(|_| namespace.is_none() && denied && placed);
+        if let Some(home) = home {
+            let there = Access { namespace: Some(Text::from(home)), ..access.clone() };
+            if connection.can(&there).await.is_ok_and(|verdict| verdict.allowed) {
+                return (access, answer, Some(home));
+            }
+        }
+        (access, answer, None)
     }));
     // `buffered` keeps the order of the questions.
     let answers: Vec<_> = answers.buffered(AT_ONCE).collect().await;
-    for ((access, answer), (.., lost)) in answers.into_iter().zip(RIGHTS) {
+    for ((access, answer, home), (.., lost)) in answers.into_iter().zip(RIGHTS) {
         let what = format!("may {access}");
-        findings.push(match answer {
-            Ok(verdict) if verdict.allowed => Finding { what, standing: Standing::Ok, detail: "yes".into() },
-            Ok(verdict) => {
+        findings.push(match (answer, home) {
+            (Ok(verdict), _) if verdict.allowed => {
+                Finding { what, standing: Standing::Ok, detail: "yes".into() }
+            }
+            (Ok(_), Some(home)) => Finding {
+                what,
+                standing: Standing::Ok,
+                detail: format!("yes in {home}, the namespace of the context; not in all"),
+            },
+            (Ok(verdict), None) => {
                 let gap = if verdict.reason.is_empty() { "" } else { ": " };
                 let detail = format!("no{gap}{}; {lost}", verdict.reason);
                 Finding { what, standing: Standing::Missing, detail }
             }
-            Err(error) => missing(&what, &error),
+            (Err(error), _) => missing(&what, &error),
         });
     }
 }

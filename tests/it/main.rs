@@ -20,6 +20,7 @@ mod boards;
 mod cloudwatch;
 mod cloudwatch_source;
 mod cluster;
+mod command_line;
 mod console_loop;
 mod contract;
 mod drain;
