@@ -244,6 +244,27 @@ pub struct SyncResource {
     pub name: String,
 }
 
+impl SyncResource {
+    /// Reads `GROUP:KIND:NAME` or `GROUP:KIND:NAMESPACE/NAME`, as `argocd app sync --resource` takes it.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text}: write GROUP:KIND:NAME or GROUP:KIND:NAMESPACE/NAME");
+        let mut parts = text.splitn(3, ':');
+        let (Some(group), Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(wrong());
+        };
+        let (namespace, name) = name.split_once('/').unwrap_or(("", name));
+        if kind.is_empty() || name.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    }
+}
+
 /// The standing of one line of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -4,9 +4,12 @@
 //! the plan allowed it, or a name that was typed whole. Enter alone, a paste, or the key that opened the question
 //! never answer it.
 
-use crate::actions::{Answer, Options, PARALLEL, Request, Standing, Verb};
+use serde_json::Value;
+
+use crate::actions::{Answer, Options, PARALLEL, Request, Standing, SyncResource, Verb};
 use crate::app::application::Pane;
 use crate::app::command::Command;
+use crate::app::detail::Document;
 use crate::app::effect::{Effect, Order};
 use crate::app::history::View;
 use crate::app::question::{Field, Question};
@@ -159,22 +162,23 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
 
 /// Changes an option: that is another question, so the plan is made anew.
 fn toggle(state: &mut State, command: Command) -> Vec<Effect> {
+    let selected = selected_resource(state);
     let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
     let options = &mut question.request.options;
-    let flag = match command {
-        Command::TogglePrune => &mut options.prune,
-        Command::ToggleDryRun => &mut options.dry_run,
-        Command::ToggleForce => &mut options.force,
-        Command::ToggleApplyOnly => &mut options.apply_only,
-        Command::ToggleEmptydir => &mut options.delete_emptydir_data,
+    match command {
+        Command::TogglePrune => options.prune = !options.prune,
+        Command::ToggleDryRun => options.dry_run = !options.dry_run,
+        Command::ToggleForce => options.force = !options.force,
+        Command::ToggleApplyOnly => options.apply_only = !options.apply_only,
+        Command::ToggleEmptydir => options.delete_emptydir_data = !options.delete_emptydir_data,
         Command::CycleParallel => {
             let now = options.parallel.unwrap_or(PARALLEL);
             options.parallel = STRIDES.into_iter().find(|next| *next > now).or(STRIDES.first().copied());
-            return anew(state);
         }
+        Command::ToggleSelected if options.resources.is_empty() => options.resources.extend(selected),
+        Command::ToggleSelected => options.resources.clear(),
         _ => return Vec::new(),
-    };
-    *flag = !*flag;
+    }
     anew(state)
 }
 
@@ -188,6 +192,58 @@ fn anew(state: &mut State) -> Vec<Effect> {
     question.note = None;
     question.whole = false;
     vec![Effect::Plan { number: question.number, request: question.request.clone() }]
+}
+
+/// Returns the resource that is selected in the tree of an Application, where Argo CD manages it.
+pub fn selected_resource(state: &State) -> Option<SyncResource> {
+    let Some(View::Application(app)) = state.view() else { return None };
+    let object = app.selected()?;
+    let node = app.tree.get(app.view().cursor)?;
+    let Document::Ready(document) = &app.document else { return None };
+    let word = |one: &Value, key: &str| one.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    // What stands below what is managed is not in Git, and cannot be synced alone.
+    let managed = document.pointer("/status/resources")?.as_array()?;
+    managed
+        .iter()
+        .map(|one| SyncResource {
+            group: word(one, "group"),
+            kind: word(one, "kind"),
+            namespace: word(one, "namespace"),
+            name: word(one, "name"),
+        })
+        .find(|one| {
+            node.depth > 0
+                && format!("{}/{}", one.kind, one.name) == node.name
+                && (one.namespace.is_empty() || object.namespace.as_deref() == Some(one.namespace.as_str()))
+        })
+}
+
+/// Opens the question of a sync that is asked for in more words: a revision, and resources alone.
+///
+/// `:sync 3f9c1a2 apps:Deployment:checkout`
+pub fn sync(state: &mut State, store: &Store, words: &[String]) -> Result<Vec<Effect>, String> {
+    let (mut revision, mut resources) = (None, Vec::new());
+    for word in words {
+        // A digest has one colon, a resource two.
+        if word.matches(':').count() > 1 {
+            resources.push(SyncResource::read(word)?);
+        } else if revision.replace(word.clone()).is_some() {
+            return Err(format!("{word}: one revision is enough"));
+        }
+    }
+    let palette = state.overlay.take();
+    if !state.applies(store, Command::Sync) {
+        state.overlay = palette;
+        return Err("sync is for Applications: select one first".to_owned());
+    }
+    let _ = ask(state, store, Command::Sync);
+    let Some(Overlay::Question(question)) = &state.overlay else {
+        return Err("nothing is selected here to sync".to_owned());
+    };
+    let mut request = question.request.clone();
+    request.options.revision = revision;
+    request.options.resources = resources;
+    Ok(begin(state, request))
 }
 
 /// Takes Enter: it ends the reason, and behind a name that was typed whole it is the answer.

@@ -404,6 +404,8 @@ commands! {
         ToggleEmptydir = "toggle-emptydir", "emptyDir";
         /// Chooses how many pods may be ending at a time: 1, 5, 10, 20.
         CycleParallel = "cycle-parallel", "parallel";
+        /// Syncs the resource alone that is selected, or all again.
+        ToggleSelected = "toggle-selected", "selected only";
         /// Shows the whole difference, resource by resource, or the plan again.
         ToggleDifference = "toggle-difference", "full diff";
         /// Moves the plan's lines up.

@@ -321,6 +321,11 @@ impl State {
             Command::ToggleForce => matches!(verb, Verb::Sync | Verb::Drain),
             Command::ToggleDryRun | Command::ToggleApplyOnly => verb == Verb::Sync,
             Command::ToggleEmptydir | Command::CycleParallel => verb == Verb::Drain,
+            Command::ToggleSelected => {
+                verb == Verb::Sync
+                    && (!question.request.options.resources.is_empty()
+                        || super::asking::selected_resource(self).is_some())
+            }
             _ => true,
         }
     }

@@ -88,8 +88,12 @@ pub fn tenant(state: &mut State, tenant: Option<Text>) {
 /// Opens a tenant of the ranking: its Applications, it alone.
 pub fn into_tenant(state: &mut State, name: Option<Text>) -> Vec<Effect> {
     let Some(name) = name else { return Vec::new() };
+    let mut table = Table::new(Resource::new("argoproj.io", "applications"));
+    // Who opens a tenant that hurts looks for what hurts.
+    table.selected = state.tenants.get(&name).and_then(|summary| summary.worst_app.clone());
+    table.chosen = table.selected.is_some();
     tenant(state, Some(name));
-    state.views.open(View::Table(Table::new(Resource::new("argoproj.io", "applications"))));
+    state.views.open(View::Table(table));
     Vec::new()
 }
 
@@ -227,6 +231,9 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         ("silence", _) => {
             return asking::silence(state, store, &jump.rest);
         }
+        ("sync", Some(_)) => {
+            return asking::sync(state, store, &jump.rest);
+        }
         ("tenant", Some(name)) => {
             let found = known_tenant(state, name)?;
             tenant(state, Some(found));
@@ -267,6 +274,13 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
     }
     if let Some(kind) = state.kinds.find(&jump.head) {
         let resource = kind.resource.clone();
+        // A second word is a namespace, and where it is none the name of an object.
+        if jump.namespace.is_none()
+            && let Some(name) = argument.filter(|name| known_namespace(state, store, name).is_err())
+            && let Ok(effects) = named_object(state, store, &resource, name, None)
+        {
+            return Ok(effects);
+        }
         return table(state, store, jump, resource);
     }
     if let Some(command) = Command::named(&jump.head) {

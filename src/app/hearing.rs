@@ -144,7 +144,12 @@ fn tell_closed(state: &mut State, closed: &[Closed]) {
 
 fn tell_link(state: &mut State, link: &Link) {
     let was_lost = matches!(state.session.link, Link::Failed { .. });
+    let was_connecting = matches!(state.session.link, Link::Connecting { .. });
     match link {
+        // What was said of the way there is no longer so.
+        Link::Live { .. } if was_connecting => {
+            state.status = state.status.take().filter(|status| status.health != Health::Progressing);
+        }
         Link::Failed { error, .. } if !was_lost => state.say(Health::Degraded, error.to_string()),
         Link::Live { .. } if was_lost => state.say(Health::Healthy, "connected again"),
         _ => {}

@@ -91,14 +91,29 @@ pub fn search(state: &mut State, store: &Store) {
     }
     let text = search.text.clone();
     let matches = matches(state, store, &text);
+    let following = follows(state);
     let Some(search) = state.search_mut() else { return };
-    search.at = matches.iter().position(|line| *line >= from).unwrap_or(0);
+    let last = matches.len().saturating_sub(1);
+    search.at = match matches.iter().position(|line| *line >= from) {
+        // At the newest line what was found last is nearest.
+        _ if following => last,
+        at => at.unwrap_or(0),
+    };
     let first = matches.get(search.at).copied();
     search.matches = matches;
     if let Some(line) = first
         && let Some(text) = moving::page_mut(state)
     {
         moving::show_line(&mut text.view, line, page);
+    }
+}
+
+/// Tells whether the newest line is followed.
+fn follows(state: &State) -> bool {
+    match (&state.overlay, state.view()) {
+        (None, Some(View::Logs(logs))) => logs.follow,
+        (None, Some(View::Explore(view))) => view.follow,
+        _ => false,
     }
 }
 
@@ -152,6 +167,9 @@ fn submit(state: &mut State, store: &Store) -> Vec<Effect> {
             let text = search.text.clone();
             if nothing {
                 state.say(Health::Idle, format!("{text:?} does not occur"));
+            } else if follows(state) {
+                // New lines would carry away what was found.
+                moving::to_match(state, 0);
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
 use crate::kinds::{Kinds, alerts};
 use crate::model::tenants::Tenants;
+use crate::nearest::did_you_mean;
 use crate::signals::Matcher;
 use crate::sources::Systems;
 use crate::sources::kubernetes::Connection;
@@ -80,15 +81,24 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
         }
     };
     // Only there the tenant's name has to be typed; elsewhere two lists would be for nothing.
-    let tenant = if actions.rules.protected {
+    let named = acting.scope.tenant.as_deref();
+    let tenant = if actions.rules.protected || named.is_some() {
         tenant(desk, actions.remote.connection(), &targets).await
     } else {
         None
     };
+    if let Some(named) = named.filter(|named| tenant.as_deref() != Some(*named)) {
+        let whose = tenant.map_or_else(String::new, |tenant| format!(": it is of {tenant}"));
+        return Err(Usage::report(format!("--tenant {named}: what is named does not belong to it{whose}")));
+    }
+    let mut options = asked.options;
+    if asked.verb == Verb::Rollback && options.history_id.is_none() {
+        options.history_id = before_the_present(&actions, &targets).await?;
+    }
     let request = Request {
         verb: asked.verb,
         targets,
-        options: asked.options,
+        options,
         reason: acting.reason.clone().unwrap_or_default(),
         tenant,
     };
@@ -303,24 +313,8 @@ fn pods(words: &[String]) -> Result<Objects> {
     Ok(Objects::Named { resource: Resource::new("", "pods"), namespaced: true, names })
 }
 
-/// Reads `GROUP:KIND:NAME` or `GROUP:KIND:NAMESPACE/NAME`, as `argocd app sync --resource` takes it.
 fn sync_resource(text: &str) -> Result<SyncResource> {
-    let wrong =
-        || Usage::report(format!("--resource {text}: write GROUP:KIND:NAME or GROUP:KIND:NAMESPACE/NAME"));
-    let mut parts = text.splitn(3, ':');
-    let (Some(group), Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
-        return Err(wrong());
-    };
-    let (namespace, name) = name.split_once('/').unwrap_or(("", name));
-    if kind.is_empty() || name.is_empty() {
-        return Err(wrong());
-    }
-    Ok(SyncResource {
-        group: group.to_owned(),
-        kind: kind.to_owned(),
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
-    })
+    SyncResource::read(text).map_err(|error| Usage::report(format!("--resource {error}")))
 }
 
 /// Looks the objects up; the inner error is a sentence for the person.
@@ -434,12 +428,29 @@ async fn application(
         .collect();
     Ok(match namespaces.as_slice() {
         [one] => Ok(reference(one)),
-        [] => Err(format!("there is no Application {name} in {context}")),
+        [] => {
+            let all = actions.remote.connection().documents(&resource, None, "", "").await?;
+            let names = all.iter().filter_map(|one| one.pointer("/metadata/name")?.as_str());
+            Err(format!("there is no Application {name} in {context}{}", did_you_mean(name, names)))
+        }
         several => {
             let names: Vec<String> = several.iter().map(|namespace| format!("{namespace}/{name}")).collect();
             Err(format!("{name} is ambiguous: {}", names.join(", ")))
         }
     })
+}
+
+/// Returns the id of the entry before the newest of an Application's history, as the console offers it.
+async fn before_the_present(actions: &Actions, targets: &[Target]) -> Result<Option<i64>> {
+    let [Target { object, .. }] = targets else { return Ok(None) };
+    let fields = format!("metadata.name={}", object.name);
+    let connection = actions.remote.connection();
+    let found = connection.documents(&object.resource, object.namespace.as_deref(), "", &fields).await?;
+    let history = found.first().and_then(|found| found.pointer("/status/history")?.as_array());
+    let mut ids: Vec<i64> =
+        history.into_iter().flatten().filter_map(|entry| entry.get("id")?.as_i64()).collect();
+    ids.sort_unstable();
+    Ok(ids.iter().rev().nth(1).copied())
 }
 
 /// Takes the answer from the flags, or asks whoever is there; the inner error says why there is none.

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::watch::{News, Watch};
-use crate::identity::{Context, Resource, Text};
+use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::applications::Application;
 use crate::kinds::pods::Pod;
 use crate::kinds::quota::{NEARLY_FULL, Quota};
@@ -126,6 +126,8 @@ pub struct Summary {
     pub health: Health,
     /// Whether what makes it so is on production.
     pub on_production: bool,
+    /// Its Application that is worst; `None` where none is in trouble.
+    pub worst_app: Option<ObjectRef>,
     /// Why, in words; empty where there is nothing to say.
     pub reason: Text,
     /// Whether all that it is concluded from is known.
@@ -513,7 +515,7 @@ impl Tenants {
     }
 
     fn summary(&self, name: &Text, tally: &Tally, shelves: [Option<&Shelf>; 3], now: Timestamp) -> Summary {
-        let [_, pods, _] = shelves;
+        let [applications, pods, _] = shelves;
         let homes = self.homes.get(name);
         let mut environments: Vec<Text> =
             homes.into_iter().flat_map(BTreeMap::values).flatten().cloned().collect();
@@ -566,6 +568,7 @@ impl Tenants {
             deployed: tally.deployed.values().max().copied(),
             health,
             on_production,
+            worst_app: self.context.as_ref().and_then(|context| worst_app(tally, context, applications?)),
             reason,
             complete: pods_known && matches!(self.known.apps, Apps::Known | Apps::Absent),
         }
@@ -759,6 +762,18 @@ fn verdict(
         quota.map(|(key, share)| format!("quota: {:.0} % of {key} used", share * 100.0))
     };
     (trouble, Text::from(reason.unwrap_or_default()))
+}
+
+/// Names the Application that is worst.
+fn worst_app(tally: &Tally, context: &Context, applications: &Shelf) -> Option<ObjectRef> {
+    let worst = tally.apps_in_trouble.values().max()?;
+    let meta = &that_bad(&tally.apps_in_trouble, *worst).find_map(|seat| applications.at(seat))?.meta;
+    Some(ObjectRef {
+        context: context.clone(),
+        resource: Resource::new("argoproj.io", "applications"),
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+    })
 }
 
 fn that_bad(map: &BTreeMap<u32, Trouble>, trouble: Trouble) -> impl Iterator<Item = u32> {

@@ -12,6 +12,7 @@ use opsdeck::app::detail::Tab;
 use opsdeck::app::effect::{Effect, Need};
 use opsdeck::app::history::View;
 use opsdeck::app::input;
+use opsdeck::app::logs::LogLine;
 use opsdeck::app::memory::Memory;
 use opsdeck::app::message::Message;
 use opsdeck::app::session::{Environment, Reachable};
@@ -19,7 +20,7 @@ use opsdeck::app::spot::Spot;
 use opsdeck::app::state::{Overlay, State};
 use opsdeck::app::table::Table;
 use opsdeck::app::update::update;
-use opsdeck::identity::{Context, ObjectRef};
+use opsdeck::identity::{Context, ObjectRef, Text};
 use opsdeck::keymap::{Chord, Keymap};
 use opsdeck::store::{Change, Update};
 use serde_json::json;
@@ -436,6 +437,85 @@ fn one_line_of_the_palette_carries_kind_namespace_filter_and_context() {
 }
 
 #[test]
+fn a_tenant_that_hurts_opens_at_the_application_that_hurts() {
+    let mut stage = with_application();
+    let mut well = stage::application();
+    well["metadata"]["name"] = json!("tenant-2-accounts");
+    well["metadata"]["uid"] = json!("uid-accounts");
+    well["status"] = json!({"sync": {"status": "Synced"}, "health": {"status": "Healthy"}});
+    stage.list("applications", &[well, stage::application()]);
+    stage.state.settle(&stage.store);
+    go(&mut stage, "tenant-2");
+    stage.state.settle(&stage.store);
+    assert_eq!(table(&stage).len(), 2);
+    assert_eq!(selected(&stage), "tenant-2-checkout");
+}
+
+#[test]
+fn what_is_said_of_connecting_goes_when_it_is_so_no_longer() {
+    let mut stage = with_application();
+    let context = Context::new("dev-1");
+    let reachable =
+        Reachable { context: context.clone(), cluster: "dev-1".to_owned(), environment: Environment::Dev };
+    stage.state.session.contexts = vec![reachable];
+    go(&mut stage, "ctx dev-1");
+    assert!(stage.state.status.as_ref().unwrap().text.contains("connecting"));
+    let link = opsdeck::app::session::Link::Live { version: "v1.32.5".to_owned(), user: "kim".to_owned() };
+    said(&mut stage, Message::Link { context, link, namespace: None });
+    assert!(stage.state.status.is_none(), "{:?}", stage.state.status);
+}
+
+#[test]
+fn a_second_word_is_a_namespace_or_else_a_name() {
+    let mut stage = with_application();
+    go(&mut stage, "pods tenant-2");
+    assert_eq!(stage.state.scope.namespace.as_deref(), Some("tenant-2"));
+    go(&mut stage, "app tenant-2-checkout");
+    let Some(View::Application(app)) = stage.state.view() else { panic!("no application is shown") };
+    assert_eq!(&*app.object.name, "tenant-2-checkout");
+}
+
+#[test]
+fn a_sync_takes_a_revision_and_resources_from_the_palette_and_the_selected_one_from_its_tree() {
+    let mut stage = with_application();
+    let error = |stage: &Stage| match &stage.state.overlay {
+        Some(Overlay::Palette(palette)) => palette.error.clone().unwrap_or_default(),
+        other => panic!("no palette but {other:?}"),
+    };
+    go(&mut stage, "sync 3f9c1a2");
+    assert!(error(&stage).contains("select one first"), "{}", error(&stage));
+    press(&mut stage, &["esc"]);
+    go(&mut stage, "app tenant-2-checkout");
+    let options = |effects: &[Effect]| match effects {
+        [Effect::Plan { request, .. }] => {
+            let mut names: Vec<String> = Vec::new();
+            for one in &request.options.resources {
+                names.push(format!("{}:{}:{}/{}", one.group, one.kind, one.namespace, one.name));
+            }
+            (request.options.revision.clone(), names)
+        }
+        other => panic!("no plan but {other:?}"),
+    };
+    let effects = go(&mut stage, "sync 3f9c1a2 apps:Deployment:tenant-2/checkout");
+    let both = (Some("3f9c1a2".to_owned()), vec!["apps:Deployment:tenant-2/checkout".to_owned()]);
+    assert_eq!(options(&effects), both);
+    press(&mut stage, &["esc"]);
+
+    let object = object("argoproj.io", "applications", "argocd", "tenant-2-checkout");
+    let document = stage::application();
+    said(&mut stage, Message::Document { object, result: Ok(document.into()) });
+    stage.state.settle(&stage.store);
+    let Some(View::Application(app)) = stage.state.views.last_mut() else { panic!("no application") };
+    let row = app.tree.iter().position(|node| node.name == "Deployment/checkout").unwrap();
+    app.views[Pane::Resources as usize].cursor = row;
+    press(&mut stage, &["s"]);
+    let effects = press(&mut stage, &["ctrl-s"]);
+    assert_eq!(options(&effects).1, ["apps:Deployment:tenant-2/checkout"]);
+    let effects = press(&mut stage, &["ctrl-s"]);
+    assert_eq!(options(&effects).1, Vec::<String>::new());
+}
+
+#[test]
 fn a_line_that_leads_nowhere_is_answered_with_the_nearest_names() {
     let mut stage = with_application();
     let error = |stage: &mut Stage, line: &str| {
@@ -646,6 +726,36 @@ fn a_search_finds_goes_round_and_leaves_with_esc() {
     press(&mut stage, &["esc"]);
     assert!(search(&stage).matches.is_empty());
     assert!(matches!(stage.state.view(), Some(View::Detail(_))));
+}
+
+#[test]
+fn a_search_in_lines_that_are_followed_stands_at_the_newest_match() {
+    let mut stage = pods();
+    press(&mut stage, &["l"]);
+    let Some(View::Logs(logs)) = stage.state.views.last_mut() else { panic!("no log is shown") };
+    let of = logs.of();
+    let line = |index: usize| LogLine {
+        pod: Text::from("web"),
+        container: Text::from("app"),
+        at: None,
+        text: if index % 40 == 7 { "needle".into() } else { "hay".into() },
+        seam: false,
+    };
+    said(&mut stage, Message::Logged { of, lines: (0..200).map(line).collect(), dropped: 0 });
+    press(&mut stage, &["/"]);
+    type_in(&mut stage, "needle");
+    let logs = |stage: &Stage| match stage.state.view() {
+        Some(View::Logs(logs)) => (logs.follow, logs.page.search.at, logs.page.view.top),
+        _ => panic!("no log is shown"),
+    };
+    assert!(logs(&stage).0, "what is being typed does not stop the lines");
+    press(&mut stage, &["enter"]);
+    stage.state.settle(&stage.store);
+    let (follow, at, top) = logs(&stage);
+    assert_eq!((follow, at), (false, 4), "the last of 7, 47, 87, 127 and 167");
+    assert!((128..=167).contains(&top), "line 167 is in sight from {top}");
+    press(&mut stage, &["N"]);
+    assert_eq!(logs(&stage).1, 3);
 }
 
 #[test]
