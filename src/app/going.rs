@@ -283,7 +283,11 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         }
         return table(state, store, jump, resource);
     }
-    if let Some(command) = Command::named(&jump.head) {
+    // `tenant-2` is the command of a number key and may be the name of another tenant: the name is what is meant.
+    let of_a_number = |command: &Command| command.tenant().is_some();
+    if let Some(command) = Command::named(&jump.head)
+        && !(of_a_number(&command) && known_tenant(state, &jump.head).is_ok())
+    {
         // What applies is asked of the view beneath the palette.
         let palette = state.overlay.take();
         if state.applies(store, command) {
