@@ -110,11 +110,7 @@ pub fn search(state: &mut State, store: &Store) {
 
 /// Tells whether the newest line is followed.
 fn follows(state: &State) -> bool {
-    match (&state.overlay, state.view()) {
-        (None, Some(View::Logs(logs))) => logs.follow,
-        (None, Some(View::Explore(view))) => view.follow,
-        _ => false,
-    }
+    matches!((&state.overlay, state.view()), (None, Some(View::Explore(view))) if view.follow)
 }
 
 /// Returns the lines of what is shown in which a text occurs.

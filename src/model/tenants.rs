@@ -470,12 +470,7 @@ impl Tenants {
         known != found.as_ref()
     }
 
-    fn of_application(
-        &self,
-        object: &Object,
-        tenancy: &Tenancy,
-        homes: &Homes,
-    ) -> Option<Text> {
+    fn of_application(&self, object: &Object, tenancy: &Tenancy, homes: &Homes) -> Option<Text> {
         let application = object.body::<Application>()?;
         let home = application.namespace.as_ref().or(object.meta.namespace.as_ref());
         if let Some(tenant) = home.and_then(|namespace| tenancy.of_namespace(namespace)) {
@@ -614,7 +609,8 @@ fn pod_share(belonging: Belonging, object: &Object, now: Timestamp) -> Option<Sh
 
 fn app_share(belonging: Belonging, object: &Object, now: Timestamp) -> Option<Share> {
     let application = object.body::<Application>()?;
-    let tenant = belonging.tenancy.of_application(object.meta.namespace.as_deref()?, &object.meta.name)?.clone();
+    let tenant =
+        belonging.tenancy.of_application(object.meta.namespace.as_deref()?, &object.meta.name)?.clone();
     let (health, _) = application.verdict(&object.meta, now);
     let part = Part::App {
         out_of_sync: &*application.sync == "OutOfSync",
@@ -697,14 +693,24 @@ impl Tally {
                 let restarts = u64::from(*restarts);
                 self.restarts =
                     if sign > 0 { self.restarts + restarts } else { self.restarts.saturating_sub(restarts) };
-                keep(&mut self.pods_in_trouble, seat, share.trouble, sign > 0 && share.trouble.health > Health::Idle);
+                keep(
+                    &mut self.pods_in_trouble,
+                    seat,
+                    share.trouble,
+                    sign > 0 && share.trouble.health > Health::Idle,
+                );
             }
             Part::App { out_of_sync, busy, says, deployed } => {
                 add(&mut self.apps, 1);
                 add(&mut self.out_of_sync, usize::from(*out_of_sync));
                 add(&mut self.busy, usize::from(*busy));
                 add(&mut self.says[*says as usize], 1);
-                keep(&mut self.apps_in_trouble, seat, share.trouble, sign > 0 && share.trouble.health > Health::Idle);
+                keep(
+                    &mut self.apps_in_trouble,
+                    seat,
+                    share.trouble,
+                    sign > 0 && share.trouble.health > Health::Idle,
+                );
                 match deployed {
                     Some(at) => keep(&mut self.deployed, seat, *at, sign > 0),
                     None => keep(&mut self.deployed, seat, Timestamp::UNIX_EPOCH, false),

@@ -192,12 +192,8 @@ fn sources(scene: &Scene<'_>) -> Vec<(&'static str, String, Role)> {
     let applications = Query::all(context, &Resource::new("argoproj.io", "applications"));
     if let Some(shelf) = scene.store.shelf(&applications) {
         let (text, role) = match &shelf.feed().stage {
-            Stage::Failed { error: SourceError::Missing { .. }, .. } => {
-                ("none".to_owned(), Role::Dim)
-            }
-            Stage::Failed { error: SourceError::Denied { .. }, .. } => {
-                ("denied".to_owned(), Role::Warning)
-            }
+            Stage::Failed { error: SourceError::Missing { .. }, .. } => ("none".to_owned(), Role::Dim),
+            Stage::Failed { error: SourceError::Denied { .. }, .. } => ("denied".to_owned(), Role::Warning),
             Stage::Failed { since, .. } => (format!("stale {}", human::age(now, *since)), Role::Stale),
             Stage::Refilling => ("listing".to_owned(), Role::Stale),
             Stage::Loading { .. } => ("loading".to_owned(), Role::Progressing),
