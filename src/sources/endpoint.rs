@@ -403,6 +403,7 @@ pub(super) fn header_of(name: &str, value: &str) -> Option<(HeaderName, HeaderVa
     Some((name, value))
 }
 
+/// Writes a URL without user, password and query.
 pub(crate) fn without_credentials(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
