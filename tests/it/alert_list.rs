@@ -354,6 +354,9 @@ fn an_alert_that_is_over_is_told_on_the_timeline_and_marked_on_graphs_whatever_w
     let epoch = stage.store.subscribe(&query());
     stage.relist(&query(), epoch, several()[1..].to_vec());
     stage.state.settle(&stage.store);
+    // A graph ends at a whole step: the mark comes into sight with the next one.
+    stage.state.now = now() + SignedDuration::from_secs(330);
+    stage.state.settle(&stage.store);
     let Some(View::Board(board)) = stage.state.view() else { panic!("no board") };
     let marks: Vec<&str> = board.happened.iter().map(|one| &*one.text).collect();
     assert!(marks.contains(&"HighErrorRate resolved after 8 min"), "{marks:?}");
@@ -458,6 +461,7 @@ fn strange_alerts_are_shown_and_never_a_panic() {
         }
     }
     stage.state.size = (200, 60);
+    press(&mut stage, &["g"]);
     let drawn = text(&stage.draw(200, 60).0);
     for said in ["NotANumber", "Tomorrow", "日本"] {
         assert!(drawn.contains(said), "{said}:\n{drawn}");

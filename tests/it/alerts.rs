@@ -185,7 +185,7 @@ fn the_keys_of_an_alert_stand_in_the_footer_and_in_help() {
     }
     press(&mut stage, &["?"]);
     let help = text(&stage.draw(200, 60).0);
-    assert!(help.contains("with the line at which it"), "{help}");
+    assert!(help.contains("Goes to the tenant of an alert"), "{help}");
     // They are keys of alerts alone.
     let mut stage = Stage::new();
     let (query, _) = stage.list("pods", &stage::pods());
