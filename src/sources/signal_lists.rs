@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
+use tokio_util::task::AbortOnDropHandle;
 
 use serde_json::{Value, json};
 
@@ -28,6 +29,10 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How long the other alerts wait for the alarms of CloudWatch: those of the last time are shown instead.
 const CLOUD: Duration = Duration::from_secs(3);
 
+/// How long the alerts of one system wait for those of the other. One that hangs takes half a minute to fail, and
+/// what fires must not stand still meanwhile.
+const LATE: Duration = Duration::from_secs(5);
+
 /// How many objects one piece of mail holds.
 const PIECE: usize = 500;
 
@@ -38,18 +43,63 @@ struct List {
     silent: Vec<SourceError>,
 }
 
+/// A question that is asked again and again: its last answer, and the asking where that takes its time.
+#[derive(Default)]
+struct Asking {
+    task: Option<AbortOnDropHandle<Result<Told, SourceError>>>,
+    last: Option<Result<Told, SourceError>>,
+}
+
+impl Asking {
+    /// Asks, or goes on waiting for what was asked before. Dropped before its end it goes on at the next call.
+    async fn ask(&mut self, systems: &Systems, wanted: Wanted) {
+        let task = self.task.get_or_insert_with(|| {
+            let systems = systems.clone();
+            AbortOnDropHandle::new(tokio::spawn(async move { systems.answer(&wanted).await }))
+        });
+        let answer = task.await.unwrap_or_else(|error| {
+            let reason = format!("asking ended: {error}");
+            Err(SourceError::Garbled { what: "alerts".to_owned(), reason })
+        });
+        self.task = None;
+        self.last = Some(answer);
+    }
+
+    /// Returns the answer that counts, and why it is not the one of now where that is so.
+    fn told(&self, who: System) -> (Option<Told>, Option<SourceError>) {
+        let late = self.task.is_some().then(|| SourceError::Unreachable {
+            what: who.name().to_owned(),
+            place: "its address".to_owned(),
+            reason: format!("no answer within {} s", LATE.as_secs()),
+        });
+        match &self.last {
+            Some(Ok(told)) => (Some(told.clone()), late),
+            Some(Err(error)) => (None, Some(error.clone())),
+            None => (None, late),
+        }
+    }
+}
+
+/// What the list of alerts is put together from.
+#[derive(Default)]
+struct Alerting {
+    heard: Asking,
+    said: Asking,
+}
+
 impl Systems {
     /// Keeps one of the lists of [`alerts::GROUP`] until the receiver of its mail is gone.
     pub async fn follow(&self, query: Query, epoch: u64, mail: Sender<Envelope>) {
         let connection = self.connection().clone();
         let mut backoff = Backoff::new(connection.waits().first, connection.waits().longest);
+        let mut alerting = Alerting::default();
         let send = async |update: Update| {
             let at = connection.now();
             mail.send(Envelope { query: query.clone(), epoch, part: None, at, update }).await.is_ok()
         };
         loop {
             let list = match &*query.resource.plural {
-                "alerts" => self.alert_list().await,
+                "alerts" => self.alert_list(&mut alerting).await,
                 "silences" => self.silence_list().await,
                 _ => self.rule_list().await,
             };
@@ -165,39 +215,50 @@ impl Systems {
         })
     }
 
-    async fn alert_list(&self) -> Result<List, SourceError> {
+    async fn alert_list(&self, alerting: &mut Alerting) -> Result<List, SourceError> {
         let alarms = async {
             match self.cloud() {
                 Ok(cloud) => cloud.recent_alarms(CLOUD).await,
                 Err(error) => (None, Some(error)),
             }
         };
-        let (heard, said, (alarms, cloud)) =
-            tokio::join!(self.answer(&Wanted::Alerts), self.answer(&Wanted::Rules), alarms);
+        let Alerting { heard, said } = alerting;
+        let both = async {
+            let both = async { tokio::join!(heard.ask(self, Wanted::Alerts), said.ask(self, Wanted::Rules)) };
+            let in_time = tokio::time::timeout(LATE, both).await.is_ok();
+            if !in_time && heard.last.is_none() && said.last.is_none() {
+                // Nobody has said anything yet: whoever is first.
+                tokio::select! {
+                    () = heard.ask(self, Wanted::Alerts) => {}
+                    () = said.ask(self, Wanted::Rules) => {}
+                }
+            }
+        };
+        let ((), (alarms, cloud)) = tokio::join!(both, alarms);
+        let (heard, no_alerts) = heard.told(System::Alertmanager);
+        let (said, no_rules) = said.told(System::Prometheus);
         let mut list = List { objects: Vec::new(), garbled: 0, silent: Vec::new() };
         let mut heard_alerts: Vec<Arc<Alert>> = Vec::new();
         let mut rules: Vec<Arc<Rule>> = Vec::new();
         let mut answered = 0;
-        let mut failed = Vec::new();
         let mut alarmed: Vec<Arc<Alarm>> = Vec::new();
-        for result in [heard, said].into_iter().chain(alarms.map(Ok)) {
-            match result {
-                Ok(told) => {
-                    answered += 1;
-                    list.garbled += told.garbled;
-                    list.silent.extend(told.silent);
-                    match told.answer {
-                        Answer::Alerts(some) => heard_alerts = some,
-                        Answer::Rules(some) => rules = some,
-                        Answer::Alarms(some) => alarmed = some,
-                        _ => {}
-                    }
-                }
-                Err(error) => failed.push(error),
+        let mut failed: Vec<SourceError> = [no_alerts, no_rules].into_iter().flatten().collect();
+        for told in [heard, said, alarms].into_iter().flatten() {
+            answered += 1;
+            list.garbled += told.garbled;
+            list.silent.extend(told.silent);
+            match told.answer {
+                Answer::Alerts(some) => heard_alerts = some,
+                Answer::Rules(some) => rules = some,
+                Answer::Alarms(some) => alarmed = some,
+                _ => {}
             }
         }
         if answered == 0 {
-            return Err(failed.swap_remove(0));
+            return Err(failed.into_iter().chain(cloud).next().unwrap_or_else(|| SourceError::Missing {
+                what: "alerts".to_owned(),
+                reason: "nobody was asked".to_owned(),
+            }));
         }
         // One that is not installed hides nothing.
         failed.retain(|error| !matches!(error, SourceError::Missing { .. }));

@@ -1,13 +1,16 @@
 //! How the systems are found when one of them answers wrongly: the others are there, and each says what it has.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use opsdeck::identity::Resource;
 use opsdeck::signals::{Found, System};
-use opsdeck::sources::{Directions, Systems};
+use opsdeck::sources::{Directions, Systems, Waits};
+use opsdeck::store::{Query, Update};
 
 use super::front::Fault;
 use super::{BOUND, Bench, LOGIN, Sort, alertmanager, hasty, patient, prometheus, says, sort};
+use crate::fault_server::brisk;
 
 /// The systems of the cluster and what the questions for their version have in their paths.
 const PROBES: [(System, &str); 5] = [
@@ -112,4 +115,33 @@ async fn a_system_that_is_off_is_not_asked() {
     assert_eq!(sort(&error), Sort::Missing);
     assert!(error.to_string().contains("switched off"), "{error}");
     assert_eq!(bench.front.came().len(), 0);
+}
+
+/// One system that hangs must not hold up what the other says of what fires now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn alerts_are_listed_while_prometheus_hangs() {
+    let bench = Bench::start().await;
+    let waits = Waits { answer: Duration::from_secs(300), stall: Duration::from_secs(300), ..brisk() };
+    let systems = Systems::new(bench.connect(waits).await, BTreeMap::new());
+    systems.one(System::Prometheus).await.unwrap();
+    systems.one(System::Alertmanager).await.unwrap();
+    bench.front.fail("/api/v1/rules", &Fault::Silence);
+    let query = Query::all(systems.connection().context(), &Resource::new("signals", "alerts"));
+    let (mail, mut arriving) = tokio::sync::mpsc::channel(64);
+    let following = tokio::spawn(async move { systems.follow(query, 1, mail).await });
+    let mut missing = Vec::new();
+    let listed = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            match arriving.recv().await.expect("mail").update {
+                Update::Split { hidden, .. } => missing = hidden,
+                Update::ListDone => break,
+                Update::Failed { error, .. } => panic!("{error}"),
+                _ => {}
+            }
+        }
+    });
+    listed.await.expect("a list without Prometheus");
+    following.abort();
+    let missing: Vec<String> = missing.iter().map(|one| one.error.to_string()).collect();
+    assert!(missing.iter().any(|one| one.starts_with("Prometheus cannot be reached")), "{missing:?}");
 }
