@@ -60,7 +60,8 @@ pub fn a_million_lines() {
             .into(),
         whole: None,
     };
-    let config = Config { log_lines: usize::MAX, ..Config::default() };
+    let mut config = Config::default();
+    config.log_lines = usize::MAX;
     let keymap = Keymap::preset("k9s").expect("the preset");
     let mut state = State::new(now, Arc::new(config), keymap, Arc::new(Kinds::default()));
     let store = Store::default();
