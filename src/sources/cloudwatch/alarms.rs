@@ -239,9 +239,10 @@ impl Raw {
             if described.trim().is_empty() { reason.clone() } else { described },
         ));
         annotations.push((Text::from("description"), reason.clone()));
+        annotations.push((Text::from("dashboard_url"), page(&account.region, &name)));
         let fingerprint = if common.arn.is_empty() { name.clone() } else { line(Some(common.arn)) };
         let alert = Alert {
-            generator: page(&account.region, &name),
+            generator: Text::from(""),
             fingerprint,
             severity: Severity::read(severity.as_deref()),
             labels,
