@@ -49,6 +49,9 @@ const WAITS: (Duration, Duration, Duration) =
 /// How long credentials may take: a browser or a plugin that waits for a person does not get longer.
 const CREDENTIALS: Duration = Duration::from_secs(20);
 
+/// What credentials are called that nobody named.
+pub(super) const UNNAMED: &str = "default credentials";
+
 /// An account, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -264,7 +267,7 @@ impl Source<'_> {
         } else if let Ok(name) = std::env::var("AWS_PROFILE") {
             format!("profile {name}")
         } else {
-            "default credentials".to_owned()
+            UNNAMED.to_owned()
         };
         let mut chain =
             CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())

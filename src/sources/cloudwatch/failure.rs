@@ -157,19 +157,18 @@ pub(super) fn of_credentials(account: &Account, text: &str) -> SourceError {
             ),
         };
     }
-    if lower.contains("no providers in chain")
-        || lower.contains("not loaded")
-        || lower.contains("not enabled")
+    // Where somebody named credentials, that they are not there is no absence but a mistake.
+    let named = account.profile.is_some() || &*account.whose != super::account::UNNAMED;
+    if !named
+        && (lower.contains("no providers in chain")
+            || lower.contains("not loaded")
+            || lower.contains("not enabled"))
     {
         return SourceError::Missing {
             what: "credentials for AWS".to_owned(),
-            reason: format!(
-                "neither the environment nor {} holds any; name a profile: [contexts.\"...\"] cloudwatch = {{ profile = \"...\" }}",
-                account
-                    .profile
-                    .as_ref()
-                    .map_or_else(|| "a profile".to_owned(), |name| format!("profile {name}"))
-            ),
+            reason: "neither the environment nor a profile holds any; name a profile: \
+                     [contexts.\"...\"] cloudwatch = { profile = \"...\" }"
+                .to_owned(),
         };
     }
     SourceError::Unauthenticated {
