@@ -2,7 +2,7 @@
 //!
 //! Only pods that the plan names are evicted, each by its UID: what comes to the node later, and what takes a name
 //! over, is told and left alone. What stops a drain and what is left on the node is as kubectl has it
-//! (contracts 3.6), but for pods of DaemonSets, which are always left.
+//! (contracts 3.6), but for pods of `DaemonSets`, which are always left.
 
 mod evict;
 pub(super) mod pods;

@@ -400,7 +400,7 @@ commands! {
         ToggleForce = "toggle-force", "force";
         /// Applies only, without hooks, or runs them.
         ToggleApplyOnly = "toggle-apply-only", "apply only";
-        /// Also evicts pods whose emptyDir volumes are lost with them, or does not.
+        /// Also evicts pods whose `emptyDir` volumes are lost with them, or does not.
         ToggleEmptydir = "toggle-emptydir", "emptyDir";
         /// Chooses how many pods may be ending at a time: 1, 5, 10, 20.
         CycleParallel = "cycle-parallel", "parallel";

@@ -146,7 +146,7 @@ struct Around<'a> {
     node: Option<&'a Object>,
     claim: Option<&'a Object>,
     pool: Option<&'a Object>,
-    /// The pods on the node that are not of DaemonSets and have not ended.
+    /// The pods on the node that are not of `DaemonSets` and have not ended.
     pods: Vec<&'a Object>,
 }
 

@@ -16,7 +16,7 @@ pub(in crate::actions) const HELD: &str = "karpenter.sh/do-not-disrupt";
 /// What a drain does with a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lot {
-    /// It stays: its DaemonSet would put it back at once.
+    /// It stays: its `DaemonSet` would put it back at once.
     Daemon,
     /// It stays: it mirrors a file on the node, and only the kubelet ends it.
     Mirror,
