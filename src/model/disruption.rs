@@ -17,6 +17,7 @@ use crate::kinds::karpenter::{BudgetRule, NodeClaim, NodePool};
 use crate::kinds::pods::Pod;
 use crate::kinds::{Cell, Health, Lens, Meta, Object};
 use crate::signals::{Answer, Ask, Wanted};
+use crate::sources::SourceError;
 
 /// The estimate that Karpenter itself goes by (contracts 2.6).
 const PRICES: &str = "karpenter_cloudprovider_instance_type_offering_price_estimate";
@@ -211,7 +212,19 @@ fn named(names: &[String]) -> String {
 pub fn explain(lens: &Lens<'_>, shown: &ObjectRef) -> Vec<Finding> {
     let around = Around::of(lens, shown);
     let Some(claim) = around.claim() else {
+        let claims = crate::store::Query::all(lens.context, &Resource::new("karpenter.sh", "nodeclaims"));
+        let feed = lens.store.shelf(&claims).map(crate::store::Shelf::feed);
+        if feed.is_some_and(|feed| matches!(feed.error(), Some(SourceError::Missing { .. }))) {
+            // Karpenter is not installed.
+            return Vec::new();
+        }
         return match around.node {
+            Some(_) if !feed.is_some_and(crate::store::Feed::is_complete) => {
+                vec![
+                    Finding::new("disruption", Health::Unknown, "not known")
+                        .because("The NodeClaims are not listed, or not yet."),
+                ]
+            }
             Some(_) => vec![
                 Finding::new("karpenter", Health::Idle, "does not own it")
                     .because("No NodeClaim has become this node: nobody takes it away of his own accord."),
@@ -224,7 +237,8 @@ pub fn explain(lens: &Lens<'_>, shown: &ObjectRef) -> Vec<Finding> {
     let asks = asking(&around, claim);
     let keeps = keeping(lens, &around);
     let budgets = budgets(lens, &around);
-    findings.push(verdict(&around, claim, asks.as_deref(), &keeps, &budgets));
+    findings.push(verdict(&around, claim, asks, &keeps, &budgets));
+    findings.extend(unlisted(lens));
     if let Some(meta) = around.claim.map(|claim| &claim.meta) {
         if let Some(deadline) = claim.deadline {
             findings.push(
@@ -242,6 +256,18 @@ pub fn explain(lens: &Lens<'_>, shown: &ObjectRef) -> Vec<Finding> {
     findings.extend(budgets.into_iter().map(|(_, finding)| finding));
     findings.extend(price(lens, &around));
     findings
+}
+
+/// Names what is not listed, or not yet whole: what it would tell is missing from the rest.
+fn unlisted(lens: &Lens<'_>) -> Option<Finding> {
+    let missing: Vec<String> = NEEDS
+        .iter()
+        .filter(|(group, plural)| lens.whole(&Resource::new(group, plural)).is_none())
+        .map(|(_, plural)| (*plural).to_owned())
+        .collect();
+    let text = "what follows is not complete";
+    let words = format!("Not listed, or not yet: {}.", missing.join(", "));
+    (!missing.is_empty()).then(|| Finding::new("not known", Health::Unknown, text).because(words))
 }
 
 /// The notice of a spot interruption, with the time that is left and whose pods are there.
@@ -409,8 +435,10 @@ fn budgets(lens: &Lens<'_>, around: &Around<'_>) -> Vec<(&'static str, Finding)>
         .map(|reason| {
             let left = left(&body.rules, reason, total, going, lens.now);
             let health = if left.nodes > 0 { Health::Healthy } else { Health::Warning };
-            let count = if left.nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", left.nodes) };
-            let finding = Finding::new(reason.to_lowercase(), health, format!("{count} may go now"));
+            let nodes =
+                |number: i64| if number == 1 { "1 node".to_owned() } else { format!("{number} nodes") };
+            let finding =
+                Finding::new(reason.to_lowercase(), health, format!("{} may go now", nodes(left.nodes)));
             let by = left.by.map_or_else(|| "no budget is active".to_owned(), |by| format!("budget {by}"));
             let words =
                 format!("{by}; pool {} has {total} nodes, {going} going or not ready", pool.meta.name);

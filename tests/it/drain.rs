@@ -20,11 +20,13 @@ use opsdeck::clock::Clock;
 use opsdeck::demo::platform::{Options as Start, Platform, Running as Served};
 use opsdeck::demo::world;
 use opsdeck::identity::Target;
+use opsdeck::kinds::Lens;
+use opsdeck::model::disruption;
 use serde_json::{Value, json};
 
 use crate::keys::press;
 use crate::screens::snapshots;
-use crate::stage::{Stage, now, object};
+use crate::stage::{Stage, context, now, object};
 
 fn node(cordoned: bool) -> Value {
     json!({
@@ -301,4 +303,122 @@ async fn the_command_line_drains_when_the_budget_opens_and_says_before_what_stop
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains(state), "{out}");
     }
+}
+
+/// What the detail of a node says about its disruption, as `name: value / words`.
+fn explained(
+    claim: &Value,
+    pool: &Value,
+    pods: &[Value],
+    budgets: &[Value],
+    events: &[Value],
+) -> Vec<String> {
+    let mut stage = Stage::new();
+    stage.list("nodes", &[node(false)]);
+    stage.list("nodeclaims", std::slice::from_ref(claim));
+    stage.list("nodepools", std::slice::from_ref(pool));
+    stage.list("pods", pods);
+    stage.list("poddisruptionbudgets", budgets);
+    stage.list("events", events);
+    let lens = Lens {
+        now: now(),
+        context: &context(),
+        store: &stage.store,
+        kinds: &stage.state.kinds,
+        tenants: &stage.state.tenancy,
+    };
+    disruption::explain(&lens, &object("", "nodes", "", "ip-10-0-3-17"))
+        .into_iter()
+        .map(|one| format!("{}: {} / {}", one.name, one.value.text(now()), one.words.unwrap_or_default()))
+        .collect()
+}
+
+fn claim(conditions: &[(&str, &str)]) -> Value {
+    let ready = [("Launched", ""), ("Registered", ""), ("Initialized", "")];
+    let conditions: Vec<Value> = ready
+        .iter()
+        .chain(conditions)
+        .map(|(name, reason)| json!({ "type": name, "status": "True", "reason": reason }))
+        .collect();
+    json!({
+        "metadata": {
+            "name": "general-x2k9p", "uid": "c-1", "resourceVersion": "7",
+            "creationTimestamp": (now() - SignedDuration::from_hours(24)).to_string(),
+            "labels": {
+                "karpenter.sh/nodepool": "general", "karpenter.sh/capacity-type": "on-demand",
+                "node.kubernetes.io/instance-type": "m7i.xlarge",
+            },
+        },
+        "spec": { "expireAfter": "720h" },
+        "status": { "nodeName": "ip-10-0-3-17", "conditions": conditions },
+    })
+}
+
+fn pool(budgets: Value) -> Value {
+    json!({
+        "metadata": { "name": "general", "uid": "p-1", "resourceVersion": "7" },
+        "spec": { "disruption": { "budgets": budgets } },
+    })
+}
+
+fn pod(name: &str, held: &str) -> Value {
+    json!({
+        "metadata": {
+            "namespace": "tenant-2", "name": name, "uid": name, "resourceVersion": "7",
+            "labels": { "app": "checkout" }, "annotations": { "karpenter.sh/do-not-disrupt": held },
+        },
+        "spec": { "nodeName": "ip-10-0-3-17", "containers": [{ "name": "app", "image": "checkout:1" }] },
+        "status": { "phase": "Running" },
+    })
+}
+
+#[track_caller]
+fn says(findings: &[String], words: &str) {
+    assert!(findings.iter().any(|one| one.contains(words)), "{words:?} is not in {findings:#?}");
+}
+
+#[test]
+fn a_drifted_node_that_is_kept_says_by_what() {
+    let budget = json!({
+        "metadata": { "namespace": "tenant-2", "name": "checkout", "uid": "b", "resourceVersion": "7" },
+        "spec": { "selector": { "matchLabels": { "app": "checkout" } } },
+        "status": { "disruptionsAllowed": 0, "currentHealthy": 2, "desiredHealthy": 2, "expectedPods": 2 },
+    });
+    let findings = explained(
+        &claim(&[("Drifted", "AMIDrift")]),
+        &pool(json!([{ "nodes": "0", "reasons": ["Drifted"] }, { "nodes": "100%" }])),
+        &[pod("checkout-a", "true"), pod("checkout-b", "false")],
+        &[budget],
+        &[],
+    );
+    says(&findings, "disruption: drifted, and kept / AMIDrift: its class selects another machine image now");
+    says(&findings, "kept by: 1 pod with do-not-disrupt / tenant-2/checkout-a");
+    says(
+        &findings,
+        "kept by: budget tenant-2/checkout / needs 2 healthy, has 2; here: tenant-2/checkout-a, tenant-2/checkout-b",
+    );
+    says(
+        &findings,
+        "drifted: 0 nodes may go now / budget 0 Drifted; pool general has 1 node, 0 going or not ready",
+    );
+    says(&findings, "empty: 1 node may go now");
+    says(&findings, "price: $0.2016 an hour, on demand in us-east-1, table of 20");
+    says(&findings, "expires: ");
+}
+
+#[test]
+fn a_node_that_nothing_asks_for_stays_and_one_that_is_taken_back_counts_down() {
+    let calm = explained(&claim(&[]), &pool(json!([])), &[], &[], &[]);
+    says(&calm, "disruption: nothing asks for it");
+    let notice = now() - SignedDuration::from_secs(37);
+    let event = json!({
+        "metadata": { "namespace": "default", "name": "e", "uid": "e", "resourceVersion": "7" },
+        "involvedObject": { "kind": "Node", "name": "ip-10-0-3-17", "uid": "n-17" },
+        "type": "Warning", "reason": "SpotInterrupted", "message": "Spot interruption warning was triggered",
+        "lastTimestamp": notice.to_string(), "count": 1,
+    });
+    let pods = [pod("checkout-a", "false")];
+    let taken = explained(&claim(&[]), &pool(json!([])), &pods, &[], &[event]);
+    says(&taken, "On it: tenant-2 (1)");
+    assert!(taken[0].starts_with("taken back: "), "{taken:#?}");
 }
