@@ -441,7 +441,7 @@ fn budgets(lens: &Lens<'_>, around: &Around<'_>) -> Vec<(&'static str, Finding)>
                 Finding::new(reason.to_lowercase(), health, format!("{} may go now", nodes(left.nodes)));
             let by = left.by.map_or_else(|| "no budget is active".to_owned(), |by| format!("budget {by}"));
             let words =
-                format!("{by}; pool {} has {total} nodes, {going} going or not ready", pool.meta.name);
+                format!("{by}; pool {} has {}, {going} going or not ready", pool.meta.name, nodes(total));
             (reason, if health == Health::Warning { finding.because(words) } else { finding })
         })
         .collect()
