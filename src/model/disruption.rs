@@ -501,8 +501,9 @@ fn price(lens: &Lens<'_>, around: &Around<'_>) -> Option<Finding> {
     let before = price_of(lens, meta)?;
     let text = format!("${:.4} an hour{}", before.dollars, before.from);
     let finding = Finding::new("price", Health::Idle, text);
-    let claim = around.claim?;
-    let since = claim.meta.deleted?;
+    let Some((claim, since)) = around.claim.and_then(|claim| Some((claim, claim.meta.deleted?))) else {
+        return Some(finding);
+    };
     let pool = claim.meta.label("karpenter.sh/nodepool");
     // What came within a quarter of an hour around the end of this one stands in its place.
     let near = |other: &&Object| {

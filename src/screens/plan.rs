@@ -297,7 +297,7 @@ pub fn progress(buffer: &mut Buffer, area: Rect, theme: &Theme, running: &Runnin
         let mut pen = Pen::new(buffer, Rect { y, height: 1, ..body }, ellipsis);
         pen.put(mark, theme.style(role)).gap(1);
         let at = pen.column();
-        pen.put(&step.name, theme.style(text)).to(at + name as u16 + 2);
+        pen.put(&fit::fit_middle(&step.name, name, ellipsis), theme.style(text)).to(at + name as u16 + 2);
         pen.put(&step.detail, theme.style(Role::Dim));
     }
     let (clock_at, verdict_at) = panel::split_top(foot, 2);

@@ -306,10 +306,13 @@ impl Drain {
             match &one.at {
                 At::Waiting if held => work.running(one.step, "held"),
                 At::Waiting => {}
+                // The budget first: a narrow screen cuts the rest.
                 At::Refused { why, .. } => {
-                    let times =
-                        if one.refusals > 1 { format!("{} times, ", one.refusals) } else { String::new() };
-                    work.running(one.step, format!("refused {times}{why}"));
+                    let times = match one.refusals {
+                        0 | 1 => String::new(),
+                        more => format!(" (refused {more} times)"),
+                    };
+                    work.running(one.step, format!("{why}{times}"));
                 }
                 At::Unsure(why) => work.running(one.step, format!("not known yet: {why}")),
                 At::Ending => work.running(one.step, format!("ending for {}", ending.unwrap_or_default())),
@@ -458,11 +461,11 @@ fn refusal(reason: &str) -> String {
     const NAMED: &str = "The disruption budget ";
     let Some((_, rest)) = reason.split_once(NAMED) else {
         let budget = reason.contains("disruption budget");
-        return if budget { format!("by a budget: {reason}") } else { format!("by a busy server: {reason}") };
+        return if budget { format!("a budget: {reason}") } else { format!("busy server: {reason}") };
     };
     let rest = rest.trim_end_matches(')').trim_end_matches('.');
     let (name, says) = rest.split_once(' ').unwrap_or((rest, ""));
-    format!("by disruption budget {name}: it {says}")
+    format!("budget {name}: {says}")
 }
 
 #[cfg(test)]
@@ -473,12 +476,12 @@ mod tests {
     #[test]
     fn a_refusal_names_its_budget_and_a_busy_server_is_told_apart() {
         let reason = "Cannot evict pod as it would violate the pod's disruption budget. (The disruption budget api needs 2 healthy pods and has 2 currently)";
-        assert_eq!(refusal(reason), "by disruption budget api: it needs 2 healthy pods and has 2 currently");
+        assert_eq!(refusal(reason), "budget api: needs 2 healthy pods and has 2 currently");
         let behind = "Cannot evict pod as it would violate the pod's disruption budget. (The disruption budget api is still being processed by the server.)";
-        assert_eq!(refusal(behind), "by disruption budget api: it is still being processed by the server");
+        assert_eq!(refusal(behind), "budget api: is still being processed by the server");
         assert_eq!(
             refusal("Too many requests, please try again later."),
-            "by a busy server: Too many requests, please try again later."
+            "busy server: Too many requests, please try again later."
         );
     }
 }

@@ -241,7 +241,7 @@ async fn a_budgets_refusal_is_shown_by_its_name_and_tried_again() {
     })
     .await;
     assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
-    let words = "by disruption budget checkout: it needs 2 healthy pods and has 2 currently";
+    let words = "budget checkout: needs 2 healthy pods and has 2 currently";
     assert!(said.iter().any(|said| said.contains(words)), "{said:?}");
     assert_eq!(evicted(&bench.cluster).await.len(), 2);
 }
@@ -356,7 +356,7 @@ async fn a_drain_that_runs_out_of_time_names_the_pods_and_budgets_that_are_left(
     bench.cluster.faults(std::iter::once(Fault::Fine).chain((0..10_000).map(|_| Fault::Budget))).await;
     let outcome = bench.act(Verb::Drain, &n1, Options::default()).await;
     let Outcome::NotVerified(why) = &outcome else { panic!("{outcome:?}") };
-    let words = "0 of 2 pods gone; left: tenant-2/a (by disruption budget checkout: it needs 2 healthy pods";
+    let words = "0 of 2 pods gone; left: tenant-2/a (budget checkout: needs 2 healthy pods";
     assert!(why.contains(words), "{why}");
     assert!(evicted(&bench.cluster).await.is_empty());
 }
