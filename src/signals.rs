@@ -181,10 +181,9 @@ impl Wanted {
             // metrics-server measures every 15 s; a table is read, not watched.
             Self::Use(_) => Some(30),
             Self::Range { window: Window::Last { .. }, step, .. } => Some(u64::from(*step).clamp(15, 300)),
-            // Services move rarely; what could not be reached may be back.
-            Self::Systems => Some(60),
-            // Alarms are evaluated every minute, and every metric that is asked for costs.
-            Self::Alarms => Some(60),
+            // Services move rarely; what could not be reached may be back. Alarms are evaluated every minute, and
+            // every metric that is asked for costs.
+            Self::Systems | Self::Alarms => Some(60),
             Self::Figures { window: Window::Last { .. }, step, .. } => Some(u64::from(*step).clamp(60, 900)),
             // Metrics come and go with what is installed.
             Self::Values { .. } | Self::LabelNames { .. } => Some(300),

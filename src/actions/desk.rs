@@ -55,7 +55,7 @@ pub trait Remote: Witness + Sync {
         body: &Value,
     ) -> impl Future<Output = Result<Written, SourceError>> + Send;
 
-    /// Creates an object beside the one that the permit is for, in its namespace: the Job of a CronJob.
+    /// Creates an object beside the one that the permit is for, in its namespace: the `Job` of a `CronJob`.
     /// Implementors must send once.
     fn create_beside(
         &self,

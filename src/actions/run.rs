@@ -492,8 +492,7 @@ impl<R: Remote> Work<'_, R> {
             self.pause().await;
         }
         let text = format!(
-            "whether it was written is not known: the answer was lost, and {} cannot be read ({error}); look at it before you try again",
-            at
+            "whether it was written is not known: the answer was lost, and {at} cannot be read ({error}); look at it before you try again"
         );
         Err(Trouble::Failed(text))
     }

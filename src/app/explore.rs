@@ -564,7 +564,7 @@ impl Explore {
         let text = line.text().trim().to_owned();
         let wrong = || format!("{text:?} is not a regular expression that is understood");
         match purpose {
-            Purpose::Query if text.is_empty() => {}
+            Purpose::Query | Purpose::Window if text.is_empty() => {}
             Purpose::Query => {
                 let before = self.of.clone();
                 if *self.of.query != *text {
@@ -573,7 +573,6 @@ impl Explore {
                 self.of.query = Text::from(text.as_str());
                 self.restart(&before);
             }
-            Purpose::Window if text.is_empty() => {}
             Purpose::Window => {
                 let window = span::read(&text, now, zone)?;
                 self.take_window(window, now);
@@ -608,19 +607,16 @@ impl Explore {
     pub fn take_window(&mut self, window: Window, now: Timestamp) {
         let before = self.of.clone();
         self.of.window = window;
-        match &mut self.pods {
-            Some(pods) => {
-                let (from, to) = window.bounds(now);
-                let minutes = ((now.as_second() - from).max(60) + 59) / 60;
-                pods.since = Since::Minutes(u32::try_from(minutes).unwrap_or(u32::MAX));
-                let past = matches!(window, Window::Between { .. });
-                pods.until = past.then(|| to.saturating_mul(1_000_000_000));
-                self.restart_pods();
-            }
-            None => {
-                self.of.allowed = false;
-                self.restart(&before);
-            }
+        if let Some(pods) = &mut self.pods {
+            let (from, to) = window.bounds(now);
+            let minutes = ((now.as_second() - from).max(60) + 59) / 60;
+            pods.since = Since::Minutes(u32::try_from(minutes).unwrap_or(u32::MAX));
+            let past = matches!(window, Window::Between { .. });
+            pods.until = past.then(|| to.saturating_mul(1_000_000_000));
+            self.restart_pods();
+        } else {
+            self.of.allowed = false;
+            self.restart(&before);
         }
     }
 }

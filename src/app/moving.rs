@@ -256,15 +256,15 @@ fn open(state: &mut State, store: &Store) -> Vec<Effect> {
                 None => Vec::new(),
             },
         },
-        Some(View::Table(table)) => match table.selected.clone() {
-            Some(object) => going::open(state, object),
-            None => {
-                if let Some(View::Table(table)) = state.views.last_mut() {
-                    table.groups.toggle();
-                }
-                Vec::new()
+        Some(View::Table(table)) => {
+            if let Some(object) = table.selected.clone() {
+                return going::open(state, object);
             }
-        },
+            if let Some(View::Table(table)) = state.views.last_mut() {
+                table.groups.toggle();
+            }
+            Vec::new()
+        }
         Some(View::Detail(detail)) => match detail.entries.get(detail.describe.view.cursor) {
             Some(Entry::Related { to, .. }) => {
                 let to = to.clone();

@@ -133,25 +133,19 @@ impl Board {
     /// Makes the board of a rule: one graph with the line at which it fires; `health` is how bad that is.
     pub fn of_rule(name: &str, expr: &str, health: Health) -> Self {
         let comparison = Comparison::read(expr);
-        let (measured, about, thresholds, unit) = match &comparison {
-            Some(found) => {
-                let line = found.unit.text(found.number);
-                let besides = match found.besides.as_str() {
-                    "" => String::new(),
-                    more => format!(", {more}"),
-                };
-                let threshold = Threshold {
-                    at: Bound::Fixed(found.number),
-                    below: found.operator.starts_with('<'),
-                    health,
-                };
-                let about = format!("fires where the value is {} {line}{besides}", found.operator);
-                (found.measured.as_str(), about, vec![threshold], found.unit)
-            }
-            None => {
-                let about = "the whole expression: it compares nothing with a number, so there is no line";
-                (expr, about.to_owned(), Vec::new(), Measure::Short)
-            }
+        let (measured, about, thresholds, unit) = if let Some(found) = &comparison {
+            let line = found.unit.text(found.number);
+            let besides = match found.besides.as_str() {
+                "" => String::new(),
+                more => format!(", {more}"),
+            };
+            let threshold =
+                Threshold { at: Bound::Fixed(found.number), below: found.operator.starts_with('<'), health };
+            let about = format!("fires where the value is {} {line}{besides}", found.operator);
+            (found.measured.as_str(), about, vec![threshold], found.unit)
+        } else {
+            let about = "the whole expression: it compares nothing with a number, so there is no line";
+            (expr, about.to_owned(), Vec::new(), Measure::Short)
         };
         let origin = Origin::Formulas(vec![Formula::typed(measured)]);
         let panel = Panel {

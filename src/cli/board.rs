@@ -470,7 +470,7 @@ fn document(state: &State) -> Value {
     json!({
         "board": view.board.name,
         "title": view.board.title,
-        "context": state.session.context.as_ref().map(|context| context.as_str()),
+        "context": state.session.context.as_ref().map(crate::identity::Context::as_str),
         "subject": {
             "tenant": subject.tenant,
             "namespaces": subject.namespaces,

@@ -100,8 +100,8 @@ fn system(found: Found, now: jiff::Timestamp) -> Finding {
     let what = if found.scraped { "scraped metrics".to_owned() } else { found.system.to_string() };
     // What it cost and when it answered last stand behind either.
     let heard = found.heard.map(|at| format!("last answer {} ago", crate::human::age(now, at)));
-    let more: String =
-        found.note.iter().map(ToString::to_string).chain(heard).map(|text| format!("; {text}")).collect();
+    let more: Vec<String> = found.note.iter().map(ToString::to_string).chain(heard).collect();
+    let more = if more.is_empty() { String::new() } else { format!("; {}", more.join("; ")) };
     match found.error {
         None => Finding {
             what,

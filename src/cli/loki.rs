@@ -168,10 +168,7 @@ async fn sized(
 
 /// Shows the place of the query that an error of the server names.
 fn pointed(desk: &mut Desk<'_>, query: &str, error: color_eyre::Report) -> Result<color_eyre::Report> {
-    let reason = match error.downcast_ref() {
-        Some(SourceError::Invalid { reason, .. }) => reason,
-        _ => return Ok(error),
-    };
+    let Some(SourceError::Invalid { reason, .. }) = error.downcast_ref() else { return Ok(error) };
     if let Some(at) = logql::position(query, reason)
         && !query.contains('\n')
     {

@@ -64,6 +64,9 @@ pub(super) fn part(value: Option<f64>, of: f64) -> Cell {
     }
 }
 
+/// A column of what is used of something: id, title, what it is for, and how it is worked out.
+type Share = (&'static str, &'static str, &'static str, fn(&Together) -> Cell);
+
 impl<T: Slim> Describe<T> {
     /// Adds what the pods of a workload use together; `kind` is that of the workload.
     pub(super) fn use_of_pods(self, kind: &'static str) -> Self {
@@ -76,7 +79,7 @@ impl<T: Slim> Describe<T> {
             .column(memory.titled("MEM USE").priority(4).joined(), move |row| {
                 amount(of_workload(row.lens, row.meta(), kind).and_then(|sum| sum.used.memory), Unit::Bytes)
             });
-        let shares: [(&str, &str, &str, fn(&Together) -> Cell); 4] = [
+        let shares: [Share; 4] = [
             ("cpu-share", "CPU %", "CPU that its pods use, in percent of what they request", |sum| {
                 part(sum.used.cpu, sum.cpu.requested)
             }),

@@ -466,7 +466,7 @@ fn price_of(lens: &Lens<'_>, meta: &Meta) -> Option<Price> {
                 && one.labels.get("capacity_type") == Some(&*capacity)
                 && zone.is_none_or(|zone| one.labels.get("zone") == Some(zone))
         });
-        if let Some(dollars) = estimate.and_then(|one| one.last()) {
+        if let Some(dollars) = estimate.and_then(crate::signals::Series::last) {
             return Some(Price { dollars, from: String::new() });
         }
     }

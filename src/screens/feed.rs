@@ -61,8 +61,8 @@ fn again(at: Timestamp, now: Timestamp) -> String {
 pub fn partial(feed: &Feed) -> String {
     let named: Vec<&str> = feed.hidden.iter().filter_map(|hidden| hidden.namespace.as_deref()).collect();
     // What is not hidden by namespace is not there because one of several systems did not answer.
-    let systems = feed.hidden.iter().filter(|hidden| hidden.namespace.is_none());
-    if let Some(system) = systems.filter_map(|hidden| system(&hidden.error)).next() {
+    let mut systems = feed.hidden.iter().filter(|hidden| hidden.namespace.is_none());
+    if let Some(system) = systems.find_map(|hidden| system(&hidden.error)) {
         return format!("partial: without {system}");
     }
     match named.as_slice() {

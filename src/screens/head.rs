@@ -174,9 +174,10 @@ fn sources(scene: &Scene<'_>) -> Vec<(&'static str, String, Role)> {
             let (mut behind, mut denied) = (0, 0);
             for (_, shelf) in scene.store.shelves().filter(|(query, _)| query.context == *context) {
                 match &shelf.feed().stage {
-                    Stage::Ended { .. } | Stage::Live => {}
                     // What is not installed is not missing.
-                    Stage::Failed { error: SourceError::Missing { .. }, .. } => {}
+                    Stage::Ended { .. }
+                    | Stage::Live
+                    | Stage::Failed { error: SourceError::Missing { .. }, .. } => {}
                     Stage::Failed { error: SourceError::Denied { .. }, .. } => denied += 1,
                     _ => behind += 1,
                 }

@@ -92,7 +92,11 @@ pub fn join(alerts: &[Arc<Alert>], rules: &[Arc<Rule>], alarms: &[Arc<Alarm>]) -
                 one.alarm = Some(Arc::clone(alarm));
             }
             None => {
-                raised.push(Raised { alert: alarm.alert.clone(), rule: None, alarm: Some(Arc::clone(alarm)) })
+                raised.push(Raised {
+                    alert: alarm.alert.clone(),
+                    rule: None,
+                    alarm: Some(Arc::clone(alarm)),
+                });
             }
         }
     }

@@ -119,12 +119,11 @@ fn read_alerts(lists: impl Iterator<Item = (Text, Vec<Value>)>) -> (Vec<Alert>, 
             };
             let one = alert(&place, one);
             let same = known.entry(one.fingerprint.clone()).or_default();
-            match same.iter().find(|at| alerts[**at].labels == one.labels) {
-                Some(at) => join(&mut alerts[*at], one),
-                None => {
-                    same.push(alerts.len());
-                    alerts.push(one);
-                }
+            if let Some(at) = same.iter().find(|at| alerts[**at].labels == one.labels) {
+                join(&mut alerts[*at], one);
+            } else {
+                same.push(alerts.len());
+                alerts.push(one);
             }
         }
     }

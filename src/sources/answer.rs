@@ -250,7 +250,9 @@ pub(super) fn is_tls(error: &kube::Error) -> bool {
         }
         // An I/O error tells the source of what it wraps, and not what it wraps.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if wrapped.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        if let Some(inner) = wrapped
+            && inner.is::<rustls::Error>()
+        {
             return true;
         }
         next = error.source();

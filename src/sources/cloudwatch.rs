@@ -54,6 +54,9 @@ const RESTS: (i64, i64) = (10, 160);
 /// How many answers are kept at most.
 const KEPT: usize = 400;
 
+/// The account, or why there is none.
+type Opened = Result<Arc<Account>, SourceError>;
+
 /// `CloudWatch` beside one cluster; clones share what was asked.
 #[derive(Debug, Clone)]
 pub struct CloudWatch(Arc<Inner>);
@@ -65,7 +68,7 @@ struct Inner {
     /// Whether the environment may be asked where configuration says nothing.
     ambient: bool,
     // Held while it is opened, so that ten questions at the start open it once.
-    account: Mutex<Option<(Timestamp, Result<Arc<Account>, SourceError>)>>,
+    account: Mutex<Option<(Timestamp, Opened)>>,
     /// Calls, counted where they are sent, so that the SDK's own repetitions count.
     calls: Arc<AtomicU64>,
     /// Metrics that were asked for, each of which costs.

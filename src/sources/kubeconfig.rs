@@ -231,25 +231,22 @@ impl Contexts {
     /// Returns what a context is made of, with the files of keys and certificates that it names.
     pub(super) fn print(&self, entry: &Entry) -> Print {
         let (mut server, mut user) = (DefaultHasher::new(), DefaultHasher::new());
-        match &self.merged {
-            Some(_) => {
-                if let Some(cluster) = self.cluster(entry) {
-                    serde_json::to_vec(cluster).unwrap_or_default().hash(&mut server);
-                    contents(cluster.certificate_authority.as_ref()).hash(&mut server);
-                }
-                if let Some(info) = self.auth_info(entry) {
-                    serde_json::to_vec(info).unwrap_or_default().hash(&mut user);
-                    for file in [&info.client_certificate, &info.client_key, &info.token_file] {
-                        contents(file.as_ref()).hash(&mut user);
-                    }
+        if self.merged.is_some() {
+            if let Some(cluster) = self.cluster(entry) {
+                serde_json::to_vec(cluster).unwrap_or_default().hash(&mut server);
+                contents(cluster.certificate_authority.as_ref()).hash(&mut server);
+            }
+            if let Some(info) = self.auth_info(entry) {
+                serde_json::to_vec(info).unwrap_or_default().hash(&mut user);
+                for file in [&info.client_certificate, &info.client_key, &info.token_file] {
+                    contents(file.as_ref()).hash(&mut user);
                 }
             }
-            None => {
-                for variable in ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"] {
-                    std::env::var_os(variable).hash(&mut server);
-                }
-                contents(Some(&SERVICE_ACCOUNT_CA.to_owned())).hash(&mut server);
+        } else {
+            for variable in ["KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"] {
+                std::env::var_os(variable).hash(&mut server);
             }
+            contents(Some(&SERVICE_ACCOUNT_CA.to_owned())).hash(&mut server);
         }
         Print { server: server.finish(), user: user.finish() }
     }

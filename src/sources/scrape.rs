@@ -393,12 +393,16 @@ impl Held {
             let stands = step.map_or(*at, |step| at.div_euclid(step) * step);
             match engine.instant_of(&Kept(&self.memory), &expr, *at).map_err(|error| error.to_string())? {
                 promql::Answer::Vector(vector) => {
-                    vector.into_iter().for_each(|one| take(one.labels, stands, one.value));
+                    for one in vector {
+                        take(one.labels, stands, one.value);
+                    }
                 }
                 promql::Answer::Scalar(value) => take(promql::Labels::empty(), stands, value),
                 promql::Answer::Matrix(matrix) if step.is_none() => {
                     for one in matrix {
-                        one.points.iter().for_each(|(at, value)| take(one.labels.clone(), *at, *value));
+                        for (at, value) in &one.points {
+                            take(one.labels.clone(), *at, *value);
+                        }
                     }
                 }
                 promql::Answer::Matrix(_) => return Err("a range of values cannot be drawn".to_owned()),

@@ -85,6 +85,9 @@ pub struct Directions {
 #[derive(Debug, Clone)]
 pub struct Systems(Arc<Inner>);
 
+/// The services that may be systems, or why they are not known.
+type Candidates = Result<Arc<[Candidate]>, SourceError>;
+
 #[derive(Debug)]
 struct Inner {
     connection: Connection,
@@ -95,7 +98,7 @@ struct Inner {
     // not answer keeps nobody from the others.
     known: BTreeMap<System, Mutex<Option<Known>>>,
     /// The services that may be systems, and when they were listed.
-    services: Mutex<Option<(Instant, Result<Arc<[Candidate]>, SourceError>)>>,
+    services: Mutex<Option<(Instant, Candidates)>>,
     scraper: Scraper,
 }
 

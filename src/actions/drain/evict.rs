@@ -387,10 +387,9 @@ impl Drain {
             .filter_map(|one| match &one.at {
                 At::Gone => None,
                 At::Waiting => Some(format!("{} (not evicted)", one.name)),
-                At::Refused { why, .. } => Some(format!("{} ({why})", one.name)),
+                At::Refused { why, .. } | At::Failed(why) => Some(format!("{} ({why})", one.name)),
                 At::Unsure(why) => Some(format!("{} (not known: {why})", one.name)),
                 At::Ending => Some(format!("{} (still ending)", one.name)),
-                At::Failed(why) => Some(format!("{} ({why})", one.name)),
             })
             .collect();
         Outcome::NotVerified(format!(

@@ -45,7 +45,10 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
         Command::TimeEarlier => read(view, -1, width, now),
         Command::TimeLater => read(view, 1, width, now),
         Command::EditQuery => {
-            let asked = view.panels.get(view.panel).and_then(|panel| panel.asked.iter().find(is_promql));
+            let asked = view
+                .panels
+                .get(view.panel)
+                .and_then(|panel| panel.asked.iter().find(|asked| is_promql(asked)));
             let text = view.edited.get(&view.panel).or_else(|| asked.map(|asked| &asked.expr));
             view.prompt = Some(Prompt::query(text.map_or("", |text| text)));
         }
@@ -59,7 +62,7 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
 }
 
 /// Tells whether a question is one that a person can write: those to CloudWatch are changed in the file of the board.
-fn is_promql(asked: &&Asked) -> bool {
+fn is_promql(asked: &Asked) -> bool {
     !matches!(asked.ask.wanted, Wanted::Figures { .. })
 }
 
@@ -74,7 +77,7 @@ pub fn applies(view: &BoardView, command: Command) -> bool {
             let panel = view.panels.get(view.panel);
             view.edited.contains_key(&view.panel)
                 || view.is_query()
-                || panel.is_some_and(|panel| panel.asked.iter().any(|asked| is_promql(&asked)))
+                || panel.is_some_and(|panel| panel.asked.iter().any(is_promql))
         }
         _ => true,
     }

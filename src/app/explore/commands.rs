@@ -310,7 +310,7 @@ pub fn around(explore: &mut Explore) {
     new.of.turn = explore.of.turn + 1;
     new.anchor = Some((at, text));
     new.follow = false;
-    new.object = explore.object.clone();
+    new.object.clone_from(&explore.object);
     (new.timestamps, new.fold, new.page.wrap) = (explore.timestamps, explore.fold, explore.page.wrap);
     new.fields.clone_from(&explore.fields);
     new.highlight.clone_from(&explore.highlight);

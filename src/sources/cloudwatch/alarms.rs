@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
-    AlarmHistoryItem, AlarmType, CompositeAlarm, Dimension, HistoryItemType, MetricAlarm, MetricDataQuery,
-    ScanBy, StateValue,
+    AlarmHistoryItem, AlarmType, ComparisonOperator, CompositeAlarm, Dimension, HistoryItemType, MetricAlarm,
+    MetricDataQuery, MetricStat, ScanBy, StateValue, Statistic,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -65,8 +65,11 @@ impl CloudWatch {
                     .set_next_token(token.take());
                 let answer = self.call(&account, "cloudwatch:DescribeAlarms", asked.send()).await?;
                 token = answer.next_token().filter(|token| !token.is_empty()).map(str::to_owned);
-                found.extend(answer.metric_alarms.into_iter().flatten().map(Raw::Metric));
-                found.extend(answer.composite_alarms.into_iter().flatten().map(Raw::Composite));
+                found
+                    .extend(answer.metric_alarms.into_iter().flatten().map(|one| Raw::Metric(Box::new(one))));
+                found.extend(
+                    answer.composite_alarms.into_iter().flatten().map(|one| Raw::Composite(Box::new(one))),
+                );
                 if token.is_none() {
                     break;
                 }
@@ -152,8 +155,8 @@ fn event(item: &AlarmHistoryItem) -> AlarmEvent {
 
 /// An alarm as the SDK has it.
 enum Raw {
-    Metric(MetricAlarm),
-    Composite(CompositeAlarm),
+    Metric(Box<MetricAlarm>),
+    Composite(Box<CompositeAlarm>),
 }
 
 /// What every alarm has.
@@ -398,7 +401,7 @@ fn number(value: Option<i32>, least: u32) -> u32 {
 /// Reads what an alarm of metrics watches.
 fn watch(alarm: &MetricAlarm) -> Watch {
     let parts = if alarm.metrics().is_empty() {
-        let stat = alarm.statistic().map(|stat| stat.as_str()).or(alarm.extended_statistic());
+        let stat = alarm.statistic().map(Statistic::as_str).or(alarm.extended_statistic());
         vec![Part {
             id: "m".into(),
             source: PartSource::Metric {
@@ -417,13 +420,13 @@ fn watch(alarm: &MetricAlarm) -> Watch {
     let of_parts = alarm
         .metrics()
         .iter()
-        .filter_map(|one| one.period().or_else(|| one.metric_stat().and_then(|stat| stat.period())));
+        .filter_map(|one| one.period().or_else(|| one.metric_stat().and_then(MetricStat::period)));
     let periods = number(alarm.evaluation_periods(), 1);
     Watch {
         parts,
         period: number(alarm.period().or_else(|| of_parts.max()), 10),
         threshold: alarm.threshold(),
-        comparison: line(alarm.comparison_operator().map(|one| one.as_str())),
+        comparison: line(alarm.comparison_operator().map(ComparisonOperator::as_str)),
         periods,
         datapoints: alarm.datapoints_to_alarm().map_or(periods, |_| number(alarm.datapoints_to_alarm(), 1)),
         missing: line(alarm.treat_missing_data()),

@@ -84,7 +84,7 @@ mod tests {
     fn a_name_tells_whose_it_is_by_whole_words() {
         let mut tenancy = Tenancy::default();
         tenancy.set(["tenant-2", "tenant-22", "default", "shop", "shop-eu"].map(Text::from).to_vec());
-        let of = |text: &str| tenancy.of([text].into_iter()).map(|name| name.to_string());
+        let of = |text: &str| tenancy.of([text].into_iter()).map(ToString::to_string);
         assert_eq!(of("tenant-2-checkout-5xx").as_deref(), Some("tenant-2"));
         assert_eq!(of("prod/tenant-22/cpu").as_deref(), Some("tenant-22"));
         assert_eq!(of("shop-eu-errors").as_deref(), Some("shop-eu"), "the longest name");
