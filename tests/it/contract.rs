@@ -203,7 +203,7 @@ pub async fn holds(bench: &mut Bench, source: &Source, cases: &[Case]) {
         let error = match tokio::time::timeout(BOUND, ask(asked.clone())).await {
             Ok(Err(error)) => error,
             Ok(Ok(answer)) => panic!("{name}: it was answered: {answer}"),
-            Err(_) => panic!("{name}: it waits for ever"),
+            Err(over) => panic!("{name}: it waits for ever: {over}"),
         };
         assert!(!waits || begun.elapsed() < BOUND / 2, "{name}: it waits for {:?}", begun.elapsed());
         assert_eq!(sort(&error), *wanted, "{name}: {error}");

@@ -1,6 +1,6 @@
 //! A proxy in front of the embedded platform that answers some paths wrongly, as long as it is told to.
 //!
-//! It hands everything else on, WebSockets too. It knows nothing of what passes through it.
+//! It hands everything else on, `WebSocket`s too. It knows nothing of what passes through it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -151,7 +151,7 @@ fn begun(first: Bytes, then: Fault) -> Body {
         async move {
             match (first, then) {
                 (Some(first), _) => Some((Ok(Frame::data(first)), None)),
-                (None, Fault::Flood) => Some((Ok(Frame::data(Bytes::from_static(&[b' '; 1 << 16]))), None)),
+                (None, Fault::Flood) => Some((Ok(Frame::data(Bytes::from(vec![b' '; 1 << 16]))), None)),
                 (None, Fault::Stall(_) | Fault::Announced(_)) => std::future::pending().await,
                 (None, _) => {
                     // What was sent before must be on its way: hyper drops what it has not sent.

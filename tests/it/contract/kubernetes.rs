@@ -1,5 +1,7 @@
 //! The API server under every fault: objects, Tables, logs, and lists that are followed.
 
+use std::collections::BTreeMap;
+
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -95,7 +97,7 @@ async fn source(thing: &str, part: &str, ask: Ask, mut cases: Vec<Case>) {
         part: part.to_owned(),
         ask,
         other: prometheus,
-        directions: Default::default(),
+        directions: BTreeMap::default(),
     };
     holds(&mut bench, &source, &cases).await;
 }

@@ -1,5 +1,7 @@
 //! The systems beside Kubernetes under every fault: through the API server, and at a URL.
 
+use std::collections::BTreeMap;
+
 use futures::future::BoxFuture;
 use opsdeck::identity::{ObjectRef, Resource};
 use opsdeck::signals::{System, Using, Wanted, Window};
@@ -89,7 +91,7 @@ fn proxied() -> Vec<Case> {
 /// Runs one question through the API server and at a URL.
 async fn both_ways(system: System, part: &str, ask: Ask, other: Ask, cases: impl Fn() -> Vec<Case>) {
     let mut bench = Bench::start().await;
-    let found = bench.systems(&Default::default()).await.one(system).await.unwrap();
+    let found = bench.systems(&BTreeMap::default()).await.one(system).await.unwrap();
     let thing = system.name().to_owned();
     let source = Source {
         thing: thing.clone(),
@@ -97,7 +99,7 @@ async fn both_ways(system: System, part: &str, ask: Ask, other: Ask, cases: impl
         part: format!("/proxy{part}"),
         ask,
         other,
-        directions: Default::default(),
+        directions: BTreeMap::default(),
     };
     // Where the connection to the API server goes, it is the API server that is lost.
     let mut all: Vec<Case> = cases().into_iter().filter(|one| !matches!(one.fault, Fault::HangUp)).collect();

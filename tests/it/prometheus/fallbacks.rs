@@ -152,7 +152,9 @@ async fn every_fallback_of_every_board_comes_to_what_a_real_prometheus_says() {
         let (mut joined, mut found) = (BTreeSet::new(), Vec::new());
         labels(&expr, &mut joined);
         selectors(&expr, &mut found);
-        found.iter().for_each(|selector| add(&mut memory, selector, &joined));
+        for selector in &found {
+            add(&mut memory, selector, &joined);
+        }
     }
     let all: Vec<&str> = expressions.iter().map(String::as_str).collect();
     let end = START + SPAN;
