@@ -463,7 +463,8 @@ fn strange_alerts_are_shown_and_never_a_panic() {
     stage.state.size = (200, 60);
     press(&mut stage, &["g"]);
     let drawn = text(&stage.draw(200, 60).0);
-    for said in ["NotANumber", "Tomorrow", "日本"] {
+    // Cells behind wide letters are empty in the text of a buffer.
+    for said in ["NotANumber", "Tomorrow", "日 本"] {
         assert!(drawn.contains(said), "{said}:\n{drawn}");
     }
     let context = context();
