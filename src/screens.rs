@@ -75,11 +75,11 @@ impl Scene<'_> {
             let whole = list.feed().whole_at.is_some();
             Some(if whole { human::count(list.len()) } else { "?".to_owned() })
         };
-        [("argoproj.io", "applications", "apps"), ("", "nodes", "nodes"), ("", "pods", "pods")]
-            .into_iter()
-            .filter_map(|(group, plural, words)| Some((known(group, plural)?, words)))
-            .chain(self.firing(context))
-            .collect()
+        let kinds = [("argoproj.io", "applications", "apps"), ("", "nodes", "nodes"), ("", "pods", "pods")];
+        let known =
+            kinds.into_iter().filter_map(|(group, plural, words)| Some((known(group, plural)?, words)));
+        // Where not all have a place, what fires has.
+        self.firing(context).into_iter().chain(known).collect()
     }
 
     /// Returns what an object is called: its name, or for an alert that of the alert and not its fingerprint.

@@ -89,7 +89,7 @@ pub enum Frame {
 #[derive(Clone, Copy)]
 pub(super) struct Decoder {
     object: fn(&[u8], &mut Pool) -> Result<Object, serde_json::Error>,
-    page: fn(&[u8], &mut Pool) -> Result<Page, sonic_rs::Error>,
+    page: fn(&str, &mut Pool) -> Result<Page, sonic_rs::Error>,
 }
 
 impl Decoder {
@@ -119,11 +119,13 @@ impl Kind {
     ///
     /// The error is that of a body that is no list.
     pub fn decode_page(&self, json: &[u8], pool: &mut Pool) -> Result<Page, Garbled> {
-        if let Ok(page) = (self.decoder.page)(json, pool) {
+        // Looked at once and here: sonic-rs does not look at bytes itself before it hands out texts of them.
+        let text = String::from_utf8_lossy(json);
+        if let Ok(page) = (self.decoder.page)(&text, pool) {
             return Ok(page);
         }
         let list: WireList<'_> =
-            serde_json::from_slice(json).map_err(|error| garbled(&self.resource, json, &error))?;
+            serde_json::from_str(&text).map_err(|error| garbled(&self.resource, json, &error))?;
         let mut page = list.metadata.unwrap_or_default().page();
         let none = || garbled(&self.resource, json, &de::Error::missing_field("items"));
         for item in list.items.or(list.rows).ok_or_else(none)? {
@@ -212,8 +214,8 @@ fn object<T: Slim>(json: &[u8], pool: &mut Pool) -> Result<Object, serde_json::E
     Ok(Object { meta, slim: Box::new(slim) })
 }
 
-fn page<T: Slim>(json: &[u8], pool: &mut Pool) -> Result<Page, sonic_rs::Error> {
-    let mut reader = sonic_rs::Deserializer::from_slice(json);
+fn page<T: Slim>(json: &str, pool: &mut Pool) -> Result<Page, sonic_rs::Error> {
+    let mut reader = sonic_rs::Deserializer::from_str(json);
     let page = ListSeed::<T> { pool, slim: PhantomData }.deserialize(&mut reader)?;
     reader.end()?;
     Ok(page)

@@ -519,6 +519,19 @@ fn links_lead_both_ways() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_replaced_and_cost_nothing_else() {
+    let cluster = Cluster::new();
+    let page = json!({"kind": "PodList", "metadata": {"resourceVersion": "77"},
+                      "items": [pod("shop/a"), pod("shop/b#")]});
+    let bytes: Vec<u8> =
+        page.to_string().bytes().map(|byte| if byte == b'#' { 0xff } else { byte }).collect();
+    let page = cluster.kinds.find("pods").unwrap().decode_page(&bytes, &mut Pool::default()).unwrap();
+    let names: Vec<&str> = page.objects.iter().map(|object| &*object.meta.name).collect();
+    assert_eq!(names, ["a", "b\u{fffd}"]);
+    assert!(page.garbled.is_empty());
+}
+
+#[test]
 fn an_object_that_cannot_be_read_is_counted_and_the_rest_of_the_page_is_kept() {
     let cluster = Cluster::new();
     let mut broken = pod("shop/broken");
