@@ -12,18 +12,24 @@
 //!
 //! A tenant of which not everything is known is not called healthy.
 
+mod shares;
+mod verdict;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+pub use self::shares::Claims;
+use self::shares::{
+    Belonging, HEALTHS, Homes, Ledger, ShareOf, Tally, Trouble, alert_share, app_share, is_production,
+    pod_share, quota_share,
+};
+use self::verdict::{verdict, worst_app};
 use super::watch::{News, Watch};
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::applications::Application;
-use crate::kinds::pods::Pod;
-use crate::kinds::quota::{NEARLY_FULL, Quota};
 use crate::kinds::{Health, Object, Tenancy, alerts, natural};
-use crate::signals::{AlertState, Raised};
 use crate::sources::SourceError;
 use crate::store::{Query, Shelf, Store};
 
@@ -133,125 +139,6 @@ pub struct Summary {
     /// Whether all that it is concluded from is known.
     pub complete: bool,
 }
-
-/// What the pods of a tenant request and may use, without those that have ended or are going.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// Requested CPU in thousandths of a core.
-    pub cpu: u64,
-    /// Requested memory in bytes.
-    pub memory: u64,
-    /// The sum of the limits of CPU in thousandths of a core.
-    pub cpu_limit: u64,
-    /// The sum of the limits of memory in bytes.
-    pub memory_limit: u64,
-    /// How many pods may use any amount of CPU, and how many of memory.
-    pub unlimited: (usize, usize),
-}
-
-impl Claims {
-    fn of(pod: &Pod) -> Self {
-        Self {
-            cpu: u64::from(pod.cpu),
-            memory: pod.memory,
-            cpu_limit: u64::from(pod.cpu_limit),
-            memory_limit: pod.memory_limit,
-            unlimited: (usize::from(pod.cpu_limit == 0), usize::from(pod.memory_limit == 0)),
-        }
-    }
-
-    /// Adds those of a pod, or takes them out.
-    fn book(&mut self, other: &Self, adds: bool) {
-        let add =
-            |sum: u64, part: u64| if adds { sum.saturating_add(part) } else { sum.saturating_sub(part) };
-        let count = |sum: usize, part: usize| if adds { sum + part } else { sum.saturating_sub(part) };
-        *self = Self {
-            cpu: add(self.cpu, other.cpu),
-            memory: add(self.memory, other.memory),
-            cpu_limit: add(self.cpu_limit, other.cpu_limit),
-            memory_limit: add(self.memory_limit, other.memory_limit),
-            unlimited: (
-                count(self.unlimited.0, other.unlimited.0),
-                count(self.unlimited.1, other.unlimited.1),
-            ),
-        };
-    }
-
-    /// Returns the sum of the limits of CPU in cores; `None` where a pod has none.
-    pub fn most_cpu(&self) -> Option<f64> {
-        (self.unlimited.0 == 0 && self.cpu_limit > 0).then_some(self.cpu_limit as f64 / 1000.0)
-    }
-
-    /// Returns the sum of the limits of memory in bytes; `None` where a pod has none.
-    pub fn most_memory(&self) -> Option<f64> {
-        (self.unlimited.1 == 0 && self.memory_limit > 0).then_some(self.memory_limit as f64)
-    }
-}
-
-/// What one object adds to its tenant.
-#[derive(Debug, Clone, PartialEq)]
-struct Share {
-    tenant: Text,
-    trouble: Trouble,
-    part: Part,
-}
-
-/// How bad something is. Customers are on production: of two equal troubles the one there is worse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Trouble {
-    health: Health,
-    on_production: bool,
-}
-
-impl Trouble {
-    /// Nothing is wrong.
-    const NONE: Self = Self { health: Health::Healthy, on_production: false };
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Part {
-    Pod { serving: bool, wanted: bool, restarts: u32, claims: Claims },
-    App { out_of_sync: bool, busy: bool, says: Health, deployed: Option<Timestamp> },
-    Quota { key: Text, share: f64 },
-    Alert { firing: bool },
-}
-
-/// The shares of one list, by seat.
-#[derive(Debug, Default)]
-struct Ledger {
-    watch: Watch,
-    shares: HashMap<u32, Share>,
-    /// Seats whose share may change with time alone.
-    restless: BTreeSet<u32>,
-}
-
-/// What the shares of a tenant come to.
-#[derive(Debug, Clone, Default)]
-struct Tally {
-    apps: usize,
-    out_of_sync: usize,
-    busy: usize,
-    /// How many Applications say each health, from best to worst.
-    says: [usize; 6],
-    serving: usize,
-    wanted: usize,
-    restarts: u64,
-    claims: Claims,
-    /// Seats of what is not well: Applications, pods; worst ones are named in the reason.
-    apps_in_trouble: BTreeMap<u32, Trouble>,
-    pods_in_trouble: BTreeMap<u32, Trouble>,
-    quotas: BTreeMap<u32, (Text, f64)>,
-    deployed: BTreeMap<u32, Timestamp>,
-    /// Seats of the alerts that fire.
-    alerts: BTreeMap<u32, Trouble>,
-}
-
-/// Every health, from best to worst, as [`Tally::says`] counts them.
-const HEALTHS: [Health; 6] =
-    [Health::Healthy, Health::Idle, Health::Progressing, Health::Unknown, Health::Warning, Health::Degraded];
-
-/// Tenants to their namespaces with the environments of those.
-type Homes = BTreeMap<Text, BTreeMap<Text, Option<Text>>>;
 
 /// The tenants of one context.
 #[derive(Debug, Default)]
@@ -374,7 +261,7 @@ impl Tenants {
         let belongs = self.find_tenants(namespaces, applications, opened);
         if belongs {
             for ledger in [&mut self.pods, &mut self.apps, &mut self.quotas, &mut self.alerts] {
-                ledger.watch.reset();
+                ledger.reset();
             }
         }
         let passed = self.looked != now.as_second();
@@ -570,269 +457,11 @@ impl Tenants {
     }
 }
 
-/// Who belongs to whom, and where production is.
-#[derive(Clone, Copy)]
-struct Belonging<'a> {
-    tenancy: &'a Tenancy,
-    homes: &'a Homes,
-}
-
-impl Belonging<'_> {
-    /// Returns the tenant that a namespace belongs to.
-    fn of_namespace(self, namespace: &Text) -> Option<Text> {
-        self.tenancy.of_namespace(namespace).cloned()
-    }
-
-    /// Weighs how something in a namespace of a tenant is.
-    fn weigh(self, tenant: &Text, namespace: Option<&Text>, health: Health) -> Trouble {
-        let environment = namespace.and_then(|namespace| self.homes.get(tenant)?.get(namespace)?.as_ref());
-        Trouble { health, on_production: environment.is_some_and(|name| is_production(name)) }
-    }
-}
-
-fn is_production(environment: &str) -> bool {
-    environment.starts_with("prod")
-}
-
-type ShareOf = fn(Belonging, &Object, Timestamp) -> Option<Share>;
-
-fn pod_share(belonging: Belonging, object: &Object, now: Timestamp) -> Option<Share> {
-    let pod = object.body::<Pod>()?;
-    let namespace = object.meta.namespace.as_ref()?;
-    let tenant = belonging.of_namespace(namespace)?;
-    let (health, _) = pod.verdict(&object.meta, now);
-    let wanted = !pod.is_finished() && object.meta.deleted.is_none();
-    let claims = if wanted { Claims::of(pod) } else { Claims::default() };
-    let part = Part::Pod { serving: wanted && pod.serving, wanted, restarts: pod.restarts, claims };
-    Some(Share { trouble: belonging.weigh(&tenant, Some(namespace), health), tenant, part })
-}
-
-fn app_share(belonging: Belonging, object: &Object, now: Timestamp) -> Option<Share> {
-    let application = object.body::<Application>()?;
-    let tenant =
-        belonging.tenancy.of_application(object.meta.namespace.as_deref()?, &object.meta.name)?.clone();
-    let (health, _) = application.verdict(&object.meta, now);
-    let part = Part::App {
-        out_of_sync: &*application.sync == "OutOfSync",
-        busy: application.is_busy(),
-        says: application.health(),
-        deployed: application.last_deploy().and_then(|deploy| deploy.at),
-    };
-    Some(Share { trouble: belonging.weigh(&tenant, application.namespace.as_ref(), health), tenant, part })
-}
-
-fn quota_share(belonging: Belonging, object: &Object, _: Timestamp) -> Option<Share> {
-    let tenant = belonging.of_namespace(object.meta.namespace.as_ref()?)?;
-    let tightest = object.body::<Quota>()?.tightest()?;
-    let part = Part::Quota { key: Text::from(tightest.short_key()), share: tightest.share()? };
-    Some(Share { tenant, trouble: Trouble::NONE, part })
-}
-
-fn alert_share(belonging: Belonging, object: &Object, _: Timestamp) -> Option<Share> {
-    let alert = &object.body::<Raised>()?.alert;
-    let namespace = object.meta.namespace.as_ref()?;
-    let tenant = belonging.of_namespace(namespace)?;
-    let part = Part::Alert { firing: alert.state == AlertState::Firing };
-    let trouble = belonging.weigh(&tenant, Some(namespace), alerts::health_of(alert));
-    Some(Share { tenant, trouble, part })
-}
-
-/// What changed in a ledger: the seat, its old share and its new one.
-type Booking = (u32, Option<Share>, Option<Share>);
-
-impl Ledger {
-    /// Reads what changed, and where time has passed also what hangs on the time.
-    fn read(
-        &mut self,
-        shelf: Option<&Shelf>,
-        passed: bool,
-        share_of: impl Fn(&Object) -> Option<Share>,
-    ) -> Vec<Booking> {
-        let mut seats: BTreeSet<u32> = match self.watch.news(shelf) {
-            News::None => BTreeSet::new(),
-            News::Seats(seats) => seats.into_iter().collect(),
-            News::Everything => {
-                let there = shelf.map_or(0, |shelf| u32::try_from(shelf.seats()).unwrap_or(u32::MAX));
-                (0..there).chain(self.shares.keys().copied()).collect()
-            }
-        };
-        if passed {
-            seats.extend(&self.restless);
-        }
-        let mut bookings = Vec::new();
-        for seat in seats {
-            let new = shelf.and_then(|shelf| shelf.at(seat)).and_then(|object| share_of(object));
-            if new.as_ref().is_some_and(|share| share.trouble.health > Health::Idle) {
-                self.restless.insert(seat);
-            } else {
-                self.restless.remove(&seat);
-            }
-            let old = match &new {
-                Some(share) => self.shares.insert(seat, share.clone()),
-                None => self.shares.remove(&seat),
-            };
-            if old != new {
-                bookings.push((seat, old, new));
-            }
-        }
-        bookings
-    }
-}
-
-impl Tally {
-    /// Adds a share, or takes it out.
-    fn book(&mut self, seat: u32, share: &Share, sign: isize) {
-        let add = |sum: &mut usize, amount: usize| {
-            *sum = if sign > 0 { *sum + amount } else { sum.saturating_sub(amount) };
-        };
-        match &share.part {
-            Part::Pod { serving, wanted, restarts, claims } => {
-                self.claims.book(claims, sign > 0);
-                add(&mut self.serving, usize::from(*serving));
-                add(&mut self.wanted, usize::from(*wanted));
-                let restarts = u64::from(*restarts);
-                self.restarts =
-                    if sign > 0 { self.restarts + restarts } else { self.restarts.saturating_sub(restarts) };
-                keep(
-                    &mut self.pods_in_trouble,
-                    seat,
-                    share.trouble,
-                    sign > 0 && share.trouble.health > Health::Idle,
-                );
-            }
-            Part::App { out_of_sync, busy, says, deployed } => {
-                add(&mut self.apps, 1);
-                add(&mut self.out_of_sync, usize::from(*out_of_sync));
-                add(&mut self.busy, usize::from(*busy));
-                add(&mut self.says[*says as usize], 1);
-                keep(
-                    &mut self.apps_in_trouble,
-                    seat,
-                    share.trouble,
-                    sign > 0 && share.trouble.health > Health::Idle,
-                );
-                match deployed {
-                    Some(at) => keep(&mut self.deployed, seat, *at, sign > 0),
-                    None => keep(&mut self.deployed, seat, Timestamp::UNIX_EPOCH, false),
-                }
-            }
-            Part::Alert { firing } => keep(&mut self.alerts, seat, share.trouble, sign > 0 && *firing),
-            Part::Quota { key, share } => keep(&mut self.quotas, seat, (key.clone(), *share), sign > 0),
-        }
-    }
-}
-
-fn keep<T>(map: &mut BTreeMap<u32, T>, seat: u32, value: T, is_kept: bool) {
-    if is_kept {
-        map.insert(seat, value);
-    } else {
-        map.remove(&seat);
-    }
-}
-
 /// The order of the ranking: the least comes first.
 fn rank(summary: &Summary) -> (Reverse<Trouble>, bool, Reverse<usize>, Reverse<usize>) {
     let trouble = Trouble { health: summary.health, on_production: summary.on_production };
     let elsewhere = !summary.environments.iter().any(|environment| is_production(environment));
     (Reverse(trouble), elsewhere, Reverse(summary.troubled_pods), Reverse(summary.out_of_sync))
-}
-
-/// Says how a tenant is: the worst of Applications, pods, alerts and quotas, in the words of the first of the worst.
-fn verdict(
-    tally: &Tally,
-    quota: Option<&(Text, f64)>,
-    [applications, pods, alerts]: [Option<&Shelf>; 3],
-    now: Timestamp,
-) -> (Trouble, Text) {
-    let worst = |map: &BTreeMap<u32, Trouble>| map.values().max().copied().unwrap_or(Trouble::NONE);
-    let (apps, podly) = (worst(&tally.apps_in_trouble), worst(&tally.pods_in_trouble));
-    let pressed = match quota {
-        Some((_, share)) if *share >= NEARLY_FULL => Trouble { health: Health::Warning, ..Trouble::NONE },
-        _ => Trouble::NONE,
-    };
-    let alarmed = worst(&tally.alerts);
-    let trouble = apps.max(podly).max(pressed).max(alarmed);
-    if trouble.health <= Health::Idle {
-        return (Trouble::NONE, Text::from(""));
-    }
-    // The pods say why more plainly than the Application that they are of.
-    let reason = if podly == trouble && trouble.health >= Health::Warning {
-        pod_reason(&tally.pods_in_trouble, trouble, pods, now)
-    } else if alarmed == trouble {
-        alert_reason(&tally.alerts, trouble, alerts, now)
-    } else if apps == trouble {
-        app_reason(&tally.apps_in_trouble, trouble, applications, now)
-    } else if podly == trouble {
-        pod_reason(&tally.pods_in_trouble, trouble, pods, now)
-    } else {
-        quota.map(|(key, share)| format!("quota: {:.0} % of {key} used", share * 100.0))
-    };
-    (trouble, Text::from(reason.unwrap_or_default()))
-}
-
-/// Names the Application that is worst.
-fn worst_app(tally: &Tally, context: &Context, applications: &Shelf) -> Option<ObjectRef> {
-    let worst = tally.apps_in_trouble.values().max()?;
-    let meta = &that_bad(&tally.apps_in_trouble, *worst).find_map(|seat| applications.at(seat))?.meta;
-    Some(ObjectRef {
-        context: context.clone(),
-        resource: Resource::new("argoproj.io", "applications"),
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-    })
-}
-
-fn that_bad(map: &BTreeMap<u32, Trouble>, trouble: Trouble) -> impl Iterator<Item = u32> {
-    map.iter().filter(move |(_, other)| **other == trouble).map(|(seat, _)| *seat)
-}
-
-fn app_reason(
-    map: &BTreeMap<u32, Trouble>,
-    trouble: Trouble,
-    shelf: Option<&Shelf>,
-    now: Timestamp,
-) -> Option<String> {
-    let object = that_bad(map, trouble).find_map(|seat| shelf?.at(seat))?;
-    let (_, why) = object.body::<Application>()?.verdict(&object.meta, now);
-    let more = more(that_bad(map, trouble).count(), "app");
-    Some(format!("{}: {why}{more}", object.meta.name))
-}
-
-fn pod_reason(
-    map: &BTreeMap<u32, Trouble>,
-    trouble: Trouble,
-    shelf: Option<&Shelf>,
-    now: Timestamp,
-) -> Option<String> {
-    let object = that_bad(map, trouble).find_map(|seat| shelf?.at(seat))?;
-    let pod = object.body::<Pod>()?;
-    let (_, why) = pod.verdict(&object.meta, now);
-    let more = more(that_bad(map, trouble).count(), "pod");
-    // What the containers say begins with their name, which says more than that of the pod.
-    let named = pod.containers.iter().any(|container| why.starts_with(&*container.name));
-    if named { Some(format!("{why}{more}")) } else { Some(format!("{}: {why}{more}", object.meta.name)) }
-}
-
-fn alert_reason(
-    map: &BTreeMap<u32, Trouble>,
-    trouble: Trouble,
-    shelf: Option<&Shelf>,
-    now: Timestamp,
-) -> Option<String> {
-    let object = that_bad(map, trouble).find_map(|seat| shelf?.at(seat))?;
-    let alert = &object.body::<Raised>()?.alert;
-    let since =
-        alert.since.map(|since| format!(" for {}", crate::human::age(now, since))).unwrap_or_default();
-    let more = more(that_bad(map, trouble).count(), "alert");
-    Some(format!("{} fires{since}{more}", alert.name))
-}
-
-fn more(count: usize, what: &str) -> String {
-    match count {
-        ..=1 => String::new(),
-        2 => format!(", and 1 more {what}"),
-        many => format!(", and {} more {what}s", many - 1),
-    }
 }
 
 #[cfg(test)]
