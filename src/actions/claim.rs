@@ -1,6 +1,6 @@
 //! Delete a NodeClaim: Karpenter drains and ends the machine, and buys what its pods need (contracts 2.7).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::application::list;
 use super::desk::{Desk, Remote};
@@ -82,22 +82,11 @@ pub(super) fn draft<'a, R: Remote>(
     }
 }
 
-fn options(uid: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "propagationPolicy": "Background",
-        "preconditions": { "uid": uid },
-    })
-}
-
 pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, Trouble> {
     work.running(0, "");
-    // Its pool and node are read from the claim as it is now; afterwards there is none to read them from.
-    let object = work.look().await.ok().flatten().unwrap_or_default();
-    work.delete(|permit| options(permit.uid())).await?;
+    let gone = work.delete().await?;
     work.done(0, "");
-    Ok(Written { object, warnings: Vec::new() })
+    Ok(gone)
 }
 
 /// Says how far a claim is, and why it is not ready.
@@ -224,6 +213,8 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     // contracts 2.2.

@@ -55,23 +55,6 @@ pub trait Remote: Witness + Sync {
         body: &Value,
     ) -> impl Future<Output = Result<Written, SourceError>> + Send;
 
-    /// Creates an object beside the one that the permit is for, in its namespace: the `Job` of a `CronJob`.
-    /// Implementors must send once.
-    fn create_beside(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        resource: &Resource,
-        body: &Value,
-    ) -> impl Future<Output = Result<Written, SourceError>> + Send;
-
-    /// Asks the server what a merge patch would store (`dryRun=All`); nothing is written.
-    fn pretend_patch(
-        &self,
-        object: &ObjectRef,
-        body: &Value,
-    ) -> impl Future<Output = Result<Written, SourceError>> + Send;
-
     /// Posts a silence to an Alertmanager and returns its id, which may be a new one. Implementors must send once.
     fn put_silence(
         &self,
@@ -132,20 +115,6 @@ impl Remote for Systems {
         body: &Value,
     ) -> Result<Written, SourceError> {
         self.connection().create_under(permit, object, subresource, body).await
-    }
-
-    async fn create_beside(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        resource: &Resource,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        self.connection().create_beside(permit, object, resource, body).await
-    }
-
-    async fn pretend_patch(&self, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
-        self.connection().pretend_patch(object, body).await
     }
 
     async fn put_silence(

@@ -92,16 +92,12 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>, cordon: bool) -> Re
     .await
 }
 
-/// The answer is the node as it was stored, so there is nothing to wait for.
 pub(super) fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) -> Outcome {
     let cordoned = unschedulable(&stored.object);
     let state = if cordoned { "unschedulable" } else { "schedulable" };
     let said = format!("{} is {state}", work.object.name);
-    if cordoned != (work.plan.request.verb == Verb::Cordon) {
-        return Outcome::Failed(format!("the write was accepted, and {said} all the same"));
-    }
-    work.done(0, said.clone());
-    Outcome::Verified(said)
+    let wanted = cordoned == (work.plan.request.verb == Verb::Cordon);
+    work.read_back(said, wanted)
 }
 
 #[cfg(test)]

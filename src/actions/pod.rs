@@ -1,6 +1,6 @@
 //! Delete a pod: this pod and no other, by its UID.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::application::{kind_name, list};
 use super::desk::{Desk, Remote};
@@ -125,23 +125,11 @@ pub(super) fn controller(document: &Value) -> Option<&Value> {
         .find(|owner| owner.get("controller").and_then(Value::as_bool).unwrap_or(false))
 }
 
-/// Returns the `DeleteOptions`: this pod by its UID, and what hangs on it in the background.
-fn options(uid: &str) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "propagationPolicy": "Background",
-        "preconditions": { "uid": uid },
-    })
-}
-
 pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, Trouble> {
     work.running(0, "");
-    // The owner is read from the pod as it is now; afterwards there is no pod to read it from.
-    let object = work.look().await.ok().flatten().unwrap_or_default();
-    work.delete(|permit| options(permit.uid())).await?;
+    let gone = work.delete().await?;
     work.done(0, "");
-    Ok(Written { object, warnings: Vec::new() })
+    Ok(gone)
 }
 
 pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) -> Outcome {
@@ -214,15 +202,9 @@ fn whole(owner: &ObjectRef, document: &Value) -> (i64, i64) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    #[test]
-    fn a_delete_names_the_uid_so_that_a_replacement_is_never_hit() {
-        // contracts 3.5, row "delete".
-        let options = options("u-1");
-        assert_eq!(options["preconditions"], json!({ "uid": "u-1" }));
-        assert_eq!(options["propagationPolicy"], "Background");
-    }
+    use super::*;
 
     #[test]
     fn a_selector_takes_labels_and_expressions_and_nothing_selects_without_one() {

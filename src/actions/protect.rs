@@ -75,16 +75,12 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>, protect: bool) -> R
     .await
 }
 
-/// The answer is the node as it was stored, so there is nothing to wait for.
 pub(super) fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) -> Outcome {
     let protected = is_protected(&stored.object);
     let state = if protected { "protected" } else { "no longer protected" };
     let said = format!("{} is {state}", work.object.name);
-    if protected != (work.plan.request.verb == Verb::Protect) {
-        return Outcome::Failed(format!("the write was accepted, and {said} all the same"));
-    }
-    work.done(0, said.clone());
-    Outcome::Verified(said)
+    let wanted = protected == (work.plan.request.verb == Verb::Protect);
+    work.read_back(said, wanted)
 }
 
 #[cfg(test)]

@@ -216,6 +216,17 @@ impl From<Refusal> for Trouble {
     }
 }
 
+/// Returns the `DeleteOptions` of every delete: this object by its UID, so that a replacement is never hit, and what
+/// hangs on it in the background (contracts 3.5).
+fn delete_options(uid: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "DeleteOptions",
+        "propagationPolicy": "Background",
+        "preconditions": { "uid": uid },
+    })
+}
+
 /// One action at work on one object.
 pub(super) struct Work<'a, R> {
     /// The desk.
@@ -315,6 +326,15 @@ impl<R: Remote> Work<'_, R> {
     /// Ends a step well.
     pub fn done(&mut self, step: usize, detail: impl Into<String>) {
         self.set(step, Standing::Done, detail.into());
+    }
+
+    /// Ends an action of one write whose answer is the object as it was stored: there is nothing to wait for.
+    pub fn read_back(&mut self, said: String, is_as_wanted: bool) -> Outcome {
+        if !is_as_wanted {
+            return Outcome::Failed(format!("the write was accepted, and {said} all the same"));
+        }
+        self.done(0, said.clone());
+        Outcome::Verified(said)
     }
 
     /// Passes over a step that is not needed.
@@ -497,24 +517,17 @@ impl<R: Remote> Work<'_, R> {
         Err(Trouble::Failed(text))
     }
 
-    /// Deletes the object; the UID in the options makes sure that it is this one.
-    pub async fn delete(&mut self, options: impl Fn(&Permit) -> Value) -> Result<(), Trouble> {
-        self.delete_at(self.object, options).await
-    }
-
-    /// Deletes another object of the plan, as [`Work::delete`] does.
-    pub async fn delete_at(
-        &mut self,
-        at: &ObjectRef,
-        options: impl Fn(&Permit) -> Value,
-    ) -> Result<(), Trouble> {
-        let (permit, _) = self.permit_for(at).await?;
-        let options = options(&permit);
+    /// Deletes the object and returns it as it was last: afterwards there is none to read owner, pool or node from.
+    pub async fn delete(&mut self) -> Result<Written, Trouble> {
+        let at = self.object;
+        let (permit, object) = self.permit().await?;
+        let written = Written { object, warnings: Vec::new() };
+        let options = delete_options(permit.uid());
         match self.desk.remote.delete(&permit, at, &options).await {
             // Gone is what was wanted, whoever did it.
             Ok(()) | Err(SourceError::Missing { .. }) => {
                 self.written = true;
-                Ok(())
+                Ok(written)
             }
             Err(error @ SourceError::Conflict { .. }) => Err(Trouble::Refused(error.to_string())),
             Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
@@ -528,11 +541,11 @@ impl<R: Remote> Work<'_, R> {
                     match self.desk.remote.look(at).await {
                         Ok(None) => {
                             self.written = true;
-                            return Ok(());
+                            return Ok(written);
                         }
                         Ok(Some(object)) if going(&object) => {
                             self.written = true;
-                            return Ok(());
+                            return Ok(written);
                         }
                         Ok(Some(_)) => break,
                         Err(_) => {}
@@ -542,5 +555,18 @@ impl<R: Remote> Work<'_, R> {
             }
             Err(error) => Err(Trouble::Failed(error.to_string())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delete_names_the_uid_so_that_a_replacement_is_never_hit() {
+        // contracts 3.5, row "delete".
+        let options = delete_options("u-1");
+        assert_eq!(options["preconditions"], json!({ "uid": "u-1" }));
+        assert_eq!(options["propagationPolicy"], "Background");
     }
 }

@@ -203,28 +203,6 @@ impl Connection {
         self.send(&asked, Method::POST, &path, "application/json", body).await
     }
 
-    /// Creates an object of a type in the namespace of the one that the permit is for.
-    pub async fn create_beside(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        resource: &Resource,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let namespace = object.namespace.as_deref();
-        let asked = self.asked("create", scoped(resource, namespace));
-        covered(permit, object, &asked)?;
-        let path = collection(resource, &self.version_of(resource).await?, namespace);
-        self.send(&asked, Method::POST, &path, "application/json", body).await
-    }
-
-    /// Asks the server what a merge patch would store, by its own dry run, admission included; nothing is written.
-    pub async fn pretend_patch(&self, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
-        let asked = self.asked("patch (dry run)", object.to_string());
-        let path = format!("{}?dryRun=All", self.path(object, "").await?);
-        self.send(&asked, Method::PATCH, &path, Patch::Merge.content_type(), body).await
-    }
-
     async fn send(
         &self,
         asked: &Asked,

@@ -331,51 +331,6 @@ impl Remote for Cluster {
         Ok(Written { object: json!({ "kind": "Status", "status": "Success" }), warnings: Vec::new() })
     }
 
-    async fn create_beside(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        resource: &Resource,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        assert!(permit.covers(object));
-        let mut inside = self.0.lock().await;
-        let fault = inside.faults.pop_front();
-        if matches!(fault, Some(Fault::NotSent)) {
-            return Err(lost());
-        }
-        let name = body.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
-        let made = self::object(
-            &resource.group,
-            &resource.plural,
-            object.namespace.as_deref().unwrap_or_default(),
-            name,
-        );
-        if inside.objects.contains_key(&key(&made)) {
-            return Err(SourceError::Conflict {
-                what: made.to_string(),
-                reason: "already exists".to_owned(),
-            });
-        }
-        inside.writes.push(body.clone());
-        inside.put(&made, body.clone());
-        if matches!(fault, Some(Fault::AnswerLost)) {
-            return Err(lost());
-        }
-        let object = inside.objects.get(&key(&made)).cloned().unwrap();
-        Ok(Written { object, warnings: Vec::new() })
-    }
-
-    async fn pretend_patch(&self, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
-        let inside = self.0.lock().await;
-        let Some(stored) = inside.objects.get(&key(object)) else {
-            return Err(SourceError::Missing { what: object.to_string(), reason: "gone".to_owned() });
-        };
-        let mut object = stored.clone();
-        json_patch::merge(&mut object, body);
-        Ok(Written { object, warnings: Vec::new() })
-    }
-
     async fn put_silence(
         &self,
         permit: &Permit,
