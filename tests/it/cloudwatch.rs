@@ -43,7 +43,8 @@ fn client(url: &str, key: &str) -> Client {
     Client::from_conf(config)
 }
 
-async fn start(story: &str) -> Stage {
+/// A platform whose time stands still until it is told to go on.
+pub async fn platform(story: &str) -> (Running, Clock) {
     opsdeck::install_crypto_provider();
     let clock = Clock::manual("2026-03-02T09:00:30Z".parse().unwrap());
     let world = world::Options {
@@ -55,7 +56,11 @@ async fn start(story: &str) -> Stage {
         ..world::Options::default()
     };
     let options = Options { world, clock: clock.clone(), pace: None, ..Options::default() };
-    let running = Platform::start(options).await.unwrap();
+    (Platform::start(options).await.unwrap(), clock)
+}
+
+async fn start(story: &str) -> Stage {
+    let (running, clock) = platform(story).await;
     let client = client(&running.cloudwatch.url, ACCESS_KEY_ID);
     Stage { running, clock, client }
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use opsdeck::boards::{Boards, Origin, Values, cloud};
 use opsdeck::clock::Clock;
 use opsdeck::demo::cloudwatch::{self, REGION};
-use opsdeck::demo::platform::{Options, Running};
-use opsdeck::demo::{Platform, world};
+use opsdeck::demo::platform::Running;
+use opsdeck::demo::world;
 use opsdeck::kinds::alerts;
 use opsdeck::signals::{
     Alarm, AlertState, Answer, Figures, Finding, Origin as Says, Raised, Scale, Series, System, Told, Wanted,
@@ -23,6 +23,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::cloudwatch::platform;
+
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A platform whose time stands still until it is moved, and a console's way to it.
@@ -34,18 +36,7 @@ struct Stage {
 
 impl Stage {
     async fn start(story: &str) -> Self {
-        opsdeck::install_crypto_provider();
-        let clock = Clock::manual("2026-03-02T09:00:30Z".parse().unwrap());
-        let world = world::Options {
-            tenants: 4,
-            pods_per_tenant: 12,
-            nodes: 5,
-            alive: false,
-            story: story.to_owned(),
-            ..world::Options::default()
-        };
-        let options = Options { world, clock: clock.clone(), pace: None, ..Options::default() };
-        let running = Platform::start(options).await.unwrap();
+        let (running, clock) = platform(story).await;
         let places = Places { flag: Some(running.kubeconfig.clone()), ..Places::default() };
         let contexts = Contexts::load(&places).unwrap();
         let entry = contexts.choose(None).unwrap();

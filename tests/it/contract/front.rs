@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -156,7 +155,6 @@ fn begun(first: Bytes, then: Fault) -> Body {
                 (None, _) => {
                     // What was sent before must be on its way: hyper drops what it has not sent.
                     tokio::task::yield_now().await;
-                    tokio::time::sleep(Duration::from_millis(20)).await;
                     Some((Err(std::io::Error::other("cut")), None))
                 }
             }
