@@ -10,7 +10,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::audit::Held;
+use crate::audit::{Changed, Held};
 use crate::gate::{Admission, Gate, Question, Refusal};
 pub use crate::gate::{Answer, Basis, Confirmation};
 use crate::identity::{ObjectRef, Target};
@@ -18,6 +18,7 @@ use crate::text::one_line;
 
 pub mod application;
 mod autosync;
+mod change;
 mod claim;
 mod closing;
 mod desk;
@@ -43,6 +44,7 @@ mod terminate;
 mod verbs;
 pub mod windows;
 
+pub use change::Change;
 pub use closing::{Closed, close};
 pub use desk::{Desk, Pace, Remote, local_user};
 pub use draft::{plan, resolve};
@@ -348,6 +350,9 @@ pub struct Plan {
     /// What it takes away for the duration, exactly as it was.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Held>,
+    /// The values that it changes, as they are and as they will be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Changed>,
     /// When the last check answered.
     pub made: Timestamp,
     /// When it expires unanswered.

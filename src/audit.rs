@@ -120,6 +120,22 @@ pub struct Intent {
     /// What is taken away for the duration and must be given back exactly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Held>,
+    /// The values that are changed, as they were and as they will be: what an undo is made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Changed>,
+}
+
+/// One value that an action changes. Only what is public by its nature stands here: numbers, images, flags.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    /// The object.
+    pub object: ObjectRef,
+    /// Where the value stands in the object, as a JSON pointer.
+    pub field: String,
+    /// The value before; `null` where there was none.
+    pub before: serde_json::Value,
+    /// The value afterwards; `null` where it is taken away.
+    pub after: serde_json::Value,
 }
 
 /// An auto-sync policy that is taken away for the duration.

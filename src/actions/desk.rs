@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::change::Change;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::gate::{Permit, Rules, Witness};
@@ -53,6 +54,23 @@ pub trait Remote: Witness + Sync {
         object: &ObjectRef,
         subresource: &str,
         body: &Value,
+    ) -> impl Future<Output = Result<Written, SourceError>> + Send;
+
+    /// Sends a change of the object; returns what the server stored. Implementors must send once.
+    ///
+    /// What is made new must name the object as its owner, so that the permission for the object covers it.
+    fn send(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        change: &Change,
+    ) -> impl Future<Output = Result<Written, SourceError>> + Send;
+
+    /// Has the server pretend that it takes a change (`dryRun=All`); nothing is written.
+    fn rehearse(
+        &self,
+        object: &ObjectRef,
+        change: &Change,
     ) -> impl Future<Output = Result<Written, SourceError>> + Send;
 
     /// Posts a silence to an Alertmanager and returns its id, which may be a new one. Implementors must send once.
@@ -115,6 +133,31 @@ impl Remote for Systems {
         body: &Value,
     ) -> Result<Written, SourceError> {
         self.connection().create_under(permit, object, subresource, body).await
+    }
+
+    async fn send(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        change: &Change,
+    ) -> Result<Written, SourceError> {
+        let connection = self.connection();
+        match change {
+            Change::Patch(form, body) => connection.patch(permit, object, "", *form, body).await,
+            Change::Scale(body) => connection.patch(permit, object, "scale", Patch::Merge, body).await,
+            Change::Delete(options) => connection.delete(permit, object, options).await,
+            Change::Create(resource, body) => connection.create_for(permit, object, resource, body).await,
+        }
+    }
+
+    async fn rehearse(&self, object: &ObjectRef, change: &Change) -> Result<Written, SourceError> {
+        let connection = self.connection();
+        match change {
+            Change::Patch(form, body) => connection.rehearse_patch(object, "", *form, body).await,
+            Change::Scale(body) => connection.rehearse_patch(object, "scale", Patch::Merge, body).await,
+            Change::Delete(options) => connection.rehearse_delete(object, options).await,
+            Change::Create(resource, body) => connection.rehearse_create(object, resource, body).await,
+        }
     }
 
     async fn put_silence(

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::desk::{Desk, Remote};
 use super::{Confirmation, Line, Mark, Plan, Request, Verb, verbs};
-use crate::audit::Held;
+use crate::audit::{Changed, Held};
 use crate::gate::{Access, Basis};
 use crate::identity::{ObjectRef, Target};
 use crate::kinds::alerts;
@@ -76,6 +76,8 @@ pub(super) enum Part<'a> {
     Known(Line),
     /// A check.
     Asked(Check<'a>),
+    /// A value that is changed, for the record: JSON pointer, before, afterwards.
+    Value(&'static str, Value, Value),
 }
 
 impl From<Line> for Part<'_> {
@@ -118,6 +120,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         command: String::new(),
         basis: Vec::new(),
         holds: Vec::new(),
+        changes: Vec::new(),
         made: now,
         expires: now.saturating_add(LIFE).unwrap_or(now),
         request,
@@ -163,6 +166,12 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
                     afterwards.push(prefixed(prefix.as_deref(), line));
                 }
                 Part::Known(line) => slots.push(vec![prefixed(prefix.as_deref(), line)]),
+                Part::Value(field, before, after) => plan.changes.push(Changed {
+                    object: target.object.clone(),
+                    field: field.to_owned(),
+                    before,
+                    after,
+                }),
                 Part::Asked(check) => {
                     let slot = slots.len();
                     let line = Line::new(Mark::Pending, check.pending.clone());

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::change::Change;
 use super::desk::{Desk, Remote};
 use super::draft::text;
 use super::steer::Steer;
@@ -154,6 +155,7 @@ fn intent<R: Remote>(
             .collect(),
         command: plan.command.clone(),
         holds: plan.holds.clone(),
+        changes: plan.changes.clone(),
     }
 }
 
@@ -225,6 +227,11 @@ fn delete_options(uid: &str) -> Value {
         "propagationPolicy": "Background",
         "preconditions": { "uid": uid },
     })
+}
+
+/// Tells whether a delete leaves no time to end: then an object that is merely ending does not show that it arrived.
+fn change_is_forced(change: &Change) -> bool {
+    matches!(change, Change::Delete(options) if options.get("gracePeriodSeconds") == Some(&json!(0)))
 }
 
 /// One action at work on one object.
@@ -473,14 +480,8 @@ impl<R: Remote> Work<'_, R> {
                 // Somebody wrote between the look and the write: nothing was applied, look again.
                 Err(error @ SourceError::Conflict { .. }) => last = error.to_string(),
                 Err(SourceError::Throttled { what, until, reason }) => {
-                    let now = self.desk.clock.now();
-                    let wait = until.map_or(1, |until| until.as_second() - now.as_second());
                     last = format!("{what} asks to wait: {reason}");
-                    if wait > LONGEST_WAIT {
-                        return Err(Trouble::Failed(last));
-                    }
-                    let wait = u64::try_from(wait).unwrap_or(0);
-                    tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+                    self.wait_until(until, &last).await?;
                 }
                 // The answer was lost, or came from something in between: it may have been applied.
                 Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
@@ -500,6 +501,68 @@ impl<R: Remote> Work<'_, R> {
         Err(Trouble::Failed(format!("not written after {ATTEMPTS} attempts: {last}")))
     }
 
+    /// Sends a change of the object, bound to the version that the gate looked at, as [`Work::write`] does for patches.
+    ///
+    /// `build` makes the change from the fresh object and may refuse; `landed` tells whether an object shows it.
+    pub async fn change(
+        &mut self,
+        build: impl Fn(&Value) -> Result<Change, String>,
+        landed: impl Fn(&Value) -> bool,
+    ) -> Result<Written, Trouble> {
+        let at = self.object;
+        let mut last = String::new();
+        let mut unsure = false;
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(self.desk.pace.retry).await;
+            }
+            if std::mem::take(&mut unsure)
+                && let Some(object) = self.find(at, &landed).await?
+            {
+                self.written = true;
+                return Ok(Written { object, warnings: Vec::new() });
+            }
+            let (permit, object) = self.permit().await?;
+            let change =
+                build(&object).map_err(Trouble::Refused)?.on(text(&object, "/metadata/resourceVersion"));
+            match self.desk.remote.send(&permit, at, &change).await {
+                Ok(stored) => {
+                    self.written = true;
+                    return Ok(stored);
+                }
+                // Somebody wrote between the look and the write: nothing was applied, look again.
+                Err(error @ SourceError::Conflict { .. }) => last = error.to_string(),
+                Err(SourceError::Throttled { what, until, reason }) => {
+                    last = format!("{what} asks to wait: {reason}");
+                    self.wait_until(until, &last).await?;
+                }
+                // The answer was lost, or came from something in between: it may have been applied.
+                Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
+                    last = error.to_string();
+                    unsure = true;
+                }
+                Err(error) => return Err(Trouble::Failed(error.to_string())),
+            }
+        }
+        if unsure && let Some(object) = self.find(at, &landed).await? {
+            self.written = true;
+            return Ok(Written { object, warnings: Vec::new() });
+        }
+        Err(Trouble::Failed(format!("not written after {ATTEMPTS} attempts: {last}")))
+    }
+
+    /// Waits as long as a server asks for, where that is bearable.
+    pub async fn wait_until(&self, until: Option<Timestamp>, why: &str) -> Result<(), Trouble> {
+        let now = self.desk.clock.now();
+        let wait = until.map_or(1, |until| until.as_second() - now.as_second());
+        if wait > LONGEST_WAIT {
+            return Err(Trouble::Failed(why.to_owned()));
+        }
+        let wait = u64::try_from(wait).unwrap_or(0);
+        tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
+        Ok(())
+    }
+
     /// Finds out whether a write has landed; reads a few times, because what lost the answer may last.
     async fn find(&self, at: &ObjectRef, landed: impl Fn(&Value) -> bool) -> Result<Option<Value>, Trouble> {
         let mut error = String::new();
@@ -515,6 +578,66 @@ impl<R: Remote> Work<'_, R> {
             "whether it was written is not known: the answer was lost, and {at} cannot be read ({error}); look at it before you try again"
         );
         Err(Trouble::Failed(text))
+    }
+
+    /// Deletes the object as these options say, bound to its UID and to the version that the gate looked at; returns
+    /// it as it was last.
+    ///
+    /// Where only its version has changed the gate looks again; another object of the name is never hit.
+    pub async fn delete_as(&mut self, options: &Value) -> Result<Written, Trouble> {
+        let at = self.object;
+        let mut last = String::new();
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(self.desk.pace.retry).await;
+            }
+            let (permit, object) = self.permit().await?;
+            let mut options = options.clone();
+            options["preconditions"] = json!({ "uid": permit.uid() });
+            let change = Change::Delete(options).on(text(&object, "/metadata/resourceVersion"));
+            let uid = permit.uid().to_owned();
+            let written = Written { object, warnings: Vec::new() };
+            match self.desk.remote.send(&permit, at, &change).await {
+                // Gone is what was wanted, whoever did it.
+                Ok(_) | Err(SourceError::Missing { .. }) => {
+                    self.written = true;
+                    return Ok(written);
+                }
+                Err(error @ SourceError::Conflict { .. }) => last = error.to_string(),
+                Err(SourceError::Throttled { what, until, reason }) => {
+                    last = format!("{what} asks to wait: {reason}");
+                    self.wait_until(until, &last).await?;
+                }
+                Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
+                    let forced = change_is_forced(&change);
+                    return if self.is_going(&uid, forced).await {
+                        self.written = true;
+                        Ok(written)
+                    } else {
+                        Err(Trouble::Failed(format!("{error}; not repeated, look at it first")))
+                    };
+                }
+                Err(error) => return Err(Trouble::Failed(error.to_string())),
+            }
+        }
+        Err(Trouble::Failed(format!("not deleted after {ATTEMPTS} attempts: {last}")))
+    }
+
+    /// Tells whether an object is gone or on its way out, after the answer to its deletion was lost. One that was
+    /// on its way out before is gone only where it is.
+    async fn is_going(&self, uid: &str, gone_only: bool) -> bool {
+        for _ in 0..READS {
+            self.pause().await;
+            match self.desk.remote.look(self.object).await {
+                Ok(None) => return true,
+                Ok(Some(object)) => {
+                    return text(&object, "/metadata/uid") != uid
+                        || !gone_only && !text(&object, "/metadata/deletionTimestamp").is_empty();
+                }
+                Err(_) => {}
+            }
+        }
+        false
     }
 
     /// Deletes the object and returns it as it was last: afterwards there is none to read owner, pool or node from.

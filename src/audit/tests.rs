@@ -31,6 +31,7 @@ fn intent(verb: &str) -> Intent {
         checks: vec![Check { mark: "ok".to_owned(), text: "no operation is running".to_owned() }],
         command: "argocd app rollback checkout 41".to_owned(),
         holds: Vec::new(),
+        changes: Vec::new(),
     }
 }
 

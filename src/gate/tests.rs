@@ -64,6 +64,7 @@ async fn begun(directory: &std::path::Path) -> Begun {
         checks: Vec::new(),
         command: String::new(),
         holds: Vec::new(),
+        changes: Vec::new(),
     };
     let now = "2026-01-05T12:00:00Z".parse().unwrap();
     Audit::at(directory.join("audit.jsonl")).begin("q-1", intent, now).await.unwrap()

@@ -203,6 +203,82 @@ impl Connection {
         self.send(&asked, Method::POST, &path, "application/json", body).await
     }
 
+    /// Creates an object for the sake of another one, in its namespace: it must name that one as its owner, because
+    /// that is what the permission is for.
+    pub async fn create_for(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        resource: &Resource,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("create", scoped(resource, object.namespace.as_deref()));
+        covered(permit, object, &asked)?;
+        let owners = body.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let owned = owners.into_iter().flatten().any(|owner| {
+            owner.get("uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty() && uid == permit.uid())
+        });
+        if !owned {
+            let reason = format!("{object} is not its owner, and the permission is for what it owns");
+            return Err(SourceError::Denied { verb: asked.verb.to_owned(), object: asked.what, reason });
+        }
+        let version = self.version_of(resource).await?;
+        let path = collection(resource, &version, object.namespace.as_deref());
+        self.send(&asked, Method::POST, &path, "application/json", body).await
+    }
+
+    /// Has the server pretend that it takes a patch (`dryRun=All`); nothing is written.
+    pub async fn rehearse_patch(
+        &self,
+        object: &ObjectRef,
+        subresource: &str,
+        form: Patch,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("patch", object.to_string());
+        let path = self.path(object, subresource).await?;
+        self.pretend(&asked, Method::PATCH, &path, form.content_type(), body).await
+    }
+
+    /// Has the server pretend that it deletes an object (`dryRun=All`); nothing is written.
+    pub async fn rehearse_delete(&self, object: &ObjectRef, options: &Value) -> Result<Written, SourceError> {
+        let asked = self.asked("delete", object.to_string());
+        let path = self.path(object, "").await?;
+        // Said twice, in the query and in the options: either alone keeps the object.
+        let mut options = options.clone();
+        if let Some(fields) = options.as_object_mut() {
+            fields.insert("dryRun".to_owned(), serde_json::json!(["All"]));
+        }
+        self.pretend(&asked, Method::DELETE, &path, "application/json", &options).await
+    }
+
+    /// Has the server pretend that it creates an object in the namespace of another (`dryRun=All`); nothing is
+    /// written.
+    pub async fn rehearse_create(
+        &self,
+        object: &ObjectRef,
+        resource: &Resource,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("create", scoped(resource, object.namespace.as_deref()));
+        let version = self.version_of(resource).await?;
+        let path = collection(resource, &version, object.namespace.as_deref());
+        self.pretend(&asked, Method::POST, &path, "application/json", body).await
+    }
+
+    /// Sends what the server only pretends to do. The one way to a mutating request without a permit: what makes it
+    /// harmless is written here and nowhere else.
+    async fn pretend(
+        &self,
+        asked: &Asked,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        self.send(asked, method, &format!("{path}?dryRun=All"), content_type, body).await
+    }
+
     async fn send(
         &self,
         asked: &Asked,

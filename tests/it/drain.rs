@@ -81,6 +81,7 @@ fn plan(request: Request) -> Plan {
             .to_owned(),
         basis: Vec::new(),
         holds: Vec::new(),
+        changes: Vec::new(),
         made: now(),
         expires: now() + SignedDuration::from_mins(5),
     }

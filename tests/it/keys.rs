@@ -109,6 +109,7 @@ fn planned(stage: &mut Stage, confirmation: Confirmation, marks: &[Mark]) {
         command: "kubectl do it".to_owned(),
         basis: Vec::new(),
         holds: Vec::new(),
+        changes: Vec::new(),
         made: now(),
         expires: now() + SignedDuration::from_mins(5),
     };

@@ -21,6 +21,7 @@ impl Bench {
             checks: Vec::new(),
             command: String::new(),
             holds: Vec::new(),
+            changes: Vec::new(),
         };
         self.desk.audit.begin(id, intent, noon()).await.unwrap()
     }

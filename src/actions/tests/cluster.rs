@@ -7,11 +7,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::actions::Remote;
+use crate::actions::{Change, Remote};
 use crate::gate::{Access, Permit, Witness};
 use crate::identity::{Context, ObjectRef, Resource};
 use crate::sources::SourceError;
-use crate::sources::objects::Written;
+use crate::sources::objects::{Patch, Written};
 
 /// What happens to the next write.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ struct Inside {
     rendered: BTreeMap<String, Vec<Value>>,
     /// Whether evicted pods take their time to end: until [`Cluster::reap`].
     stubborn: bool,
+    /// Why the server would refuse what it is asked to pretend.
+    unwilling: Option<String>,
 }
 
 /// The cluster.
@@ -60,6 +62,35 @@ pub fn object(group: &str, plural: &str, namespace: &str, name: &str) -> ObjectR
         resource: Resource::new(group, plural),
         namespace: (!namespace.is_empty()).then(|| namespace.into()),
         name: name.into(),
+    }
+}
+
+/// A strategic merge patch as far as these tests need it: lists by name, and `$patch: replace`.
+fn strategic(whole: &mut Value, patch: &Value) {
+    match (whole, patch) {
+        (Value::Object(whole), Value::Object(patch)) => {
+            if patch.get("$patch") == Some(&json!("replace")) {
+                *whole = patch.clone();
+                whole.remove("$patch");
+                return;
+            }
+            for (name, value) in patch {
+                match whole.get_mut(name) {
+                    _ if value.is_null() => drop(whole.remove(name)),
+                    Some(own) => strategic(own, value),
+                    None => drop(whole.insert(name.clone(), value.clone())),
+                }
+            }
+        }
+        (Value::Array(whole), Value::Array(patch)) if patch.iter().all(|one| one["name"].is_string()) => {
+            for one in patch {
+                match whole.iter_mut().find(|own| own["name"] == one["name"]) {
+                    Some(own) => strategic(own, one),
+                    None => whole.push(one.clone()),
+                }
+            }
+        }
+        (whole, patch) => *whole = patch.clone(),
     }
 }
 
@@ -94,6 +125,88 @@ impl Inside {
             automated.as_object_mut().map(|fields| fields.remove("enabled"));
         }
         stored["metadata"]["resourceVersion"] = json!(version);
+    }
+
+    /// Carries out a change as an API server does: versions and UIDs are compared, lists of containers are merged by
+    /// name, finalizers keep what is deleted.
+    fn carry_out(&mut self, object: &ObjectRef, change: &Change) -> Result<Value, SourceError> {
+        let conflict =
+            |reason: &str| SourceError::Conflict { what: object.to_string(), reason: reason.to_owned() };
+        if let Change::Create(resource, body) = change {
+            let name = body["metadata"]["name"].as_str().unwrap_or_default();
+            let made = ObjectRef { resource: resource.clone(), name: name.into(), ..object.clone() };
+            if self.objects.contains_key(&key(&made)) {
+                return Err(conflict("it exists already"));
+            }
+            self.writes.push(body.clone());
+            self.put(&made, body.clone());
+            return Ok(self.objects[&key(&made)].clone());
+        }
+        let Some(stored) = self.objects.get(&key(object)).cloned() else {
+            return Err(SourceError::Missing { what: object.to_string(), reason: "gone".to_owned() });
+        };
+        let same = |wanted: Option<&Value>, pointer: &str| {
+            wanted.is_none_or(|wanted| stored.pointer(pointer) == Some(wanted))
+        };
+        match change {
+            Change::Create(..) => unreachable!(),
+            Change::Delete(options) => {
+                if !same(options.pointer("/preconditions/uid"), "/metadata/uid")
+                    || !same(options.pointer("/preconditions/resourceVersion"), "/metadata/resourceVersion")
+                {
+                    return Err(conflict("the precondition does not match"));
+                }
+                self.writes.push(options.clone());
+                let held = stored["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+                let lasting = stored["metadata"]["deletionTimestamp"].is_null()
+                    && options.get("gracePeriodSeconds").is_none()
+                    && self.stubborn;
+                if held || lasting {
+                    self.merge(
+                        object,
+                        &json!({ "metadata": { "deletionTimestamp": "2026-01-05T12:00:30Z" } }),
+                    );
+                } else {
+                    self.objects.remove(&key(object));
+                }
+                Ok(json!({ "kind": "Status", "status": "Success" }))
+            }
+            Change::Patch(Patch::Json, operations) => {
+                let mut whole = stored.clone();
+                let patch: json_patch::Patch = serde_json::from_value(operations.clone()).unwrap();
+                json_patch::patch(&mut whole, &patch).unwrap();
+                if whole["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"] {
+                    return Err(conflict("the object has been modified"));
+                }
+                self.writes.push(operations.clone());
+                self.objects.insert(key(object), whole);
+                self.merge(object, &json!({}));
+                Ok(self.objects[&key(object)].clone())
+            }
+            Change::Patch(form, body) => {
+                if !same(body.pointer("/metadata/resourceVersion"), "/metadata/resourceVersion") {
+                    return Err(conflict("the object has been modified"));
+                }
+                self.writes.push(body.clone());
+                let mut whole = stored.clone();
+                if *form == Patch::Strategic {
+                    strategic(&mut whole, body);
+                } else {
+                    json_patch::merge(&mut whole, body);
+                }
+                self.objects.insert(key(object), whole);
+                self.merge(object, &json!({}));
+                Ok(self.objects[&key(object)].clone())
+            }
+            Change::Scale(body) => {
+                if !same(body.pointer("/metadata/resourceVersion"), "/metadata/resourceVersion") {
+                    return Err(conflict("the object has been modified"));
+                }
+                self.writes.push(body.clone());
+                self.merge(object, &json!({ "spec": { "replicas": body["spec"]["replicas"] } }));
+                Ok(json!({ "kind": "Scale", "spec": body["spec"] }))
+            }
+        }
     }
 
     /// Moves the Argo CD controller one step on an Application.
@@ -180,6 +293,11 @@ impl Cluster {
         let before = inside.objects.len();
         inside.objects.retain(|_, object| object.pointer("/metadata/deletionTimestamp").is_none());
         before - inside.objects.len()
+    }
+
+    /// Makes the server refuse what it is asked to pretend.
+    pub async fn unwilling(&self, reason: &str) {
+        self.0.lock().await.unwilling = Some(reason.to_owned());
     }
 
     /// Returns the bodies of all writes that arrived.
@@ -329,6 +447,41 @@ impl Remote for Cluster {
             return Err(lost());
         }
         Ok(Written { object: json!({ "kind": "Status", "status": "Success" }), warnings: Vec::new() })
+    }
+
+    async fn send(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        change: &Change,
+    ) -> Result<Written, SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let fault = inside.faults.pop_front();
+        match &fault {
+            Some(Fault::NotSent) => return Err(lost()),
+            Some(Fault::Overtaken(patch)) => inside.merge(object, patch),
+            Some(Fault::Invalid) => {
+                return Err(SourceError::Invalid { what: object.to_string(), reason: "no".to_owned() });
+            }
+            Some(Fault::AnswerLost | Fault::Fine | Fault::Budget) | None => {}
+        }
+        let object = inside.carry_out(object, change)?;
+        if matches!(fault, Some(Fault::AnswerLost)) {
+            return Err(lost());
+        }
+        Ok(Written { object, warnings: Vec::new() })
+    }
+
+    async fn rehearse(&self, object: &ObjectRef, change: &Change) -> Result<Written, SourceError> {
+        let mut inside = self.0.lock().await;
+        if let Some(reason) = inside.unwilling.clone() {
+            return Err(SourceError::Invalid { what: object.to_string(), reason });
+        }
+        let (objects, version, writes) = (inside.objects.clone(), inside.version, inside.writes.clone());
+        let answer = inside.carry_out(object, change);
+        (inside.objects, inside.version, inside.writes) = (objects, version, writes);
+        Ok(Written { object: answer?, warnings: Vec::new() })
     }
 
     async fn put_silence(
