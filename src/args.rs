@@ -210,7 +210,7 @@ pub struct Demo {
     pub seed: Option<u64>,
     /// The incident that is played: quiet, bad-deploy (if absent), spot-interruption, frozen-window,
     /// owned-by-applicationset, stuck-sync, noisy-neighbour, quota-full, dns-trouble, volume-full, api-throttled
-    /// or drain-blocked.
+    /// drain-blocked or certificate-expiring.
     #[arg(long, value_name = "NAME")]
     pub story: Option<String>,
     /// How the console looks.

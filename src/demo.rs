@@ -25,6 +25,7 @@ pub mod autoscalers;
 pub mod backends;
 pub mod budgets;
 pub mod cells;
+pub mod certificates;
 pub mod cloudwatch;
 pub mod columns;
 pub mod component_services;

@@ -101,6 +101,8 @@ const READING: &[Rule] = &[
             "argoproj.io",
             "external-secrets.io",
             "cert-manager.io",
+            "acme.cert-manager.io",
+            "externaldns.k8s.io",
             "keda.sh",
             "wgpolicyk8s.io",
             "aquasecurity.github.io",

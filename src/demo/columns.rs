@@ -285,6 +285,18 @@ fn printers(kind: Type) -> &'static [Printer] {
         Type::Issuer | Type::ClusterIssuer => {
             &[("Ready", "string", 0, READY), ("Status", "string", 1, MESSAGE), CREATED]
         }
+        Type::Order => &[
+            ("State", "string", 0, ".status.state"),
+            ("Issuer", "string", 1, ".spec.issuerRef.name"),
+            ("Reason", "string", 1, ".status.reason"),
+            CREATED,
+        ],
+        Type::Challenge => &[
+            ("State", "string", 0, ".status.state"),
+            ("Domain", "string", 0, ".spec.dnsName"),
+            ("Reason", "string", 1, ".status.reason"),
+            CREATED,
+        ],
         Type::ScaledObject => &[
             ("ScaleTargetKind", "string", 0, ".status.scaleTargetKind"),
             ("ScaleTargetName", "string", 0, ".spec.scaleTargetRef.name"),

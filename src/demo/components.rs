@@ -194,7 +194,7 @@ pub static COMPONENTS: &[Component] = &[
         "external-dns",
         "Deployment",
         1,
-        "registry.k8s.io/external-dns/external-dns:v0.17.0",
+        "registry.k8s.io/external-dns/external-dns:v0.22.0",
         (20, 48),
     ),
     part(

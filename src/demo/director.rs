@@ -119,6 +119,14 @@ fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), Gitops
             let key = Key::new(Type::PodDisruptionBudget, namespace, name);
             cx.update(&key, |budget| put(budget, &["spec", "maxUnavailable"], *unavailable));
         }
+        Act::Issuer { name, zone } => {
+            let key = Key::new(Type::ClusterIssuer, "", name);
+            cx.update(&key, |issuer| {
+                if let Some(solver) = issuer.pointer_mut("/spec/acme/solvers/0/dns01/route53") {
+                    put(solver, &["hostedZoneID"], zone.as_str());
+                }
+            });
+        }
     }
     Ok(())
 }

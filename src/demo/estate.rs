@@ -4,6 +4,8 @@
 //! start from it, so that they agree about every version and date. It holds no Kubernetes objects and does not
 //! change after it was drawn.
 
+use std::collections::BTreeMap;
+
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 
@@ -212,6 +214,8 @@ pub struct Tenant {
 pub struct Estate {
     /// The tenants, in the order of their numbers.
     pub tenants: Vec<Tenant>,
+    /// Applications whose certificate could not be renewed, by [`App::full_name`], with the seconds that it has left.
+    pub ending: BTreeMap<String, f64>,
 }
 
 const TEAMS: &[&str] =
@@ -239,7 +243,7 @@ impl Estate {
                 tenant(index, apps, options.pods_per_tenant, &mut rng, now)
             })
             .collect();
-        Self { tenants }
+        Self { tenants, ending: BTreeMap::new() }
     }
 
     /// Returns every application with its tenant.

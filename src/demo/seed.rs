@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::argo_render::deployed as deployed_by_argo;
+use super::certificates;
 use super::component_services;
 use super::components::{self, COMPONENTS, Component};
 use super::daemonsets;
@@ -22,7 +23,7 @@ use super::replicasets::wanted;
 use super::statefulsets;
 use super::tenancy;
 use super::types::Type;
-use super::untyped::{later, list, mark, milli, put, set_condition, slot, text, units};
+use super::untyped::{later, list, mark, milli, number, put, set_condition, slot, text, time, units};
 use super::world::{Controller, Cx, World};
 
 /// Returns the controllers of the cluster, in the order in which they see a change.
@@ -39,6 +40,7 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(super::endpoints::EndpointSlices),
         Box::new(super::autoscalers::Autoscalers::default()),
         Box::new(super::secrets::Secrets),
+        Box::new(super::certificates::CertManager),
         Box::new(super::activity::Activity::default()),
         Box::new(super::surroundings::Surroundings),
         Box::new(super::node_life::NodeLife),
@@ -101,6 +103,21 @@ impl Seeder<'_, '_> {
                 None
             }
         }
+    }
+
+    /// Makes the request and the order that a Certificate came from.
+    fn issued(&mut self, certificate: Option<Value>) {
+        let Some(certificate) = certificate else { return };
+        let Some(since) = time(&certificate, "/status/notBefore") else { return };
+        let written = seconds(since);
+        let name = format!("{}-key", text(&certificate, "/metadata/name"));
+        let revision = number(&certificate, "/status/revision");
+        let mut request = certificates::request_of(&certificate, revision, &name);
+        certificates::done(Type::CertificateRequest, &mut request, &written);
+        let Some(request) = self.create(Type::CertificateRequest, request, since) else { return };
+        let mut order = certificates::order_of(&request, &certificate["spec"]["dnsNames"]);
+        certificates::done(Type::Order, &mut order, &written);
+        self.create(Type::Order, order, since);
     }
 
     fn ago(&self, seconds: i64) -> Timestamp {
@@ -408,8 +425,11 @@ impl Seeder<'_, '_> {
                         json!({"loadBalancer": {"ingress": [{"hostname": tenancy::BALANCER}]}}),
                     );
                     self.create(kind, manifest.clone(), first);
-                    for (kind, object) in tenancy::certificate(app, &manifest, self.cx.now, &mut self.rng) {
-                        self.create(kind, object, first);
+                    for (kind, object) in tenancy::certificate(app, &manifest, self.cx, &mut self.rng) {
+                        let stored = self.create(kind, object, first);
+                        if kind == Type::Certificate {
+                            self.issued(stored);
+                        }
                     }
                 }
                 Type::ExternalSecret => {

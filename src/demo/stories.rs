@@ -25,6 +25,7 @@ const FILES: &[(&str, &str)] = &[
     ("volume-full", include_str!("../../assets/stories/volume-full.toml")),
     ("api-throttled", include_str!("../../assets/stories/api-throttled.toml")),
     ("drain-blocked", include_str!("../../assets/stories/drain-blocked.toml")),
+    ("certificate-expiring", include_str!("../../assets/stories/certificate-expiring.toml")),
 ];
 
 /// The story that `demo` plays unless told otherwise.
@@ -85,6 +86,8 @@ pub struct Story {
     tenant: usize,
     needs: usize,
     releases: Vec<ReleaseFile>,
+    /// Applications whose certificate ends soon, and the seconds that it has left.
+    ending: Vec<(String, f64)>,
 }
 
 /// Something that happens.
@@ -152,6 +155,13 @@ pub enum Act {
         /// How many.
         unavailable: i64,
     },
+    /// Somebody has an issuer write its answers into a hosted zone.
+    Issuer {
+        /// Name of the `ClusterIssuer`.
+        name: String,
+        /// Id of the zone.
+        zone: String,
+    },
     /// The cloud takes back the spot node that holds most pods of a tenant.
     Interrupt {
         /// Name of the tenant.
@@ -174,6 +184,8 @@ struct File {
     #[serde(default)]
     release: Vec<ReleaseFile>,
     #[serde(default)]
+    ending: Vec<EndingFile>,
+    #[serde(default)]
     step: Vec<StepFile>,
 }
 
@@ -190,6 +202,20 @@ struct ReleaseFile {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct EndingFile {
+    app: String,
+    left: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuerFile {
+    name: String,
+    zone: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StepFile {
     at: String,
     commit: Option<CommitFile>,
@@ -201,6 +227,7 @@ struct StepFile {
     lookups: Option<LookupsFile>,
     quota: Option<QuotaFile>,
     budget: Option<BudgetFile>,
+    issuer: Option<IssuerFile>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -319,6 +346,8 @@ impl Story {
         if !steps.is_sorted_by(|one, next| one.at <= next.at) {
             return Err(wrong("steps are not in the order of their times".to_owned()));
         }
+        let ending = file.ending.iter().map(|one| Ok((named(&one.app, &tenant), seconds(&one.left)?)));
+        let ending = ending.collect::<Result<_, StoryError>>()?;
         let releases = file
             .release
             .into_iter()
@@ -334,6 +363,7 @@ impl Story {
             tenant: file.tenant,
             needs: file.needs.max(file.tenant),
             releases,
+            ending,
         })
     }
 
@@ -350,6 +380,7 @@ impl Story {
                 rewrite(app, &wanted.versions);
             }
         }
+        estate.ending.extend(self.ending.iter().cloned());
         Ok(())
     }
 
@@ -414,6 +445,9 @@ fn acts(
             name: named(&budget.name, tenant),
             unavailable: budget.unavailable,
         });
+    }
+    if let Some(issuer) = &step.issuer {
+        acts.push(Act::Issuer { name: issuer.name.clone(), zone: issuer.zone.clone() });
     }
     if let Some(quota) = &step.quota {
         acts.push(Act::Quota { namespace: named(&quota.namespace, tenant), room: quota.room });

@@ -396,3 +396,67 @@ fn a_budget_that_blocks_a_drain_is_given_back() {
     platform.pass(200);
     assert!(allowed(&platform) > 0);
 }
+
+fn stored(platform: &Platform, kind: Type, name: &str) -> Option<Value> {
+    platform.world.objects.get_value(&Key::new(kind, "tenant-2", name))
+}
+
+/// What belongs to an object, by type.
+fn below(platform: &Platform, owner: &Value, kind: Type) -> Vec<Value> {
+    let owned = platform.world.objects.owned_by(text(owner, "/metadata/uid"));
+    owned.filter(|object| object.key.kind == kind).map(|object| object.value()).collect()
+}
+
+#[test]
+fn a_certificate_that_cannot_be_renewed_says_so_along_its_chain_and_is_renewed_once_the_issuer_is_mended() {
+    let mut platform = play("certificate-expiring");
+    let certificate = stored(&platform, Type::Certificate, "checkout-tls").unwrap();
+    let left = text(&certificate, "/status/notAfter").parse::<jiff::Timestamp>().unwrap();
+    assert!((2..3).contains(&(left.duration_since(start()).as_hours() / 24)));
+    assert_eq!(super::untyped::condition(&certificate, "Ready"), "True", "it still holds");
+    let issuing = super::untyped::find_condition(&certificate, "Issuing").unwrap();
+    assert_eq!((text(issuing, "/status"), text(issuing, "/reason")), ("False", "Failed"));
+    assert!(number(&certificate, "/status/failedIssuanceAttempts") > 10);
+    let revision = number(&certificate, "/status/revision");
+    let request = below(&platform, &certificate, Type::CertificateRequest)
+        .into_iter()
+        .find(|request| text(request, "/metadata/name") == format!("checkout-tls-{}", revision + 1))
+        .unwrap();
+    assert!(!text(&request, "/status/failureTime").is_empty());
+    let [order] = <[Value; 1]>::try_from(below(&platform, &request, Type::Order)).unwrap();
+    assert_eq!(text(&order, "/status/state"), "invalid");
+    let [challenge] = <[Value; 1]>::try_from(below(&platform, &order, Type::Challenge)).unwrap();
+    assert_eq!(text(&challenge, "/status/state"), "invalid");
+    assert!(text(&challenge, "/status/reason").contains("NXDOMAIN looking up TXT for _acme-challenge."));
+
+    // Renewing without the cure fails again, with the same words.
+    let key = Key::new(Type::Certificate, "tenant-2", "checkout-tls");
+    let renew = |platform: &mut Platform| {
+        let now = platform.world.now().to_string();
+        platform.edit(&key, |certificate| {
+            super::untyped::set_condition(certificate, "Issuing", "True", "ManuallyTriggered", "", &now);
+        });
+    };
+    let attempts = number(&certificate, "/status/failedIssuanceAttempts");
+    renew(&mut platform);
+    platform.pass(20);
+    let certificate = stored(&platform, Type::Certificate, "checkout-tls").unwrap();
+    assert_eq!(number(&certificate, "/status/failedIssuanceAttempts"), attempts + 1);
+
+    let issuer = Key::new(Type::ClusterIssuer, "", "letsencrypt");
+    platform.edit(&issuer, |issuer| {
+        issuer["spec"]["acme"]["solvers"][0]["dns01"]["route53"] = json!({"region": "eu-west-1"});
+    });
+    renew(&mut platform);
+    platform.pass(20);
+    let certificate = stored(&platform, Type::Certificate, "checkout-tls").unwrap();
+    assert_eq!(number(&certificate, "/status/revision"), revision + 1);
+    let ends = text(&certificate, "/status/notAfter").parse::<jiff::Timestamp>().unwrap();
+    assert!(ends.duration_since(start()).as_hours() / 24 >= 89);
+    assert!(certificate["status"]["failedIssuanceAttempts"].is_null());
+    let requests = below(&platform, &certificate, Type::CertificateRequest);
+    assert_eq!(requests.len(), 1, "the request of the old revision is gone");
+    let [order] = <[Value; 1]>::try_from(below(&platform, &requests[0], Type::Order)).unwrap();
+    assert_eq!(text(&order, "/status/state"), "valid");
+    assert_eq!(below(&platform, &order, Type::Challenge).len(), 0, "challenges vanish when answered");
+}

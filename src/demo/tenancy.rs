@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::estate::{App, Stage, Tenant, ago};
 use super::objects::seconds;
 use super::types::Type;
-use super::untyped::{bytes, cpu, list, text};
-use super::world::fnv64;
+use super::untyped::{bytes, cpu, later, list, put, text};
+use super::world::{Cx, fnv64};
 
 /// The load balancer of the ingress controller.
 pub const BALANCER: &str = "k8s-ingressn-ingressn-3f1c9a7d52-0b1e7a3c9d5f2e48.elb.eu-west-1.amazonaws.com";
@@ -260,16 +260,22 @@ pub fn secret_of(external: &Value, rng: &mut Rng) -> Value {
 }
 
 /// Returns the Certificate that cert-manager makes for an Ingress, and its Secret.
-pub fn certificate(app: &App, ingress: &Value, now: Timestamp, rng: &mut Rng) -> Vec<(Type, Value)> {
+///
+/// The story may have one that ends soon: it should have been renewed long ago, and was tried to be since.
+pub fn certificate(app: &App, ingress: &Value, cx: &Cx<'_>, rng: &mut Rng) -> Vec<(Type, Value)> {
     let namespace = &app.namespace;
     let mut made = Vec::new();
     for tls in list(ingress, "/spec/tls") {
         let name = text(tls, "/secretName");
         // Let's Encrypt's ninety days, renewed thirty days before the end.
-        let issued = ago(now, SignedDuration::from_hours(24 * rng.i64(1..59)));
+        let mut issued = ago(cx.now, SignedDuration::from_hours(24 * rng.i64(1..59)));
+        let ending = cx.estate.ending.get(&app.full_name());
+        if let Some(left) = ending {
+            issued = later(cx.now, left - 90.0 * 86_400.0);
+        }
         let after =
             |days: i64| seconds(issued.checked_add(SignedDuration::from_hours(24 * days)).unwrap_or(issued));
-        made.push((Type::Certificate, json!({
+        let mut certificate = json!({
             "apiVersion": "cert-manager.io/v1", "kind": "Certificate",
             "metadata": {"name": name, "namespace": namespace, "labels": ingress["metadata"]["labels"]},
             "spec": {
@@ -281,7 +287,21 @@ pub fn certificate(app: &App, ingress: &Value, now: Timestamp, rng: &mut Rng) ->
                 "conditions": [{"type": "Ready", "status": "True", "reason": "Ready", "message": "Certificate is up to date and has not expired", "lastTransitionTime": seconds(issued), "observedGeneration": 1}],
                 "notBefore": seconds(issued), "notAfter": after(90), "renewalTime": after(60), "revision": rng.i64(1..9),
             },
-        })));
+        });
+        if let Some(left) = ending {
+            // Tried again every 32 h, once the waits are at their longest.
+            put(
+                &mut certificate,
+                &["status", "failedIssuanceAttempts"],
+                4 + ((30.0 - left / 86_400.0) * 0.75) as i64,
+            );
+            put(
+                &mut certificate,
+                &["status", "lastFailureTime"],
+                seconds(later(cx.now, 60.0 - 32.0 * 3_600.0)),
+            );
+        }
+        made.push((Type::Certificate, certificate));
         made.push((Type::Secret, json!({
             "metadata": {
                 "name": name, "namespace": namespace, "labels": {"controller.cert-manager.io/fao": "true"},

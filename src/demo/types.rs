@@ -143,6 +143,11 @@ types! {
     Issuer: "cert-manager.io" "v1" "issuers" "issuer" ["iss"] ["cert-manager"] namespaced status custom generation;
     ClusterIssuer: "cert-manager.io" "v1" "clusterissuers" "clusterissuer" ["ciss"] ["cert-manager"]
         status custom generation;
+    Order: "acme.cert-manager.io" "v1" "orders" "order" [] ["cert-manager" "cert-manager-acme"]
+        namespaced status custom generation;
+    Challenge: "acme.cert-manager.io" "v1" "challenges" "challenge" [] ["cert-manager" "cert-manager-acme"]
+        namespaced status custom generation;
+    DNSEndpoint: "externaldns.k8s.io" "v1alpha1" "dnsendpoints" "dnsendpoint" [] [] namespaced status custom generation;
     ScaledObject: "keda.sh" "v1alpha1" "scaledobjects" "scaledobject" ["so"] [] namespaced status custom generation;
     PolicyReport: "wgpolicyk8s.io" "v1alpha2" "policyreports" "policyreport" ["polr"] [] namespaced custom generation;
     VulnerabilityReport: "aquasecurity.github.io" "v1alpha1" "vulnerabilityreports" "vulnerabilityreport"

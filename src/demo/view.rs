@@ -208,6 +208,8 @@ pub fn owner(object: &Object) -> Option<Key> {
         "ScaledObject" => Type::ScaledObject,
         "ExternalSecret" => Type::ExternalSecret,
         "Certificate" => Type::Certificate,
+        "CertificateRequest" => Type::CertificateRequest,
+        "Order" => Type::Order,
         "Ingress" => Type::Ingress,
         "Service" => Type::Service,
         "ApplicationSet" => Type::ApplicationSet,
