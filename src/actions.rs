@@ -41,6 +41,7 @@ mod silence;
 mod steer;
 mod sync;
 mod terminate;
+pub mod undo;
 mod verbs;
 pub mod windows;
 
@@ -92,11 +93,13 @@ pub enum Verb {
     ExtendSilence,
     /// End a silence.
     ExpireSilence,
+    /// Put fields back as the record of an action says that they were.
+    Undo,
 }
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -115,6 +118,7 @@ impl Verb {
         Self::Silence,
         Self::ExtendSilence,
         Self::ExpireSilence,
+        Self::Undo,
     ];
 
     /// Tells whether a reason must be given: where others will read it and ask.
@@ -148,6 +152,7 @@ impl Verb {
             Self::Silence => "silence",
             Self::ExtendSilence => "extend-silence",
             Self::ExpireSilence => "expire-silence",
+            Self::Undo => "undo",
         }
     }
 
@@ -172,6 +177,7 @@ impl Verb {
             Self::Silence => "Silence",
             Self::ExtendSilence => "Extend silence",
             Self::ExpireSilence => "Expire silence",
+            Self::Undo => "Put back",
         }
     }
 }
@@ -226,6 +232,9 @@ pub struct Options {
     /// Drain: seconds after which evicting ends; `None` for the default.
     #[serde(skip_serializing_if = "is_default")]
     pub timeout_seconds: Option<u32>,
+    /// The entry of the record that this takes back; `None` for what is asked for its own sake.
+    #[serde(skip_serializing_if = "is_default")]
+    pub undoes: Option<Box<undo::Undoes>>,
 }
 
 /// Tells whether an option was left as it is: plans and records name only those of their verb.
@@ -353,6 +362,9 @@ pub struct Plan {
     /// The values that it changes, as they are and as they will be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Changed>,
+    /// The rule of the guard that decided what must be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
     /// When the last check answered.
     pub made: Timestamp,
     /// When it expires unanswered.

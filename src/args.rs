@@ -161,6 +161,8 @@ pub enum Command {
     Silence(Silence),
     /// Print who changed what, why, when and how it ended.
     Audit(Audit),
+    /// Take back what an entry of the record did, where that is possible.
+    Undo(Undo),
     /// Tell what is found, reached and permitted.
     Doctor(Doctor),
     /// Print every configuration value and where it comes from.
@@ -643,6 +645,17 @@ pub enum SilenceWhat {
     },
     /// Print the silences.
     List(Alerts),
+}
+
+/// `opsdeck undo`.
+#[derive(Debug, Args)]
+pub struct Undo {
+    /// The id of the entry, or how it begins (`opsdeck audit` prints it); without it the newest that can be undone.
+    #[arg(value_name = "ENTRY")]
+    pub entry: Option<String>,
+    /// How.
+    #[command(flatten)]
+    pub acting: Acting,
 }
 
 /// `opsdeck audit`.

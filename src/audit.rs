@@ -28,9 +28,11 @@ use crate::identity::{Context, ObjectRef, Target};
 use running::Lock;
 
 mod chain;
+pub mod change;
 mod running;
 
 pub use chain::{Broken, Verified, hash};
+pub use change::Changed;
 
 /// The hash before the first line of a chain.
 pub const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -103,6 +105,9 @@ pub struct Intent {
     pub verb: String,
     /// The objects, with their UIDs and versions before.
     pub targets: Vec<Target>,
+    /// The tenant that they belong to, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// The line that names verb, object, context and environment.
     pub title: String,
     /// How: the options of the verb.
@@ -123,19 +128,12 @@ pub struct Intent {
     /// The values that are changed, as they were and as they will be: what an undo is made from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Changed>,
-}
-
-/// One value that an action changes. Only what is public by its nature stands here: numbers, images, flags.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Changed {
-    /// The object.
-    pub object: ObjectRef,
-    /// Where the value stands in the object, as a JSON pointer.
-    pub field: String,
-    /// The value before; `null` where there was none.
-    pub before: serde_json::Value,
-    /// The value afterwards; `null` where it is taken away.
-    pub after: serde_json::Value,
+    /// The id of the action that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<String>,
+    /// The rule of the guard that decided what must be given; `None` where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// An auto-sync policy that is taken away for the duration.
@@ -172,6 +170,12 @@ pub struct Ending {
     pub after: Vec<After>,
     /// From the record before to this one, in milliseconds.
     pub duration_ms: i64,
+    /// The fields that were changed, as they were and as they are, so that they can be put back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Changed>,
+    /// What was made and did not exist before, such as a silence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub made: Vec<ObjectRef>,
 }
 
 /// What a line says.

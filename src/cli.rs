@@ -256,7 +256,8 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         | Command::Protect(_)
         | Command::Unprotect(_)
         | Command::Nodeclaim(_)
-        | Command::Silence(_)) => act::run(&mut desk, command).await,
+        | Command::Silence(_)
+        | Command::Undo(_)) => act::run(&mut desk, command).await,
     }
 }
 

@@ -89,6 +89,11 @@ async fn close_one<R: Remote>(
         let Ok(document) = desk.remote.look(&target.object).await else { return Ok(None) };
         let one = match intent.verb.as_str() {
             "silence" => silence(desk, record.at, intent).await,
+            "undo" => match super::undo::judge(intent, target, document.as_ref()) {
+                Ok((true, said)) => Found::Done(said),
+                Ok((false, said)) => Found::NotDone(said),
+                Err(why) => Found::Unknown(why),
+            },
             verb => judge(verb, &record.id, record.at, target, document.as_ref()),
         };
         if one == Found::Later {
@@ -116,6 +121,9 @@ async fn close_one<R: Remote>(
             .collect(),
         after,
         duration_ms: now.as_millisecond() - record.at.as_millisecond(),
+        // What it changed is not known from before it was cut off.
+        changes: Vec::new(),
+        made: Vec::new(),
     };
     desk.audit.end(begun, ending, now).await?;
     let words = outcome.replace('-', " ");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::desk::{Desk, Remote};
-use super::{Confirmation, Line, Mark, Plan, Request, Verb, verbs};
+use super::{Confirmation, Line, Mark, Plan, Request, Verb, undo, verbs};
 use crate::audit::{Changed, Held};
 use crate::gate::{Access, Basis};
 use crate::identity::{ObjectRef, Target};
@@ -121,6 +121,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         basis: Vec::new(),
         holds: Vec::new(),
         changes: Vec::new(),
+        rule: None,
         made: now,
         expires: now.saturating_add(LIFE).unwrap_or(now),
         request,
@@ -132,6 +133,8 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     let looks = targets.iter().map(|target| look(desk, &target.object));
     let documents = futures::future::join_all(looks).await;
 
+    let known: Vec<&Value> = documents.iter().flatten().collect();
+    undo::settle(&mut plan.request, &known);
     let request = plan.request.clone();
     let mut slots: Vec<Vec<Line>> = Vec::new();
     let mut commands = Vec::new();
@@ -158,6 +161,8 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
             slots.push(vec![prefixed(prefix.as_deref(), line)]);
             continue;
         }
+        let undone = undo::lines(&request, &target.object, document);
+        slots.extend(undone.into_iter().map(|line| vec![prefixed(prefix.as_deref(), line)]));
         let draft = verbs::draft(desk, &request, &target.object, document);
         for part in draft.parts {
             match part {
@@ -171,6 +176,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
                     field: field.to_owned(),
                     before,
                     after,
+                    withheld: false,
                 }),
                 Part::Asked(check) => {
                     let slot = slots.len();
@@ -200,8 +206,11 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         if let Some(automated) = draft.hold {
             plan.holds.push(Held { object: target.object.clone(), automated });
         }
+        let also = undo::facts(&request, &target.object);
+        let mut facts = draft.facts;
+        facts.extend(also.iter().map(|(pointer, what)| (pointer.as_str(), what.as_str())));
         let target = identified(&target.object, document);
-        plan.basis.push(Basis::new(target, document, &draft.facts, draft.access));
+        plan.basis.push(Basis::new(target, document, &facts, draft.access));
     }
     slots.push(vec![Line::new(Mark::Pending, "can the audit be written?")]);
     let audit = slots.len() - 1;

@@ -13,7 +13,8 @@ use super::desk::{Desk, Remote};
 use super::draft::text;
 use super::steer::Steer;
 use super::{Answer, Confirmed, Outcome, Plan, Progress, Standing, Step, verbs};
-use crate::audit::{After, Begun, Check, Ending, Intent, Who};
+use crate::audit::change as fields;
+use crate::audit::{After, Begun, Changed, Check, Ending, Intent, Who};
 use crate::gate::{Admission, Basis, Permit, Refusal};
 use crate::human;
 use crate::identity::{ObjectRef, Target};
@@ -81,6 +82,7 @@ pub async fn carry_out_steered<R: Remote>(
         .collect();
     let mut done = Vec::new();
     let mut steps = Vec::new();
+    let mut traces = Traces::default();
     for object in &objects {
         let mut work = Work {
             desk,
@@ -92,6 +94,7 @@ pub async fn carry_out_steered<R: Remote>(
             progress,
             steps: Vec::new(),
             written: false,
+            traces: &mut traces,
         };
         let outcome = work.one(follow, steer).await;
         steps.extend(work.steps.iter().map(|step| Check {
@@ -120,6 +123,8 @@ pub async fn carry_out_steered<R: Remote>(
         steps,
         after: afterwards(desk, &objects).await,
         duration_ms: ended_at.as_millisecond() - begun_at.as_millisecond(),
+        changes: traces.changes,
+        made: traces.made,
     };
     match desk.audit.end(begun, ending, ended_at).await {
         Ok(()) => outcome,
@@ -140,6 +145,7 @@ fn intent<R: Remote>(
         protected: desk.rules.protected,
         verb: plan.request.verb.word().to_owned(),
         targets: admission.basis().iter().map(|basis| basis.target.clone()).collect(),
+        tenant: plan.request.tenant.clone(),
         title: plan.title.clone(),
         options: json!(plan.request.options),
         who: who.clone(),
@@ -156,6 +162,8 @@ fn intent<R: Remote>(
         command: plan.command.clone(),
         holds: plan.holds.clone(),
         changes: plan.changes.clone(),
+        undoes: plan.request.options.undoes.as_ref().map(|undoes| undoes.entry.clone()),
+        rule: plan.rule.clone(),
     }
 }
 
@@ -234,6 +242,30 @@ fn change_is_forced(change: &Change) -> bool {
     matches!(change, Change::Delete(options) if options.get("gracePeriodSeconds") == Some(&json!(0)))
 }
 
+/// What an action left behind, for its record.
+#[derive(Debug, Default)]
+struct Traces {
+    changes: Vec<Changed>,
+    made: Vec<ObjectRef>,
+}
+
+impl Traces {
+    /// Notes what a write changed; of a field that was changed twice, from the first to the last.
+    fn changed(&mut self, found: Vec<Changed>) {
+        for change in found {
+            let same = |known: &&mut Changed| known.object == change.object && known.field == change.field;
+            match self.changes.iter_mut().find(same) {
+                Some(known) => {
+                    known.after = change.after;
+                    known.withheld |= change.withheld;
+                }
+                None => self.changes.push(change),
+            }
+        }
+        self.changes.retain(|change| change.withheld || change.before != change.after);
+    }
+}
+
 /// One action at work on one object.
 pub(super) struct Work<'a, R> {
     /// The desk.
@@ -249,6 +281,7 @@ pub(super) struct Work<'a, R> {
     progress: &'a mpsc::Sender<Progress>,
     steps: Vec<Step>,
     written: bool,
+    traces: &'a mut Traces,
 }
 
 impl<R: Remote> Work<'_, R> {
@@ -411,6 +444,19 @@ impl<R: Remote> Work<'_, R> {
         self.written = true;
     }
 
+    /// Notes what a write changed that did not go through [`Work::write`], so that the record can be undone: the
+    /// object before it, the merge patch that it amounts to, and the object as it was stored.
+    pub fn changed(&mut self, at: &ObjectRef, before: &Value, patch: &Value, after: &Value) {
+        self.traces.changed(fields::of_patch(at, before, patch, after));
+    }
+
+    /// Notes that something was made that did not exist before.
+    pub fn made(&mut self, object: ObjectRef) {
+        if !self.traces.made.contains(&object) {
+            self.traces.made.push(object);
+        }
+    }
+
     /// Waits for the time between two looks.
     pub async fn pause(&self) {
         tokio::time::sleep(self.desk.pace.look).await;
@@ -457,24 +503,22 @@ impl<R: Remote> Work<'_, R> {
         landed: impl Fn(&Value) -> bool,
     ) -> Result<Written, Trouble> {
         let mut last = String::new();
-        let mut unsure: Option<Permit> = None;
+        let mut unsure: Option<(Permit, Value, Value)> = None;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(self.desk.pace.retry).await;
             }
-            if let Some(permit) = unsure.take()
+            if let Some((permit, before, patch)) = unsure.take()
                 && let Some(object) = self.find(at, &landed).await?
             {
-                self.written = true;
-                self.admission.wrote(permit, &object);
+                self.landed(permit, &before, &patch, &object);
                 return Ok(Written { object, warnings: Vec::new() });
             }
             let (permit, object) = self.permit_for(at).await?;
             let patch = build(&object).map_err(Trouble::Refused)?;
             match self.desk.remote.patch(&permit, at, &patch).await {
                 Ok(stored) => {
-                    self.written = true;
-                    self.admission.wrote(permit, &stored.object);
+                    self.landed(permit, &object, &patch, &stored.object);
                     return Ok(stored);
                 }
                 // Somebody wrote between the look and the write: nothing was applied, look again.
@@ -486,16 +530,15 @@ impl<R: Remote> Work<'_, R> {
                 // The answer was lost, or came from something in between: it may have been applied.
                 Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
                     last = error.to_string();
-                    unsure = Some(permit);
+                    unsure = Some((permit, object, patch));
                 }
                 Err(error) => return Err(Trouble::Failed(error.to_string())),
             }
         }
-        if let Some(permit) = unsure
+        if let Some((permit, before, patch)) = unsure
             && let Some(object) = self.find(at, &landed).await?
         {
-            self.written = true;
-            self.admission.wrote(permit, &object);
+            self.landed(permit, &before, &patch, &object);
             return Ok(Written { object, warnings: Vec::new() });
         }
         Err(Trouble::Failed(format!("not written after {ATTEMPTS} attempts: {last}")))
@@ -561,6 +604,13 @@ impl<R: Remote> Work<'_, R> {
         let wait = u64::try_from(wait).unwrap_or(0);
         tokio::time::sleep(std::time::Duration::from_secs(wait)).await;
         Ok(())
+    }
+
+    /// Notes a write that is in force.
+    fn landed(&mut self, permit: Permit, before: &Value, patch: &Value, after: &Value) {
+        self.written = true;
+        self.traces.changed(fields::of_patch(permit.object(), before, patch, after));
+        self.admission.wrote(permit, after);
     }
 
     /// Finds out whether a write has landed; reads a few times, because what lost the answer may last.

@@ -296,16 +296,19 @@ pub(super) async fn write_add<R: Remote>(work: &mut Work<'_, R>) -> Result<Writt
         match sent {
             Ok(id) => {
                 work.sent();
+                work.made(silence_named(work.object, &id));
                 ids.push(id);
             }
             Err(error @ SourceError::Unreachable { .. }) => {
                 // It may have arrived: it is looked for, and not sent again.
                 work.sent();
-                ids.push(find(work, &body).await.ok_or_else(|| {
+                let id = find(work, &body).await.ok_or_else(|| {
                     Trouble::Failed(format!(
                         "whether it was made is not known; look at the silences: {error}"
                     ))
-                })?);
+                })?;
+                work.made(silence_named(work.object, &id));
+                ids.push(id);
             }
             Err(error) => return Err(Trouble::Failed(error.to_string())),
         }
@@ -314,6 +317,10 @@ pub(super) async fn write_add<R: Remote>(work: &mut Work<'_, R>) -> Result<Writt
         return Err(Trouble::Refused("no Alertmanager is known that it could be made at".to_owned()));
     }
     Ok(Written { object: json!({ "ids": ids, "endsAt": times.1.to_string() }), warnings: Vec::new() })
+}
+
+fn silence_named(like: &ObjectRef, id: &str) -> ObjectRef {
+    ObjectRef { resource: alerts::silences(), namespace: None, name: id.into(), ..like.clone() }
 }
 
 async fn find<R: Remote>(work: &Work<'_, R>, body: &Value) -> Option<String> {
@@ -391,6 +398,10 @@ pub(super) async fn write_change<R: Remote>(work: &mut Work<'_, R>) -> Result<Wr
             .await
             .map_err(|error| Trouble::Failed(error.to_string()))?;
         work.sent();
+        // Its end and what it matched are what is lost: an undo makes it again until then.
+        let (object, now) = (work.object.clone(), work.desk.clock.now().to_string());
+        let (patch, after) = (json!({ "endsAt": now, "matchers": null }), json!({ "endsAt": now }));
+        work.changed(&object, &document, &patch, &after);
         return Ok(Written { object: json!({ "ids": [id] }), warnings: Vec::new() });
     }
     let minutes = work.plan.request.options.minutes.unwrap_or_default();

@@ -20,6 +20,7 @@ mod gate;
 mod planning;
 mod running;
 mod silences;
+mod undoing;
 
 use cluster::{Cluster, Fault, object};
 
@@ -260,6 +261,12 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             let silence = object("signals", "silences", "", "s1");
             cluster.put(&silence, silence_document()).await;
             (silence, Options { minutes: Some(60), ..Options::default() })
+        }
+        Verb::Undo => {
+            let node = object("", "nodes", "", "n-1");
+            cluster.put(&node, json!({ "spec": { "unschedulable": true } })).await;
+            let options = undoing::cordon(&node);
+            (node, options)
         }
     }
 }

@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::run::{Trouble, Work};
 use super::{
     Outcome, Plan, Request, Steer, Verb, autosync, claim, drain, node, pod, protect, refresh, restart,
-    rollback, silence, sync, terminate,
+    rollback, silence, sync, terminate, undo,
 };
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -36,6 +36,7 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::DeleteNodeclaim => claim::draft(desk, request, object, document),
         Verb::Silence => silence::draft_add(desk, request, document),
         Verb::ExtendSilence | Verb::ExpireSilence => silence::draft_change(desk, request, object, document),
+        Verb::Undo => undo::draft(request, object, document),
     }
 }
 
@@ -67,6 +68,7 @@ pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
         Verb::DeleteNodeclaim => &claim::STEPS,
         Verb::Silence => &silence::ADD_STEPS,
         Verb::ExtendSilence | Verb::ExpireSilence => &silence::CHANGE_STEPS,
+        Verb::Undo => &undo::STEPS,
     };
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -91,6 +93,7 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::DeleteNodeclaim => claim::write(work).await,
         Verb::Silence => silence::write_add(work).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
+        Verb::Undo => undo::write(work).await,
     }
 }
 
@@ -110,6 +113,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::DeleteNodeclaim => claim::follow(work, stored).await,
         Verb::Silence => silence::follow_add(work, stored).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
+        Verb::Undo => undo::follow(work, stored).await,
     }
 }
 
@@ -135,5 +139,6 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
             "Look at the silences, and at the Alertmanager that has it"
         }
+        Verb::Undo => "Look at the object and its events",
     }
 }

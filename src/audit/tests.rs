@@ -32,6 +32,9 @@ fn intent(verb: &str) -> Intent {
         command: "argocd app rollback checkout 41".to_owned(),
         holds: Vec::new(),
         changes: Vec::new(),
+        undoes: None,
+        tenant: None,
+        rule: None,
     }
 }
 
@@ -42,6 +45,8 @@ fn ending() -> Ending {
         steps: Vec::new(),
         after: Vec::new(),
         duration_ms: 74_000,
+        changes: Vec::new(),
+        made: Vec::new(),
     }
 }
 

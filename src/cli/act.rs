@@ -15,7 +15,7 @@ use super::gather::{connect, gather, systems};
 use super::{Desk, Exit, Usage};
 use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
-    Step, SyncResource, Verb,
+    Step, SyncResource, Verb, undo,
 };
 use crate::args::{self, Acting, AutosyncTo, Command, Format, NodeclaimWhat, SilenceWhat};
 use crate::audit::Audit;
@@ -53,26 +53,12 @@ enum Objects {
 
 /// Runs one command that changes the platform.
 pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
+    if let Command::Undo(args) = command {
+        return undo(desk, args).await;
+    }
     let (asked, mut acting) = asked(command)?;
     acting.scope = acting.scope.or(&desk.scope);
-    let connection = connect(desk, &acting.scope).await?;
-    let standing = desk.config.standing(connection.context().as_str());
-    let rules = Rules {
-        context: connection.context().clone(),
-        environment: standing.environment.word().to_owned(),
-        protected: standing.protected,
-        readonly: if acting.readonly { Some("--readonly".to_owned()) } else { standing.readonly },
-    };
-    let actions = Actions {
-        remote: systems(desk, &connection),
-        rules,
-        clock: desk.clock.clone(),
-        audit: Audit::at(desk.paths.audit_file()),
-        local_user: actions::local_user(|name| std::env::var(name).ok()),
-        pace: Pace::default(),
-        silence_share: desk.config.silence_share,
-        tenants: desk.config.tenants.clone(),
-    };
+    let actions = open(desk, &acting).await?;
     let targets = match targets(&actions, &asked.objects, &acting).await? {
         Ok(targets) => targets,
         Err(sentence) => {
@@ -102,8 +88,72 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
         reason: acting.reason.clone().unwrap_or_default(),
         tenant,
     };
+    go(desk, &actions, request, &acting).await
+}
+
+/// Opens the context that a command is for, with its rules.
+async fn open(desk: &mut Desk<'_>, acting: &Acting) -> Result<Actions> {
+    let connection = connect(desk, &acting.scope).await?;
+    let standing = desk.config.standing(connection.context().as_str());
+    let rules = Rules {
+        context: connection.context().clone(),
+        environment: standing.environment.word().to_owned(),
+        protected: standing.protected,
+        readonly: if acting.readonly { Some("--readonly".to_owned()) } else { standing.readonly },
+    };
+    Ok(Actions {
+        remote: systems(desk, &connection),
+        rules,
+        clock: desk.clock.clone(),
+        audit: Audit::at(desk.paths.audit_file()),
+        local_user: actions::local_user(|name| std::env::var(name).ok()),
+        pace: Pace::default(),
+        silence_share: desk.config.silence_share,
+        tenants: desk.config.tenants.clone(),
+    })
+}
+
+/// Takes back what an entry of the record did: the one that is named, or the newest that can be undone.
+async fn undo(desk: &mut Desk<'_>, args: args::Undo) -> Result<Exit> {
+    let mut acting = args.acting;
+    acting.scope = acting.scope.or(&desk.scope);
+    let records = Audit::at(desk.paths.audit_file()).read(None)?.records;
+    let all = undo::entries(&records);
+    let (now, reason) = (desk.clock.now(), acting.reason.clone().unwrap_or_default());
+    let here = |entry: &&undo::Entry<'_>| {
+        acting.scope.context.as_deref().is_none_or(|context| context == entry.intent.context.as_str())
+    };
+    let id = match &args.entry {
+        Some(id) => Some(id.clone()),
+        None => all
+            .iter()
+            .rev()
+            .filter(here)
+            .find(|entry| undo::can(&all, &entry.before.id, now).is_ok())
+            .map(|entry| entry.before.id.clone()),
+    };
+    let asked = match id {
+        Some(id) => undo::request(&all, &id, now, &reason),
+        None => Err("the record has no entry that can be undone: opsdeck audit lists all".to_owned()),
+    };
+    let request = match asked {
+        Ok(request) => request,
+        Err(sentence) => {
+            desk.err.line(&format!("opsdeck: {sentence}"))?;
+            return Ok(Exit::Refused);
+        }
+    };
+    if let (None, Some(target)) = (&acting.scope.context, request.targets.first()) {
+        acting.scope.context = Some(target.object.context.to_string());
+    }
+    let actions = open(desk, &acting).await?;
+    go(desk, &actions, request, &acting).await
+}
+
+/// Plans a request, asks, and carries it out.
+async fn go(desk: &mut Desk<'_>, actions: &Actions, request: Request, acting: &Acting) -> Result<Exit> {
     let (drafts, _) = mpsc::channel(1);
-    let plan = actions::plan(&actions, request, &drafts).await;
+    let plan = actions::plan(actions, request, &drafts).await;
     if acting.output == Format::Text {
         print_plan(desk, &plan)?;
     }
@@ -113,8 +163,8 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
         }
         return Ok(if plan.can_run() { Exit::Done } else { Exit::Refused });
     }
-    let outcome = match answer(desk, &plan, &acting).await? {
-        Ok(answer) => carry_out(desk, &actions, plan.clone(), answer, &acting).await?,
+    let outcome = match answer(desk, &plan, acting).await? {
+        Ok(answer) => carry_out(desk, actions, plan.clone(), answer, acting).await?,
         Err(refusal) => Outcome::Refused(refusal),
     };
     print_outcome(desk, &plan, &outcome, acting.output)?;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Desk, Exit, Usage};
 use crate::args::{Audit as Args, AuditCommand, Format};
-use crate::audit::{Audit, Ending, Event, Intent};
+use crate::audit::{Audit, Ending, Event, Intent, Record};
 use crate::human::{parse_span, span};
 
 /// Prints the record, or checks it.
@@ -44,7 +44,7 @@ fn print(desk: &mut Desk<'_>, audit: &Audit, args: &Args) -> Result<Exit> {
         }
         for record in &reading.records {
             if let Event::Before(intent) = &record.event {
-                entry(desk, record.at, intent, endings.get(&record.id))?;
+                entry(desk, record, intent, endings.get(&record.id))?;
             }
         }
         if reading.records.is_empty() {
@@ -56,7 +56,7 @@ fn print(desk: &mut Desk<'_>, audit: &Audit, args: &Args) -> Result<Exit> {
         let older = open.iter().filter(|record| !shown.contains(&record.id.as_str()));
         for record in older {
             if let Event::Before(intent) = &record.event {
-                entry(desk, record.at, intent, None)?;
+                entry(desk, record, intent, None)?;
             }
         }
         if !open.is_empty() {
@@ -80,19 +80,29 @@ fn print(desk: &mut Desk<'_>, audit: &Audit, args: &Args) -> Result<Exit> {
 }
 
 /// Prints one action: a line of what, then who, why and how it ended.
-fn entry(desk: &mut Desk<'_>, at: Timestamp, intent: &Intent, ending: Option<&Ending>) -> Result<()> {
+fn entry(desk: &mut Desk<'_>, record: &Record, intent: &Intent, ending: Option<&Ending>) -> Result<()> {
     let out = &mut desk.out;
-    writeln!(out, "{}  {}", at.strftime("%Y-%m-%d %H:%M:%SZ"), intent.title)?;
+    writeln!(out, "{}  {}", record.at.strftime("%Y-%m-%d %H:%M:%SZ"), intent.title)?;
+    writeln!(out, "    entry  {}", record.id)?;
     writeln!(out, "    who    {} ({} here)", intent.who.server, intent.who.local)?;
     if !intent.reason.is_empty() {
         writeln!(out, "    why    {}", intent.reason)?;
     }
     writeln!(out, "    said   {}", intent.confirmation)?;
+    if let Some(rule) = &intent.rule {
+        writeln!(out, "    rule   {rule}")?;
+    }
+    if let Some(undone) = &intent.undoes {
+        writeln!(out, "    undoes {undone}")?;
+    }
     writeln!(out, "    same   {}", intent.command)?;
     match ending {
         Some(ending) => {
             let took = span(ending.duration_ms / 1000);
             writeln!(out, "    end    {} after {took}: {}", ending.outcome, ending.detail)?;
+            for change in &ending.changes {
+                writeln!(out, "    change {}: {}", change.object.name, change.sentence())?;
+            }
         }
         None => writeln!(out, "    end    not recorded: it is running now, or was cut off")?,
     }

@@ -65,6 +65,9 @@ async fn begun(directory: &std::path::Path) -> Begun {
         command: String::new(),
         holds: Vec::new(),
         changes: Vec::new(),
+        undoes: None,
+        tenant: None,
+        rule: None,
     };
     let now = "2026-01-05T12:00:00Z".parse().unwrap();
     Audit::at(directory.join("audit.jsonl")).begin("q-1", intent, now).await.unwrap()

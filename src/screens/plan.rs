@@ -161,6 +161,7 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::Silence => "silence",
         Verb::ExtendSilence => "extend",
         Verb::ExpireSilence => "expire",
+        Verb::Undo => "put it back",
     }
 }
 

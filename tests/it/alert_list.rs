@@ -184,6 +184,7 @@ fn plan() -> Stage {
         basis: Vec::new(),
         holds: Vec::new(),
         changes: Vec::new(),
+        rule: None,
         made: now(),
         expires: now() + SignedDuration::from_secs(300),
     };

@@ -82,6 +82,7 @@ fn plan(request: Request) -> Plan {
         basis: Vec::new(),
         holds: Vec::new(),
         changes: Vec::new(),
+        rule: None,
         made: now(),
         expires: now() + SignedDuration::from_mins(5),
     }

@@ -110,6 +110,7 @@ fn planned(stage: &mut Stage, confirmation: Confirmation, marks: &[Mark]) {
         basis: Vec::new(),
         holds: Vec::new(),
         changes: Vec::new(),
+        rule: None,
         made: now(),
         expires: now() + SignedDuration::from_mins(5),
     };

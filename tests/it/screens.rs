@@ -310,6 +310,7 @@ fn plan() -> Plan {
         basis: Vec::new(),
         holds: Vec::new(),
         changes: Vec::new(),
+        rule: None,
         made: now(),
         expires: now() + SignedDuration::from_secs(300),
     }

@@ -22,6 +22,9 @@ impl Bench {
             command: String::new(),
             holds: Vec::new(),
             changes: Vec::new(),
+            undoes: None,
+            tenant: None,
+            rule: None,
         };
         self.desk.audit.begin(id, intent, noon()).await.unwrap()
     }
