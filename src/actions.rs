@@ -25,6 +25,8 @@ mod desk;
 mod difference;
 mod draft;
 mod drain;
+mod git_change;
+mod git_difference;
 mod images;
 mod manifests;
 mod node;
@@ -32,8 +34,10 @@ pub mod operation;
 mod owners;
 mod pod;
 mod protect;
+mod reads;
 mod refresh;
 mod restart;
+mod revert;
 mod rollback;
 mod rollout;
 mod run;
@@ -65,6 +69,10 @@ pub enum Verb {
     Sync,
     /// Roll an Application back to a history entry.
     Rollback,
+    /// Put the version before back in the Git repository of an Application.
+    Revert,
+    /// Copy the version of one environment to another in Git.
+    Promote,
     /// Terminate the running operation of an Application.
     Terminate,
     /// Switch auto-sync off and remember exactly what it was.
@@ -99,11 +107,13 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
         Self::Rollback,
+        Self::Revert,
+        Self::Promote,
         Self::Terminate,
         Self::HoldAutosync,
         Self::ReleaseAutosync,
@@ -138,6 +148,8 @@ impl Verb {
             Self::HardRefresh => "hard-refresh",
             Self::Sync => "sync",
             Self::Rollback => "rollback",
+            Self::Revert => "revert",
+            Self::Promote => "promote",
             Self::Terminate => "terminate",
             Self::HoldAutosync => "hold-autosync",
             Self::ReleaseAutosync => "release-autosync",
@@ -163,6 +175,8 @@ impl Verb {
             Self::HardRefresh => "Hard refresh",
             Self::Sync => "Sync",
             Self::Rollback => "Roll back",
+            Self::Revert => "Revert in Git",
+            Self::Promote => "Promote",
             Self::Terminate => "Terminate the operation of",
             Self::HoldAutosync => "Hold auto-sync of",
             Self::ReleaseAutosync => "Release auto-sync of",
@@ -235,6 +249,18 @@ pub struct Options {
     /// The entry of the record that this takes back; `None` for what is asked for its own sake.
     #[serde(skip_serializing_if = "is_default")]
     pub undoes: Option<Box<undo::Undoes>>,
+    /// Revert: the revision or the id of the history entry to go back to; `None` for the one before.
+    #[serde(skip_serializing_if = "is_default")]
+    pub to_revision: Option<String>,
+    /// Revert, promote: push to a branch for review, whatever is configured.
+    #[serde(skip_serializing_if = "is_default")]
+    pub review: bool,
+    /// Promote: the environment whose version is copied.
+    #[serde(skip_serializing_if = "is_default")]
+    pub from_environment: Option<String>,
+    /// Promote: the environment that gets it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub to_environment: Option<String>,
 }
 
 /// Tells whether an option was left as it is: plans and records name only those of their verb.
@@ -365,10 +391,36 @@ pub struct Plan {
     /// The rule of the guard that decided what must be given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What it pushes to repositories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub git: Vec<GitChange>,
     /// When the last check answered.
     pub made: Timestamp,
     /// When it expires unanswered.
     pub expires: Timestamp,
+}
+
+/// One commit that a plan pushes: exactly this tree on top of exactly this tip.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitChange {
+    /// The Application for whose sake.
+    pub object: ObjectRef,
+    /// The repository as the Application writes it, without credentials.
+    pub repository: String,
+    /// The branch that is tracked.
+    pub branch: String,
+    /// The commit that the branch was at when the plan was made: it must be there still.
+    pub tip: String,
+    /// The tree of the new commit, which lies in the cache.
+    pub tree: String,
+    /// The branch that is pushed to: the tracked one, or one for review.
+    pub push_to: String,
+    /// The first line of the message.
+    pub subject: String,
+    /// What the message says beside the reason.
+    pub body: String,
+    /// The files that differ.
+    pub files: Vec<String>,
 }
 
 impl Plan {

@@ -135,6 +135,10 @@ pub enum Command {
     Sync(Sync),
     /// Roll an Application back to an entry of its history.
     Rollback(Rollback),
+    /// Put the version before back in the Git repository of an Application.
+    Revert(Revert),
+    /// Copy the version of one environment to another in the Git repository of an Application.
+    Promote(Promote),
     /// Terminate the running operation of an Application.
     Terminate(Terminate),
     /// Hold the auto-sync of an Application, or give it back exactly as it was.
@@ -526,6 +530,41 @@ pub struct Rollback {
     pub acting: Acting,
 }
 
+/// `opsdeck revert`.
+#[derive(Debug, Args)]
+pub struct Revert {
+    /// The Application: `NAME` or `NAMESPACE/NAME`.
+    pub application: String,
+    /// The commit, or the id of the history entry, to go back to; the deployment before if absent.
+    #[arg(long, value_name = "REVISION")]
+    pub to: Option<String>,
+    /// Push to a branch for review instead of the tracked one.
+    #[arg(long)]
+    pub branch: bool,
+    /// How.
+    #[command(flatten)]
+    pub acting: Acting,
+}
+
+/// `opsdeck promote`.
+#[derive(Debug, Args)]
+pub struct Promote {
+    /// The Application that gets the version: `NAME` or `NAMESPACE/NAME`.
+    pub application: String,
+    /// The environment whose version is copied, as its folder or file is called.
+    #[arg(long, value_name = "ENV")]
+    pub from: String,
+    /// The environment of the Application, as its folder or file is called.
+    #[arg(long, value_name = "ENV")]
+    pub to: String,
+    /// Push to a branch for review instead of the tracked one.
+    #[arg(long)]
+    pub branch: bool,
+    /// How.
+    #[command(flatten)]
+    pub acting: Acting,
+}
+
 /// `opsdeck terminate`.
 #[derive(Debug, Args)]
 pub struct Terminate {
@@ -741,6 +780,8 @@ mod tests {
             "opsdeck get applications -A -l a=b --filter health!=Healthy -o wide",
             "opsdeck rollback checkout 41 --yes --confirm tenant-2 --reason INC-7 --wait -o json",
             "opsdeck sync checkout --plan --prune --dry-run --force --apply-only --resource apps:Deployment:checkout",
+            "opsdeck revert checkout --to 41 --branch --plan",
+            "opsdeck promote checkout --from staging --to prod --yes --wait",
             "opsdeck autosync hold checkout",
             "opsdeck restart deployment/checkout -n tenant-2 -y",
             "opsdeck restart deployment checkout",

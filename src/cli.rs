@@ -246,6 +246,8 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         command @ (Command::Refresh(_)
         | Command::Sync(_)
         | Command::Rollback(_)
+        | Command::Revert(_)
+        | Command::Promote(_)
         | Command::Terminate(_)
         | Command::Autosync(_)
         | Command::Restart(_)

@@ -13,7 +13,7 @@ pub mod queries;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use contexts::{ContextRule, Standing};
+pub use contexts::{ContextRule, GitRule, Standing};
 pub use keys::{KEYS, Key, Takes, Value};
 pub use paths::Paths;
 
@@ -21,6 +21,7 @@ use crate::boards::{Edge, Target};
 use crate::model::tenants::Rules;
 use crate::nearest::did_you_mean;
 use crate::settings::{Entry, Place, Section, SettingsError, Source, not_one_of};
+use crate::sources::git::Push;
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +113,7 @@ impl Targets {
 }
 
 /// Variables of the environment that are read and are no settings of the file.
-const VARIABLES: [&str; 3] = ["OPSDECK_CONFIG_DIR", "OPSDECK_STATE_DIR", "OPSDECK_LOG"];
+const VARIABLES: [&str; 4] = ["OPSDECK_CONFIG_DIR", "OPSDECK_STATE_DIR", "OPSDECK_CACHE_DIR", "OPSDECK_LOG"];
 
 /// All settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,6 +142,8 @@ pub struct Config {
     pub silence_minutes: u32,
     /// The largest share of the firing alerts that one silence may hide, in percent.
     pub silence_share: u32,
+    /// Where a revert is pushed to: `tracked` or `review`.
+    pub git_push: String,
     /// Lines of a log that are kept.
     pub log_lines: usize,
     /// Lines of each container that are asked for at first.
@@ -178,6 +181,7 @@ impl Default for Config {
             hold_minutes: 0,
             silence_minutes: 0,
             silence_share: 0,
+            git_push: String::new(),
             log_lines: 0,
             log_tail: 0,
             log_ask_above: 0,
@@ -305,7 +309,10 @@ impl Config {
     /// Returns what holds for a context.
     pub fn standing(&self, context: &str) -> Standing {
         let everywhere = self.readonly.then(|| self.origin("readonly").to_string());
-        contexts::standing(&self.contexts, context, everywhere, &self.also_protect, &self.namespaces)
+        let mut standing =
+            contexts::standing(&self.contexts, context, everywhere, &self.also_protect, &self.namespaces);
+        standing.git.push = standing.push.unwrap_or_else(|| Push::named(&self.git_push));
+        standing
     }
 }
 

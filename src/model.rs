@@ -10,5 +10,6 @@ pub mod holds;
 pub mod suspects;
 pub mod tenants;
 pub mod timeline;
+pub mod yaml_parts;
 
 mod watch;

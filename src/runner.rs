@@ -39,6 +39,7 @@ use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::{Kind, Kinds, alerts};
 use crate::signals::{Alarm, Ask, Raised, Report};
 use crate::sources::backoff::Backoff;
+use crate::sources::git::Git;
 use crate::sources::logs::{LogNews, LogRequest, LogsFrom};
 use crate::sources::{Connection, Places, SourceError, Systems};
 use crate::store::{Envelope, Query, Store};
@@ -93,6 +94,8 @@ pub struct Equipment {
     pub places: Places,
     /// The local user, for the record.
     pub local_user: String,
+    /// Where repositories of Applications are cloned to.
+    pub git: std::path::PathBuf,
 }
 
 #[derive(Debug)]
@@ -592,6 +595,10 @@ impl Runner {
             pace: Pace { limit, ..Pace::default() },
             silence_share: self.equipment.config.silence_share,
             tenants: self.equipment.config.tenants.clone(),
+            git: Git::new(
+                self.equipment.git.clone(),
+                self.equipment.config.standing(self.gate.as_ref()?.rules().context.as_str()).git,
+            ),
         })
     }
 

@@ -15,6 +15,7 @@ mod credential;
 pub mod discovery;
 mod endpoint;
 mod follow;
+pub mod git;
 pub mod kubeconfig;
 pub mod kubernetes;
 mod log_stream;

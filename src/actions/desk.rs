@@ -12,6 +12,7 @@ use crate::gate::{Permit, Rules, Witness};
 use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
 use crate::model::tenants;
+use crate::sources::git::Git;
 use crate::sources::objects::{Patch, Written};
 use crate::sources::{SourceError, Systems};
 
@@ -243,6 +244,8 @@ pub struct Desk<R> {
     pub silence_share: u32,
     /// Which namespaces belong to whom: a drain says whose pods it evicts.
     pub tenants: tenants::Rules,
+    /// The git program, for the repositories of Applications.
+    pub git: Git,
 }
 
 /// Who it is where no variable says a name, as under a bare service.

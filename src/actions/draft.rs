@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::desk::{Desk, Remote};
-use super::{Confirmation, Line, Mark, Plan, Request, Verb, undo, verbs};
+use super::{Confirmation, GitChange, Line, Mark, Plan, Request, Verb, undo, verbs};
 use crate::audit::{Changed, Held};
 use crate::gate::{Access, Basis};
 use crate::identity::{ObjectRef, Target};
@@ -28,6 +28,8 @@ pub(super) struct Check<'a> {
     pub pending: String,
     /// The asking; it yields what was found.
     pub ask: Pin<Box<dyn Future<Output = Found> + Send + 'a>>,
+    /// How long it may take before it is given up.
+    pub patience: Duration,
 }
 
 /// What a check found.
@@ -37,11 +39,13 @@ pub(super) struct Found {
     pub lines: Vec<Line>,
     /// The other objects that will be written for the sake of the one that was asked about.
     pub also: Vec<Also>,
+    /// What will be pushed to a repository.
+    pub git: Option<GitChange>,
 }
 
 impl From<Vec<Line>> for Found {
     fn from(lines: Vec<Line>) -> Self {
-        Self { lines, also: Vec::new() }
+        Self { lines, ..Self::default() }
     }
 }
 
@@ -63,7 +67,14 @@ pub(super) struct Also {
 impl<'a> Check<'a> {
     /// Describes a check.
     pub fn new<F: Into<Found>>(pending: impl Into<String>, ask: impl Future<Output = F> + Send + 'a) -> Self {
-        Self { pending: pending.into(), ask: Box::pin(async move { ask.await.into() }) }
+        let ask = Box::pin(async move { ask.await.into() });
+        Self { pending: pending.into(), ask, patience: PATIENCE }
+    }
+
+    /// Gives it longer than most: a first clone takes as long as a history is large.
+    pub fn patient(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 }
 
@@ -122,6 +133,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         holds: Vec::new(),
         changes: Vec::new(),
         rule: None,
+        git: Vec::new(),
         made: now,
         expires: now.saturating_add(LIFE).unwrap_or(now),
         request,
@@ -184,9 +196,10 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
                     slots.push(vec![prefixed(prefix.as_deref(), line)]);
                     let prefix = prefix.clone();
                     asked.push(Box::pin(async move {
-                        let found = tokio::time::timeout(PATIENCE, check.ask).await;
+                        let found = tokio::time::timeout(check.patience, check.ask).await;
                         let mut found = found.unwrap_or_else(|_| {
-                            let text = format!("no answer in {} s: {}", PATIENCE.as_secs(), check.pending);
+                            let text =
+                                format!("no answer in {} s: {}", check.patience.as_secs(), check.pending);
                             vec![Line::new(Mark::Stop, text)].into()
                         });
                         found.lines =
@@ -228,6 +241,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     let mut rights: Vec<Access> = plan.basis.iter().flat_map(|basis| basis.access.clone()).collect();
     while let Some((slot, found)) = asked.next().await {
         slots[slot] = found.lines;
+        plan.git.extend(found.git);
         for also in found.also {
             for access in &also.access {
                 if !rights.contains(access) {

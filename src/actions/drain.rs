@@ -346,7 +346,7 @@ async fn listing<R: Remote>(
             }
         })
         .collect();
-    Found { lines, also }
+    Found { lines, also, ..Found::default() }
 }
 
 /// Says whose pods they are: the tenants, as far as namespaces tell, and the other namespaces.

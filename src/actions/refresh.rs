@@ -62,7 +62,16 @@ pub(super) fn draft<'a>(request: &Request, object: &ObjectRef, document: &'a Val
 }
 
 pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>, how: &str) -> Result<Written, Trouble> {
-    work.running(0, "");
+    written(work, how, 0).await
+}
+
+/// Asks for a comparison for the sake of another verb.
+pub(super) async fn ask<R: Remote>(work: &mut Work<'_, R>, step: usize) -> Result<Written, Trouble> {
+    written(work, "normal", step).await
+}
+
+async fn written<R: Remote>(work: &mut Work<'_, R>, how: &str, step: usize) -> Result<Written, Trouble> {
+    work.running(step, "");
     let stored = work
         .write(
             |object| Ok(patch(App(object).version(), how)),
@@ -70,7 +79,7 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>, how: &str) -> Resul
             |object| App(object).annotation(ANNOTATION) == Some(how),
         )
         .await?;
-    work.done(0, "");
+    work.done(step, "");
     Ok(stored)
 }
 

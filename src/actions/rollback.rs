@@ -307,7 +307,8 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
         ));
     }
     work.done(3, format!("{} applied", short(&applied)));
-    if let Err(outcome) = pods(work, app).await {
+    let next = after_failure(work);
+    if let Err(outcome) = pods(work, app, 4, &next).await {
         return outcome;
     }
     loop {
@@ -346,14 +347,19 @@ fn asked_revision<R: Remote>(work: &Work<'_, R>, app: App<'_>) -> Option<String>
 }
 
 /// Waits until every workload has rolled out; skipped where the pods lie in another cluster.
-async fn pods<R: Remote>(work: &mut Work<'_, R>, app: App<'_>) -> Result<(), Outcome> {
+pub(super) async fn pods<R: Remote>(
+    work: &mut Work<'_, R>,
+    app: App<'_>,
+    step: usize,
+    next: &str,
+) -> Result<(), Outcome> {
     if !app.in_cluster() {
-        work.skipped(4, "in another cluster");
+        work.skipped(step, "in another cluster");
         return Ok(());
     }
     let mut workloads = app.workloads(work.object);
     let total = workloads.len();
-    work.running(4, "");
+    work.running(step, "");
     while let Some(workload) = workloads.last().cloned() {
         match work.desk.remote.look(&workload).await {
             Ok(Some(document)) => match judge(&workload.resource.plural, &document) {
@@ -361,12 +367,11 @@ async fn pods<R: Remote>(work: &mut Work<'_, R>, app: App<'_>) -> Result<(), Out
                     workloads.pop();
                     continue;
                 }
-                Rollout::Going(how) => work.running(4, format!("{}: {how}", workload.name)),
+                Rollout::Going(how) => work.running(step, format!("{}: {how}", workload.name)),
                 Rollout::Stuck(why) => {
                     return Err(Outcome::Failed(format!(
-                        "{} does not roll out: {why}. {}",
-                        workload.name,
-                        after_failure(work)
+                        "{} does not roll out: {why}. {next}",
+                        workload.name
                     )));
                 }
             },
@@ -375,11 +380,11 @@ async fn pods<R: Remote>(work: &mut Work<'_, R>, app: App<'_>) -> Result<(), Out
                 workloads.pop();
                 continue;
             }
-            Err(error) => work.running(4, error),
+            Err(error) => work.running(step, error),
         }
         work.pause().await;
     }
-    work.done(4, format!("{total} rolled out"));
+    work.done(step, format!("{total} rolled out"));
     Ok(())
 }
 

@@ -95,6 +95,7 @@ pub async fn carry_out_steered<R: Remote>(
             steps: Vec::new(),
             written: false,
             traces: &mut traces,
+            commit: String::new(),
         };
         let outcome = work.one(follow, steer).await;
         steps.extend(work.steps.iter().map(|step| Check {
@@ -282,6 +283,7 @@ pub(super) struct Work<'a, R> {
     steps: Vec<Step>,
     written: bool,
     traces: &'a mut Traces,
+    commit: String,
 }
 
 impl<R: Remote> Work<'_, R> {
@@ -437,6 +439,17 @@ impl<R: Remote> Work<'_, R> {
     /// Tells whether anything was written.
     pub fn has_written(&self) -> bool {
         self.written
+    }
+
+    /// Notes the commit that was pushed.
+    pub fn pushed(&mut self, commit: &str) {
+        self.written = true;
+        commit.clone_into(&mut self.commit);
+    }
+
+    /// Returns the commit that was pushed; empty where none was.
+    pub fn commit(&self) -> &str {
+        &self.commit
     }
 
     /// Notes that something was sent: from here on a refusal is a failure.

@@ -12,12 +12,15 @@ use crate::audit::{Audit, Event, Record};
 use crate::clock::Clock;
 use crate::gate::Rules;
 use crate::identity::Context;
+use crate::sources::git::{Git, GitSettings};
 
 mod closing;
 mod cluster;
 mod drains;
 mod gate;
 mod planning;
+mod pushing;
+mod repositories;
 mod running;
 mod silences;
 mod undoing;
@@ -70,6 +73,7 @@ impl Bench {
                 refused: Duration::from_millis(2),
                 drain: Duration::from_millis(500),
             },
+            git: Git::new(state.path().join("git"), GitSettings::default()),
             silence_share: 50,
             tenants: tenant_rules(),
         };
@@ -206,6 +210,13 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
         Verb::Rollback => {
             tenant(cluster, application()).await;
             (checkout(), back_to_41())
+        }
+        Verb::Revert | Verb::Promote => {
+            let at = cluster.folder().await.join("origin.git");
+            if !at.exists() {
+                repositories::application_from(cluster, &at).await;
+            }
+            (checkout(), Options::default())
         }
         Verb::Terminate => {
             let mut running = application();

@@ -176,6 +176,13 @@ fn way(entry: Entry<'_>, ending: &Ending, now: Timestamp) -> Result<(Verb, Vec<T
             }
             Ok((Verb::Rollback, targets, Options::default()))
         }
+        "revert" | "promote" => {
+            let pushed = ending.changes.iter().find(|change| change.field == "/git/commit");
+            let tip = pushed.and_then(|change| change.before.as_str());
+            let tip = tip.ok_or("the record does not say what it pushed: look at the branch")?;
+            let options = Options { to_revision: Some(tip.to_owned()), ..Options::default() };
+            Ok((Verb::Revert, applications(), options))
+        }
         "silence" if ending.made.is_empty() => {
             Err("the record does not say which silence it made: look at the silences".to_owned())
         }

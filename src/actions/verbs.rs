@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::run::{Trouble, Work};
 use super::{
     Outcome, Plan, Request, Steer, Verb, autosync, claim, drain, node, pod, protect, refresh, restart,
-    rollback, silence, sync, terminate, undo,
+    revert, rollback, silence, sync, terminate, undo,
 };
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -23,6 +23,7 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::Refresh | Verb::HardRefresh => refresh::draft(request, object, document),
         Verb::Sync => sync::draft(desk, request, object, document),
         Verb::Rollback => rollback::draft(desk, request, object, document),
+        Verb::Revert | Verb::Promote => revert::draft(desk, request, object, document),
         Verb::Terminate => terminate::draft(object, document),
         Verb::HoldAutosync => autosync::draft_hold(desk, request, object, document),
         Verb::ReleaseAutosync => autosync::draft_release(desk, object, document),
@@ -57,6 +58,7 @@ pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
         Verb::Refresh | Verb::HardRefresh => &refresh::STEPS,
         Verb::Sync => &sync::STEPS,
         Verb::Rollback => &rollback::STEPS,
+        Verb::Revert | Verb::Promote => &revert::STEPS,
         Verb::Terminate => &terminate::STEPS,
         Verb::HoldAutosync => &autosync::HOLD_STEPS,
         Verb::ReleaseAutosync => &autosync::RELEASE_STEPS,
@@ -80,6 +82,7 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::HardRefresh => refresh::write(work, "hard").await,
         Verb::Sync => sync::write(work).await,
         Verb::Rollback => rollback::write(work).await,
+        Verb::Revert | Verb::Promote => revert::write(work).await,
         Verb::Terminate => terminate::write(work).await,
         Verb::HoldAutosync => autosync::write_hold(work).await,
         Verb::ReleaseAutosync => autosync::write_release(work).await,
@@ -103,6 +106,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::Refresh | Verb::HardRefresh => refresh::follow(work, stored).await,
         Verb::Sync => sync::follow(work).await,
         Verb::Rollback => rollback::follow(work).await,
+        Verb::Revert | Verb::Promote => revert::follow(work).await,
         Verb::Terminate => terminate::follow(work).await,
         Verb::HoldAutosync => autosync::follow_hold(work).await,
         Verb::ReleaseAutosync => autosync::follow_release(work).await,
@@ -126,6 +130,9 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::Sync => "Look at the operation and the pods; terminate the operation if it hangs",
         Verb::Rollback => {
             "Look at the operation and the pods; terminate the operation if it hangs, and choose another entry"
+        }
+        Verb::Revert | Verb::Promote => {
+            "The commit is in Git; look at the Application's comparison, its operation and its pods"
         }
         Verb::Terminate => "Look whether the application controller is running",
         Verb::HoldAutosync | Verb::ReleaseAutosync => "Look at the Application's sync policy",

@@ -57,8 +57,27 @@ pub enum Verdict {
     Unknown(String),
 }
 
-/// Asks the project of an Application and says what its windows mean for an operation begun by hand.
-pub(super) async fn lines<R: Remote>(desk: &Desk<R>, object: &ObjectRef, document: &Value) -> Vec<Line> {
+/// Says why automatic syncs are not let through now; `None` where they are, or where that is not known.
+pub(super) async fn closed<R: Remote>(
+    desk: &Desk<R>,
+    object: &ObjectRef,
+    document: &Value,
+) -> Option<String> {
+    let now = desk.clock.now();
+    let project = desk.remote.look(&project_of(object, document)).await.ok()??;
+    match decide(&project, App(document), now) {
+        Verdict::ManualOnly { window } => Some(format!("sync window {window} is closed for automatic syncs")),
+        Verdict::Blocked { window, opens: Some(opens) } => {
+            let at = human::moment(opens, now, &TimeZone::UTC);
+            Some(format!("sync window {window} is closed until {at} UTC"))
+        }
+        Verdict::Blocked { window, opens: None } => Some(format!("sync window {window} is closed")),
+        Verdict::Open | Verdict::Unknown(_) => None,
+    }
+}
+
+/// Names the project of an Application.
+fn project_of(object: &ObjectRef, document: &Value) -> ObjectRef {
     let project = match text(document, "/spec/project") {
         "" => "default",
         project => project,
@@ -67,12 +86,18 @@ pub(super) async fn lines<R: Remote>(desk: &Desk<R>, object: &ObjectRef, documen
         "" => object.namespace.clone(),
         namespace => Some(namespace.into()),
     };
-    let at = ObjectRef {
+    ObjectRef {
         context: object.context.clone(),
         resource: Resource::new("argoproj.io", "appprojects"),
         namespace,
         name: project.into(),
-    };
+    }
+}
+
+/// Asks the project of an Application and says what its windows mean for an operation begun by hand.
+pub(super) async fn lines<R: Remote>(desk: &Desk<R>, object: &ObjectRef, document: &Value) -> Vec<Line> {
+    let at = project_of(object, document);
+    let project = &at.name;
     let now = desk.clock.now();
     match desk.remote.look(&at).await {
         Ok(Some(project)) => vec![line(&decide(&project, App(document), now), now)],

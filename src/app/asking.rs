@@ -66,7 +66,61 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
             _ => before_the_present(store, &first.object),
         };
     }
+    if verb == Verb::Revert
+        && let Some(View::Application(app)) = state.view()
+        && app.pane == Pane::History
+    {
+        // Not the newest, which is what is to be taken back.
+        let newest = before_the_present(store, &first.object);
+        options.to_revision =
+            app.history_id().filter(|id| newest.is_some_and(|newest| *id <= newest)).map(|id| id.to_string());
+    }
     begin(state, Request { verb, targets, options, tenant, reason: String::new() })
+}
+
+/// Opens the question of a promotion between two environments: `:promote staging prod`.
+pub fn promote(state: &mut State, store: &Store, words: &[String]) -> Result<Vec<Effect>, String> {
+    let (from, to) = match words {
+        [] => (None, None),
+        [from, to] => (Some(from.clone()), Some(to.clone())),
+        _ => return Err("name two environments, such as promote staging prod, or none".to_owned()),
+    };
+    let palette = state.overlay.take();
+    if !state.applies(store, Command::Promote) {
+        state.overlay = palette;
+        return Err("promote is for Applications: select the one that gets the version".to_owned());
+    }
+    let _ = ask(state, store, Command::Promote);
+    let Some(Overlay::Question(question)) = &state.overlay else {
+        return Err("nothing is selected here to promote".to_owned());
+    };
+    let mut request = question.request.clone();
+    (request.options.from_environment, request.options.to_environment) = (from, to);
+    Ok(begin(state, request))
+}
+
+/// Asks for the other way of going back, about the same objects.
+fn other_way(state: &mut State) -> Vec<Effect> {
+    let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
+    let hold = state.config.hold_minutes;
+    let request = &mut question.request;
+    let options = &mut request.options;
+    match request.verb {
+        Verb::Rollback => {
+            request.verb = Verb::Revert;
+            options.to_revision = options.history_id.map(|id| id.to_string());
+            (options.history_id, options.hold_minutes, options.prune) = (None, None, false);
+        }
+        Verb::Revert => {
+            request.verb = Verb::Rollback;
+            // What is no entry of the history is nothing that Argo CD can go back to.
+            options.history_id = options.to_revision.take().and_then(|to| to.parse().ok());
+            options.hold_minutes = Some(hold);
+            options.review = false;
+        }
+        _ => return Vec::new(),
+    }
+    anew(state)
 }
 
 /// Opens the question of a silence that is made from matchers: `:silence namespace=shop alertname=~Kube.* 4h`.
@@ -153,6 +207,7 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
             question.whole = !question.whole;
             question.top = 0;
         }
+        Command::OtherWay => return other_way(state),
         Command::PlanUp => question.top = question.top.saturating_sub(1),
         Command::PlanDown => question.top += 1,
         _ => return toggle(state, command),
@@ -166,6 +221,7 @@ fn toggle(state: &mut State, command: Command) -> Vec<Effect> {
     let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
     let options = &mut question.request.options;
     match command {
+        Command::ToggleReview => options.review = !options.review,
         Command::TogglePrune => options.prune = !options.prune,
         Command::ToggleDryRun => options.dry_run = !options.dry_run,
         Command::ToggleForce => options.force = !options.force,

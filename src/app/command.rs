@@ -147,6 +147,10 @@ commands! {
         Sync = "sync", "sync";
         /// Rolls the Application back to an entry of its history.
         Rollback = "rollback", "roll back";
+        /// Puts the version before back in the Application's Git repository.
+        Revert = "revert", "revert in Git";
+        /// Copies the version of one environment to another in the Application's Git repository.
+        Promote = "promote", "promote";
         /// Terminates the running operation of the Application.
         Terminate = "terminate", "terminate";
         /// Switches auto-sync off and remembers exactly what it was.
@@ -394,6 +398,10 @@ commands! {
         NextField = "next-field", "next field";
         /// Also deletes what is no longer in Git, or does not.
         TogglePrune = "toggle-prune", "prune";
+        /// Pushes to a branch for review, or to the tracked one.
+        ToggleReview = "toggle-review", "for review";
+        /// Asks for the other way of going back: in Argo CD, or in Git.
+        OtherWay = "other-way", "the other way";
         /// Lets the server only pretend, or lets it do it.
         ToggleDryRun = "toggle-dry-run", "dry run";
         /// Replaces or deletes and creates where needed, or does not; a drain also evicts what nothing replaces.
@@ -532,6 +540,8 @@ impl Command {
             Self::HardRefresh => Verb::HardRefresh,
             Self::Sync => Verb::Sync,
             Self::Rollback => Verb::Rollback,
+            Self::Revert => Verb::Revert,
+            Self::Promote => Verb::Promote,
             Self::Terminate => Verb::Terminate,
             Self::HoldAutosync => Verb::HoldAutosync,
             Self::ReleaseAutosync => Verb::ReleaseAutosync,

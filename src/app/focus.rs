@@ -318,6 +318,8 @@ impl State {
                 question.plan.as_ref().is_some_and(|plan| !plan.difference().is_empty())
             }
             Command::TogglePrune => matches!(verb, Verb::Sync | Verb::Rollback),
+            Command::ToggleReview => matches!(verb, Verb::Revert | Verb::Promote),
+            Command::OtherWay => matches!(verb, Verb::Rollback | Verb::Revert),
             Command::ToggleForce => matches!(verb, Verb::Sync | Verb::Drain),
             Command::ToggleDryRun | Command::ToggleApplyOnly => verb == Verb::Sync,
             Command::ToggleEmptydir | Command::CycleParallel => verb == Verb::Drain,

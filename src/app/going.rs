@@ -231,6 +231,9 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         ("silence", _) => {
             return asking::silence(state, store, &jump.rest);
         }
+        ("promote", Some(_)) => {
+            return asking::promote(state, store, &jump.rest);
+        }
         ("sync", Some(_)) => {
             return asking::sync(state, store, &jump.rest);
         }

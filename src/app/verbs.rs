@@ -31,7 +31,7 @@ pub fn would_change(verb: Verb, object: &Object) -> bool {
     let Some(application) = object.body::<Application>() else { return true };
     match verb {
         Verb::Terminate => application.operation.as_ref().is_some_and(Operation::is_running),
-        Verb::Rollback => !application.history.is_empty(),
+        Verb::Rollback | Verb::Revert => !application.history.is_empty(),
         Verb::HoldAutosync => application.auto_sync.is_on(),
         Verb::ReleaseAutosync => application.held.is_some() && !application.auto_sync.is_on(),
         _ => true,

@@ -26,6 +26,7 @@ use crate::model::tenants::Tenants;
 use crate::nearest::did_you_mean;
 use crate::signals::Matcher;
 use crate::sources::Systems;
+use crate::sources::git::Git;
 use crate::sources::kubernetes::Connection;
 use crate::store::Query;
 
@@ -110,6 +111,7 @@ async fn open(desk: &mut Desk<'_>, acting: &Acting) -> Result<Actions> {
         pace: Pace::default(),
         silence_share: desk.config.silence_share,
         tenants: desk.config.tenants.clone(),
+        git: Git::new(desk.paths.git(), standing.git),
     })
 }
 
@@ -225,6 +227,19 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
             let options =
                 Options { history_id: args.id, prune: args.prune, hold_minutes: args.hold_minutes, ..plain };
             (application(Verb::Rollback, options, args.application), args.acting)
+        }
+        Command::Revert(args) => {
+            let options = Options { to_revision: args.to, review: args.branch, ..plain };
+            (application(Verb::Revert, options, args.application), args.acting)
+        }
+        Command::Promote(args) => {
+            let options = Options {
+                from_environment: Some(args.from),
+                to_environment: Some(args.to),
+                review: args.branch,
+                ..plain
+            };
+            (application(Verb::Promote, options, args.application), args.acting)
         }
         Command::Terminate(args) => (application(Verb::Terminate, plain, args.application), args.acting),
         Command::Autosync(args) => {

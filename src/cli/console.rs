@@ -98,6 +98,7 @@ pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<E
         audit: Audit::at(paths.audit_file()),
         places,
         local_user: local_user(variable),
+        git: paths.git(),
     };
     tell_rollbacks(equipment.audit.clone(), clock.now(), notes.clone());
     let runner = Runner::new(equipment, envelopes, notes);

@@ -10,7 +10,7 @@ use super::console::{self, Opening};
 use super::{Desk, Exit, Usage};
 use crate::args::{Cli, Demo as Args, Scope};
 use crate::clock::Clock;
-use crate::config::{ContextRule, Paths};
+use crate::config::{ContextRule, GitRule, Paths};
 use crate::console::Ended;
 use crate::demo::platform::{Options, Running, StartError};
 use crate::demo::{Platform, cloudwatch, credentials, stories, world};
@@ -79,6 +79,10 @@ fn account(running: &Running) -> Result<ContextRule> {
         readonly: None,
         namespaces: None,
         systems: [(System::CloudWatch, directions)].into(),
+        git: Some(GitRule {
+            repositories: running.repositories().map(|(url, path)| (url.to_owned(), path)).into(),
+            ..GitRule::default()
+        }),
         place: None,
     })
 }
@@ -91,6 +95,7 @@ pub async fn headless(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
     let scrapes =
         running.write_scrape_config("30s").await.wrap_err("the scrape configuration cannot be written")?;
     let keys = running.write_aws_credentials().wrap_err("the AWS credentials cannot be written")?;
+    let git = running.write_git_config().wrap_err("the git configuration cannot be written")?;
     desk.out.json_line(&json!({
         "kubeconfig": running.kubeconfig,
         "kubernetes": running.url,
@@ -98,6 +103,7 @@ pub async fn headless(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
         "awsCredentials": keys,
         "awsRegion": cloudwatch::REGION,
         "scrapeConfig": scrapes.config,
+        "gitConfig": git,
     }))?;
     interrupted.await;
     drop(scrapes);

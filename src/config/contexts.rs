@@ -7,6 +7,7 @@ use super::{Origin, Setting};
 use crate::app::session::Environment;
 use crate::settings::{Entry, Place, Section, SettingsError};
 use crate::signals::System;
+use crate::sources::git::{GitSettings, Push};
 use crate::sources::{Directions, without_credentials};
 
 /// What a pattern of contexts says; what it leaves open a later pattern may say.
@@ -22,8 +23,21 @@ pub struct ContextRule {
     pub namespaces: Option<Vec<String>>,
     /// How systems beside Kubernetes are reached.
     pub systems: BTreeMap<System, Directions>,
+    /// How the repositories of Applications are used.
+    pub git: Option<GitRule>,
     /// The line that says so; `None` for a default.
     pub place: Option<Place>,
+}
+
+/// How the repositories of Applications are used; what it leaves open a later pattern may say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GitRule {
+    /// Not at all.
+    pub off: bool,
+    /// Where commits are pushed to.
+    pub push: Option<Push>,
+    /// Where a repository is reached from here, by the URL that Applications write, without credentials.
+    pub repositories: BTreeMap<String, String>,
 }
 
 /// What holds for one context.
@@ -39,6 +53,10 @@ pub struct Standing {
     pub namespaces: Vec<String>,
     /// How systems beside Kubernetes are reached; those that are not here are looked for.
     pub systems: BTreeMap<System, Directions>,
+    /// How the repositories of Applications are used.
+    pub git: GitSettings,
+    /// Where commits are pushed to, where the context says so.
+    pub push: Option<Push>,
 }
 
 /// The patterns that come with the program. Local clusters are development; a name that fits nothing is an
@@ -69,6 +87,7 @@ pub(super) fn defaults() -> Vec<ContextRule> {
             readonly: None,
             namespaces: None,
             systems: BTreeMap::new(),
+            git: None,
             place: None,
         })
         .collect()
@@ -78,7 +97,7 @@ pub(super) fn read(section: &Section<'_>) -> Result<Vec<ContextRule>, SettingsEr
     let mut rules = Vec::new();
     for entry in section.entries() {
         let table = entry.section()?;
-        let keys = ["environment", "readonly", "namespaces"];
+        let keys = ["environment", "readonly", "namespaces", "git"];
         let allowed: Vec<&str> = keys.into_iter().chain(System::ALL.map(System::key)).collect();
         table.allow(&allowed)?;
         let mut rule = ContextRule {
@@ -87,6 +106,7 @@ pub(super) fn read(section: &Section<'_>) -> Result<Vec<ContextRule>, SettingsEr
             readonly: None,
             namespaces: None,
             systems: BTreeMap::new(),
+            git: None,
             place: Some(entry.place()),
         };
         if let Some(word) = table.get("environment") {
@@ -98,6 +118,9 @@ pub(super) fn read(section: &Section<'_>) -> Result<Vec<ContextRule>, SettingsEr
         if let Some(list) = table.get("namespaces") {
             rule.namespaces = Some(list.strings()?);
         }
+        if let Some(entry) = table.get("git") {
+            rule.git = Some(git(&entry)?);
+        }
         for system in System::ALL {
             if let Some(entry) = table.get(system.key()) {
                 rule.systems.insert(system, directions(system, &entry)?);
@@ -106,6 +129,32 @@ pub(super) fn read(section: &Section<'_>) -> Result<Vec<ContextRule>, SettingsEr
         rules.push(rule);
     }
     Ok(rules)
+}
+
+/// Reads how repositories are used: a word, or a table.
+fn git(entry: &Entry<'_>) -> Result<GitRule, SettingsError> {
+    let mut rule = GitRule::default();
+    if !entry.is_section() {
+        match entry.word(&["tracked", "review", "off"])?.as_str() {
+            "off" => rule.off = true,
+            word => rule.push = Some(Push::named(word)),
+        }
+        return Ok(rule);
+    }
+    let table = entry.section()?;
+    table.allow(&["off", "push", "repositories"])?;
+    if let Some(flag) = table.get("off") {
+        rule.off = flag.flag()?;
+    }
+    if let Some(word) = table.get("push") {
+        rule.push = Some(Push::named(&word.word(&Push::WORDS)?));
+    }
+    if let Some(repositories) = table.get("repositories") {
+        for one in repositories.section()?.entries() {
+            rule.repositories.insert(without_credentials(&one.name), one.string()?);
+        }
+    }
+    Ok(rule)
 }
 
 /// Reads how a system is reached: a URL, `"off"`, or a table.
@@ -173,6 +222,15 @@ pub(super) fn standing(
         let rule = fitting().find(|rule| rule.readonly.is_some())?;
         (rule.readonly == Some(true)).then(|| rule.origin().to_string())
     });
+    let mut git = GitSettings {
+        off: fitting().find_map(|rule| rule.git.as_ref()).is_some_and(|rule| rule.off),
+        ..GitSettings::default()
+    };
+    for rule in fitting().filter_map(|rule| rule.git.as_ref()) {
+        for (url, here) in &rule.repositories {
+            git.repositories.entry(url.clone()).or_insert_with(|| here.clone());
+        }
+    }
     Standing {
         environment,
         protected: environment == Environment::Prod
@@ -185,6 +243,8 @@ pub(super) fn standing(
                 Some((system, fitting().find_map(|rule| rule.systems.get(&system))?.clone()))
             })
             .collect(),
+        git,
+        push: fitting().find_map(|rule| rule.git.as_ref()?.push),
     }
 }
 
@@ -212,10 +272,32 @@ impl ContextRule {
             let value = toml::Value::from(namespaces.clone()).to_string();
             all.push(setting("namespaces", value, "Namespaces to list where not all may be listed."));
         }
+        if let Some(git) = &self.git {
+            all.push(setting("git", git.written(), "How the repositories of Applications are used."));
+        }
         for (system, directions) in &self.systems {
             all.push(setting(system.key(), written(directions), "How this system is reached."));
         }
         all
+    }
+}
+
+impl GitRule {
+    /// Writes it as TOML, without credentials.
+    fn written(&self) -> String {
+        if self.off {
+            return "\"off\"".to_owned();
+        }
+        let mut parts: Vec<String> =
+            self.push.iter().map(|push| format!("push = \"{}\"", push.word())).collect();
+        if !self.repositories.is_empty() {
+            let each = self.repositories.iter().map(|(url, here)| {
+                let text = |text: &str| toml::Value::from(text).to_string();
+                format!("{} = {}", text(url), text(&without_credentials(here)))
+            });
+            parts.push(format!("repositories = {{ {} }}", each.collect::<Vec<_>>().join(", ")));
+        }
+        format!("{{ {} }}", parts.join(", "))
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Borders, Config};
 use crate::keymap::Keymap;
 use crate::settings::{Entry, SettingsError, not_one_of};
+use crate::sources::git::Push;
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy)]
@@ -161,6 +162,10 @@ fn one_of(name: &str, word: &str, allowed: &[&'static str]) -> Result<String, St
 }
 
 /// Writes getter and setter of a field; a value of another type cannot come here and changes nothing.
+fn push_words() -> Vec<&'static str> {
+    Push::WORDS.to_vec()
+}
+
 macro_rules! field {
     (Text $($path:ident).+) => {
         (|config: &Config| Value::Text(config.$($path).+.clone()),
@@ -316,6 +321,13 @@ pub const KEYS: &[Key] = &[
         "50",
         field!(Number silence_share),
         "The largest share of the firing alerts that one silence may hide, in percent.",
+    ),
+    key(
+        "git.push",
+        Takes::Word(push_words),
+        "tracked",
+        field!(Text git_push),
+        "Where a revert or a promotion is pushed to: the tracked branch, or a branch for review.",
     ),
     key(
         "logs.lines",

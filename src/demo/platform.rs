@@ -26,7 +26,7 @@ use super::crds;
 use super::credentials::{self, Credentials};
 use super::director::{self, BeginError};
 use super::exposition;
-use super::gitops::Gitops;
+use super::gitops::{DEPLOY_URL, Gitops, PLATFORM_URL};
 use super::numbers::Numbers;
 use super::owner::Owner;
 use super::plain::{self, Plain};
@@ -196,6 +196,25 @@ impl Running {
             cloudwatch::SECRET_ACCESS_KEY
         );
         credentials::write_kubeconfig(&path, &text)?;
+        Ok(path)
+    }
+
+    /// Returns where the repositories that Applications name lie.
+    pub fn repositories(&self) -> [(&'static str, String); 2] {
+        let at = |name: &str| {
+            let path = self.state.path.join(name);
+            std::path::absolute(&path).unwrap_or(path).display().to_string()
+        };
+        [(DEPLOY_URL, at("deploy.git")), (PLATFORM_URL, at("platform.git"))]
+    }
+
+    /// Writes a git configuration by which any git finds the repositories under the URLs of the Applications, and
+    /// returns where; it goes with the platform. `GIT_CONFIG_GLOBAL` names it to git.
+    pub fn write_git_config(&self) -> io::Result<PathBuf> {
+        std::fs::create_dir_all(&self.state.path)?;
+        let path = std::path::absolute(self.state.path.join("gitconfig"))?;
+        let each = self.repositories().map(|(url, here)| format!("[url \"{here}\"]\n\tinsteadOf = {url}\n"));
+        std::fs::write(&path, each.concat())?;
         Ok(path)
     }
 

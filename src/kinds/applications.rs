@@ -437,6 +437,8 @@ pub(super) fn kind() -> Kind {
             "hard-refresh",
             "sync",
             "rollback",
+            "revert",
+            "promote",
             "terminate",
             "hold-autosync",
             "release-autosync",

@@ -148,6 +148,8 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::HardRefresh => "refresh without the cache",
         Verb::Sync => "sync",
         Verb::Rollback => "roll back",
+        Verb::Revert => "revert in Git",
+        Verb::Promote => "promote",
         Verb::Terminate => "terminate the operation",
         Verb::HoldAutosync => "hold auto-sync",
         Verb::ReleaseAutosync => "give auto-sync back",

@@ -14,6 +14,7 @@ use opsdeck::demo::platform::{Options as Start, Running};
 use opsdeck::demo::world;
 use opsdeck::gate::{Gate, Rules};
 use opsdeck::identity::{Context, ObjectRef, Resource};
+use opsdeck::sources::git::{Git, GitSettings};
 use opsdeck::sources::kubernetes::Setup;
 use opsdeck::sources::{Connection, Contexts, Places, Systems};
 use serde_json::Value;
@@ -76,6 +77,7 @@ impl Bench {
             audit: Audit::at(state.path().join("audit.jsonl")),
             local_user: "tester".to_owned(),
             pace: Pace { look: Duration::from_millis(20), limit: Duration::from_mins(1), ..Pace::default() },
+            git: Git::new(state.path().join("git"), GitSettings::default()),
             silence_share: 50,
             tenants: opsdeck::model::tenants::Rules::default(),
         };

@@ -49,6 +49,8 @@ struct Inside {
     stubborn: bool,
     /// Why the server would refuse what it is asked to pretend.
     unwilling: Option<String>,
+    /// A folder that goes with it.
+    folder: Option<tempfile::TempDir>,
 }
 
 /// The cluster.
@@ -258,6 +260,12 @@ impl Cluster {
     /// Returns an object as it is.
     pub async fn get(&self, object: &ObjectRef) -> Option<Value> {
         self.0.lock().await.objects.get(&key(object)).cloned()
+    }
+
+    /// Returns a folder that goes with the cluster.
+    pub async fn folder(&self) -> std::path::PathBuf {
+        let mut inside = self.0.lock().await;
+        inside.folder.get_or_insert_with(|| tempfile::TempDir::new().unwrap()).path().to_owned()
     }
 
     /// Decides what happens to the next writes.

@@ -1,10 +1,11 @@
 //! The gate for every verb: read-only, forbidden, protected, stale, replaced, expired, twice, unrecorded.
 
+use super::repositories::verbs;
 use super::*;
 
 #[tokio::test]
 async fn a_read_only_context_refuses_every_verb_and_its_plan_says_so() {
-    for verb in Verb::ALL {
+    for verb in verbs() {
         let mut bench = Bench::under(Rules { readonly: Some("--readonly was given".to_owned()), ..rules() });
         let (object, options) = something_for(&bench.cluster, verb).await;
         let mut plan = bench.plan(verb, &object, options).await;
@@ -19,7 +20,7 @@ async fn a_read_only_context_refuses_every_verb_and_its_plan_says_so() {
 
 #[tokio::test]
 async fn a_missing_permission_stops_the_plan_of_every_verb() {
-    for verb in Verb::ALL {
+    for verb in verbs() {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
         let (right, on) = match verb {
@@ -39,7 +40,7 @@ async fn a_missing_permission_stops_the_plan_of_every_verb() {
 
 #[tokio::test]
 async fn a_permission_that_is_lost_after_the_question_refuses_every_verb_and_is_recorded() {
-    for verb in Verb::ALL {
+    for verb in verbs() {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
         let plan = bench.plan(verb, &object, options).await;
@@ -60,7 +61,7 @@ async fn a_permission_that_is_lost_after_the_question_refuses_every_verb_and_is_
 
 #[tokio::test]
 async fn a_protected_environment_takes_the_typed_name_and_never_a_yes() {
-    for verb in Verb::ALL {
+    for verb in verbs() {
         let mut bench = Bench::under(Rules { environment: "prod".to_owned(), protected: true, ..rules() });
         let (object, options) = something_for(&bench.cluster, verb).await;
         let plan = bench.plan(verb, &object, options).await;
@@ -81,7 +82,7 @@ async fn a_protected_environment_takes_the_typed_name_and_never_a_yes() {
 
 #[tokio::test]
 async fn a_target_that_was_replaced_is_refused_for_every_verb_with_nothing_written() {
-    for verb in Verb::ALL {
+    for verb in verbs() {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
         let plan = bench.plan(verb, &object, options).await;
@@ -101,7 +102,7 @@ async fn a_target_that_was_replaced_is_refused_for_every_verb_with_nothing_writt
 
 #[tokio::test]
 async fn a_target_that_is_gone_is_refused_for_every_verb() {
-    for verb in Verb::ALL {
+    for verb in verbs() {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
         let plan = bench.plan(verb, &object, options).await;
@@ -217,7 +218,7 @@ async fn a_plan_of_another_context_is_refused() {
 
 #[tokio::test]
 async fn without_a_record_nothing_is_written() {
-    for verb in Verb::ALL {
+    for verb in verbs() {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
         let plan = bench.plan(verb, &object, options).await;
