@@ -144,7 +144,8 @@ impl Handle {
             // The caller may have gone away; then nobody wants the answer.
             let _ = sender.send(run(world, now));
         });
-        let gone = || Status::new(Reason::InternalError, "the embedded platform could not answer");
+        // Nobody steps the world any more: for the client the server is going away, it is not broken.
+        let gone = || Status::new(Reason::ServiceUnavailable, "the embedded platform is ending");
         self.commands.send(command).await.map_err(|_| gone())?;
         receiver.await.map_err(|_| gone())
     }
