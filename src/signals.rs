@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::identity::{Context, Text};
+use crate::identity::{Context, ObjectRef, Text};
 use crate::sources::SourceError;
 
 mod alarm;
 mod alert;
+mod branch;
 mod figures;
 mod join;
 mod labels;
@@ -22,6 +23,7 @@ mod usage;
 
 pub use alarm::{Alarm, AlarmEvent, Watch, Watched};
 pub use alert::{Alert, AlertState, Origin, Rule, RuleHealth, RuleState, Severity};
+pub use branch::Branch;
 pub use figures::{Figures, Finding, Part, PartSource, Scale};
 pub use join::{Raised, join, watchdog_is_silent};
 pub use labels::Labels;
@@ -157,6 +159,13 @@ pub enum Wanted {
         /// A selector that narrows the series; empty for all.
         matching: Text,
     },
+    /// The tree of an Application, from argocd-server.
+    Tree {
+        /// The Application.
+        application: ObjectRef,
+        /// Its `AppProject`: without it argocd-server does not say whether the Application exists.
+        project: Text,
+    },
     /// The alarms of CloudWatch that are not in order.
     Alarms,
     /// Values of metrics of CloudWatch over a window.
@@ -174,6 +183,8 @@ impl Wanted {
     /// Returns the seconds after which it is asked again, while somebody looks at it; `None` for what cannot change.
     pub fn every(&self) -> Option<u64> {
         match self {
+            // Somebody watches what a sync does; argocd-server answers from the cache that its controller keeps.
+            Self::Tree { .. } => Some(5),
             // A person waits for the alert to go away: twice the group interval of an eager Alertmanager.
             Self::Alerts | Self::Silences => Some(10),
             // Rules are evaluated every 30 s in kube-prometheus-stack; a scrape is as far apart.
@@ -209,6 +220,8 @@ pub enum Answer {
     Rules(Vec<Arc<Rule>>),
     /// Values of an expression at one time or over a window.
     Series(Vec<Series>),
+    /// The tree of an Application.
+    Tree(Vec<Branch>),
     /// What pods, nodes or namespaces use.
     Usage(Usage),
     /// Names of metrics or labels, or values of a label, in order.

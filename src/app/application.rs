@@ -8,6 +8,7 @@ use crate::app::detail::Document;
 use crate::app::viewport::Viewport;
 use crate::identity::{ObjectRef, Text};
 use crate::kinds::Health;
+use crate::signals::Ask;
 
 /// A pane of the view; its number is its place in [`crate::app::spot::Spot::Panel`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +48,10 @@ pub struct Application {
     pub(super) grown: Option<(u64, usize)>,
     /// The rows of the resource tree, brought up to date before each frame.
     pub tree: Vec<Node>,
+    /// What argocd-server is asked for the tree, once the Application is known.
+    pub ask: Option<Ask>,
+    /// Whether argocd-server told the tree; otherwise it is put together from owner references.
+    pub is_told: bool,
 }
 
 /// A row of the resource tree.
@@ -82,6 +87,8 @@ impl Application {
             lines: 0,
             grown: None,
             tree: Vec::new(),
+            ask: None,
+            is_told: false,
         }
     }
 

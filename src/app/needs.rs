@@ -85,7 +85,10 @@ impl State {
                     asks.push(Need::Answer(disruption::ask(context)));
                 }
             }
-            Some(View::Application(_)) => APPLICATION.iter().map(all).for_each(&mut need),
+            Some(View::Application(view)) => {
+                APPLICATION.iter().map(all).for_each(&mut need);
+                asks.extend(view.ask.iter().cloned().map(Need::Answer));
+            }
             Some(View::Board(view)) => asks.extend(view.asks.iter().cloned().map(Need::Answer)),
             Some(View::Explore(view)) => match &view.pods {
                 Some(pods) => {

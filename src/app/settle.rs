@@ -16,7 +16,7 @@ use crate::app::{memory, moving, standing};
 use crate::filter::Scratch;
 use crate::kinds::applications::Application as Slim;
 use crate::kinds::{Health, Kind, Lens, measured};
-use crate::model::application::tree;
+use crate::model::application::{ask, told, tree};
 use crate::model::holds::Holds;
 use crate::model::tenants::Tenants;
 use crate::model::timeline::Timeline;
@@ -211,6 +211,9 @@ fn settle_application(app: &mut Application, lens: &Lens<'_>, page: usize) {
     if app.grown != stamp {
         app.grown = stamp;
         let selected = app.selected();
+        let slim = lens.store.object(&app.object).and_then(|object| object.body::<Slim>());
+        app.ask = slim.map(|slim| ask(&app.object, slim));
+        app.is_told = slim.is_some_and(|slim| told(&app.object, slim, lens).is_some());
         app.tree = nodes(app, lens);
         let row =
             selected.and_then(|one| app.tree.iter().position(|node| node.object.as_ref() == Some(&one)));
@@ -230,7 +233,7 @@ fn nodes(app: &Application, lens: &Lens<'_>) -> Vec<Node> {
         .kinds
         .get(&app.object.resource)
         .map_or_else(|| (Health::Unknown, crate::identity::Text::from("")), |kind| kind.health(object, lens));
-    let leaves = tree(slim, lens);
+    let leaves = tree(slim, told(&app.object, slim, lens), lens);
     let is_folded =
         |object: Option<&crate::identity::ObjectRef>| object.is_some_and(|one| app.folded.contains(one));
     let mut nodes = vec![Node {

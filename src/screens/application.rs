@@ -106,11 +106,15 @@ fn tabs(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Application) 
     let theme = scene.theme;
     let names = ["resources", "history", "operation", "conditions"];
     let here = view.pane as usize;
-    let rest: Vec<_> = names
+    let mut rest: Vec<_> = names
         .iter()
         .enumerate()
         .map(|(at, name)| (*name, if at == here { Role::Sorted } else { Role::Dim }))
         .collect();
+    if view.pane == Pane::Resources && !view.tree.is_empty() {
+        let origin = if view.is_told { "tree of argocd-server" } else { "tree from owner references" };
+        rest.push((origin, Role::Dim));
+    }
     panel::titled(buffer, area, theme, "", &rest, false)
 }
 

@@ -1,4 +1,4 @@
-//! argocd-server: what Git wants of an Application at given revisions (contracts 1.11).
+//! argocd-server: what an Application has brought about, and what Git wants of it at given revisions (contracts 1.11).
 //!
 //! Only asks. It masks the values of Secrets itself; here they are dropped all the same, before anything keeps them.
 
@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::SourceError;
 use super::endpoint::Endpoint;
 use super::percent::escape;
-use crate::identity::ObjectRef;
+use crate::identity::{ObjectRef, Text};
+use crate::signals::{Answer, Branch, Told};
+use crate::text;
 
 /// What of a Secret is not kept.
 const PRIVATE: [&str; 2] = ["data", "stringData"];
@@ -61,6 +63,81 @@ pub(super) async fn manifests(
         // One that cannot be read is not passed over: what is compared must be whole.
         .map(|text| serde_json::from_str(text).map(without_values).map_err(garbled))
         .collect()
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    /// What hangs on the Application, in no order; orphaned things are in a list of their own.
+    nodes: Option<Vec<Value>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Node {
+    uid: Text,
+    group: Text,
+    kind: Text,
+    namespace: Text,
+    name: Text,
+    #[serde(rename = "parentRefs")]
+    parents: Option<Vec<Parent>>,
+    health: Option<Health>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Parent {
+    uid: Text,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Health {
+    status: Text,
+    message: Text,
+}
+
+/// Asks for the tree of an Application: what it manages and what hangs on that, each with its health.
+///
+/// A node that cannot be understood is skipped and counted.
+pub(super) async fn tree(
+    endpoint: &Endpoint,
+    application: &ObjectRef,
+    project: &str,
+) -> Result<Told, SourceError> {
+    let path = format!("/api/v1/applications/{}/resource-tree", escape(&application.name));
+    let space = application.namespace.as_deref().unwrap_or_default();
+    let body = endpoint.get(&path, &[("appNamespace", space), ("project", project)]).await?;
+    let answer: Tree =
+        serde_json::from_slice(&body).map_err(|error| endpoint.garbled(&format!("its tree: {error}")))?;
+    // An Application that has brought nothing about has an empty answer.
+    let nodes = answer.nodes.unwrap_or_default();
+    let all = nodes.len();
+    let branches: Vec<Branch> = nodes.into_iter().filter_map(branch).collect();
+    let garbled = (all - branches.len()) as u64;
+    Ok(Told { garbled, ..Told::plain(Answer::Tree(branches)) })
+}
+
+fn branch(node: Value) -> Option<Branch> {
+    let node: Node = serde_json::from_value(node).ok()?;
+    if node.kind.is_empty() || node.name.is_empty() {
+        return None;
+    }
+    let clean = |word: &str| Text::from(text::one_line(word).as_ref());
+    let (health, message) = match &node.health {
+        Some(health) => (Some(clean(&health.status)), clean(&health.message)),
+        None => (None, Text::from("")),
+    };
+    Some(Branch {
+        uid: clean(&node.uid),
+        group: clean(&node.group),
+        kind: clean(&node.kind),
+        namespace: (!node.namespace.is_empty()).then(|| clean(&node.namespace)),
+        name: clean(&node.name),
+        parents: node.parents.unwrap_or_default().iter().map(|parent| clean(&parent.uid)).collect(),
+        health,
+        message,
+    })
 }
 
 fn without_values(mut manifest: Value) -> Value {

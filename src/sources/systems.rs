@@ -183,6 +183,9 @@ impl Systems {
                 Ok(endpoint) => super::prometheus::label_names(&endpoint, matching).await,
                 Err(why) => self.scrape(wanted, &why).await,
             },
+            Wanted::Tree { application, project } => {
+                super::argocd::tree(&self.one(System::ArgoServer).await?, application, project).await
+            }
             Wanted::Alarms => self.cloud()?.alarms().await,
             Wanted::Figures { .. } => self.cloud()?.figures(wanted).await,
         }
