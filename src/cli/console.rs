@@ -32,7 +32,7 @@ use crate::runner::{Equipment, Note, Runner};
 use crate::sources::{Contexts, Places};
 use crate::store::{Envelope, Store};
 use crate::term::{self, Framed, Reports, Signalled, Taken};
-use crate::theme::{Depth, Shelf};
+use crate::theme::Depth;
 use crate::trace;
 
 /// How many envelopes wait at most; the sources wait when the console is slower.
@@ -141,7 +141,7 @@ pub(super) fn look(
     paths: &Paths,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Look> {
-    let themes = Shelf::with_directory(&paths.themes()).map_err(|error| Usage::report(error.to_string()))?;
+    let themes = super::settings::shelf(config, paths)?;
     let depth = Depth::detect(&variable);
     let mut theme = themes.theme(&config.theme, depth).map_err(|error| Usage::report(error.to_string()))?;
     theme.ascii = match config.borders {

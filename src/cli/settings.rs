@@ -11,10 +11,21 @@ use crate::args::Format;
 use crate::config::{Config, Paths};
 use crate::keymap::Keymap;
 use crate::settings::Source;
-use crate::theme::Shelf;
+use crate::theme::{Depth, Shelf};
+
+/// Reads the themes; that the one of the configuration is not there is said with the place that names it.
+pub(super) fn shelf(config: &Config, paths: &Paths) -> Result<Shelf> {
+    let shelf = Shelf::with_directory(&paths.themes()).map_err(|error| Usage::report(error.to_string()))?;
+    shelf
+        .theme(&config.theme, Depth::True)
+        .map_err(|error| Usage::report(format!("{}: {error}", config.origin("theme"))))?;
+    Ok(shelf)
+}
 
 /// Prints every configuration value and where it comes from.
 pub fn config(desk: &mut Desk<'_>, format: Format) -> Result<Exit> {
+    shelf(&desk.config, &desk.paths)?;
+    keymap(&desk.config, &desk.paths)?;
     let settings = desk.config.settings();
     if format == Format::Json {
         let all: Vec<_> = settings
@@ -40,8 +51,7 @@ pub fn config(desk: &mut Desk<'_>, format: Format) -> Result<Exit> {
 
 /// Prints the themes; the one in force is marked.
 pub fn themes(desk: &mut Desk<'_>, format: Format) -> Result<Exit> {
-    let shelf =
-        Shelf::with_directory(&desk.paths.themes()).map_err(|error| Usage::report(error.to_string()))?;
+    let shelf = shelf(&desk.config, &desk.paths)?;
     let current = desk.config.theme.clone();
     if format == Format::Json {
         let all: Vec<_> = shelf

@@ -47,11 +47,11 @@ pub fn ask(object: &ObjectRef, application: &Application) -> Ask {
     Ask { context: object.context.clone(), wanted }
 }
 
-/// Returns what argocd-server told of the tree, unless that is of before it fell silent.
+/// Returns what argocd-server told of the tree, unless that is nothing, or of before it fell silent.
 pub fn told<'a>(object: &ObjectRef, application: &Application, lens: &Lens<'a>) -> Option<&'a [Branch]> {
     let reading = lens.store.reading(&ask(object, application)).filter(|reading| reading.is_fresh())?;
     match &reading.told.as_ref()?.answer {
-        Answer::Tree(branches) => Some(branches),
+        Answer::Tree(branches) if !branches.is_empty() => Some(branches),
         _ => None,
     }
 }

@@ -90,3 +90,15 @@ async fn doctor_tells_what_is_permitted_in_the_namespace_of_the_context() {
     assert!(line("may list nodes").starts_with("--"), "{}", line("may list nodes"));
     assert!(line("may delete pods").starts_with("--"), "{}", line("may delete pods"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_theme_that_is_not_there_is_refused_with_its_place_also_where_nothing_is_drawn() {
+    let shell = Shell::start().await;
+    std::fs::write(shell.state.path().join("config.toml"), "mouse = false\ntheme = \"darc\"\n").unwrap();
+    for command in ["config", "themes"] {
+        let printed = shell.run(&[command]).await;
+        assert_eq!(printed.code, Some(2), "{command}: {}", printed.out);
+        let place = "config.toml:2: no theme is called \"darc\"";
+        assert!(printed.err.contains(place) && printed.err.contains("dark"), "{command}: {}", printed.err);
+    }
+}

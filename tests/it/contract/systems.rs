@@ -235,23 +235,41 @@ async fn resource_metrics_keep_the_contract() {
     holds(&mut bench, &source, &super::kubernetes::faults()).await;
 }
 
+/// The first Application, its project and the commit that it was compared with.
+async fn application(systems: &Systems) -> Result<(ObjectRef, String, String), SourceError> {
+    let resource = Resource::new("argoproj.io", "applications");
+    let all = systems.connection().documents(&resource, Some("argocd"), "", "").await?;
+    let text = |pointer: &str| all[0].pointer(pointer).and_then(|text| text.as_str()).unwrap().to_owned();
+    let context = systems.connection().context().clone();
+    let name = text("/metadata/name").into();
+    let application = ObjectRef { context, resource, namespace: Some("argocd".into()), name };
+    Ok((application, text("/spec/project"), text("/status/sync/revision")))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn argocd_server_keeps_the_contract() {
     fn manifests(systems: Systems) -> BoxFuture<'static, Result<String, SourceError>> {
         Box::pin(async move {
-            let resource = Resource::new("argoproj.io", "applications");
-            let all = systems.connection().documents(&resource, Some("argocd"), "", "").await?;
-            let text = |pointer: &str| all[0].pointer(pointer).and_then(|text| text.as_str()).unwrap();
-            let application = ObjectRef {
-                context: systems.connection().context().clone(),
-                resource,
-                namespace: Some("argocd".into()),
-                name: text("/metadata/name").into(),
-            };
-            let revisions = [text("/status/sync/revision").to_owned()];
-            let all = systems.manifests(&application, text("/spec/project"), &revisions).await?;
+            let (application, project, revision) = application(&systems).await?;
+            let all = systems.manifests(&application, &project, &[revision]).await?;
             Ok(format!("{} manifests", all.len()))
         })
     }
     both_ways(System::ArgoServer, "/api/v1/applications/", manifests, prometheus, faults).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tree_of_argocd_server_keeps_the_contract() {
+    fn tree(systems: Systems) -> BoxFuture<'static, Result<String, SourceError>> {
+        Box::pin(async move {
+            let (application, project, _) = application(&systems).await?;
+            told(systems, Wanted::Tree { application, project: project.into() }).await
+        })
+    }
+    let cases = || {
+        // What has brought nothing about has an empty tree.
+        let is_empty = |one: &Case| matches!(&one.fault, Fault::Says(200, _, body) if &body[..] == b"{}");
+        faults().into_iter().filter(|one| !is_empty(one)).collect()
+    };
+    both_ways(System::ArgoServer, "/resource-tree", tree, prometheus, cases).await;
 }
