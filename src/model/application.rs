@@ -166,7 +166,9 @@ impl<'a> Grower<'a, '_> {
     fn live_below(&mut self, owner: &str, depth: usize) {
         let lens = self.lens;
         for resource in owned() {
-            let (Some(shelf), Some(kind)) = (lens.shelf(&resource), lens.kinds.get(&resource)) else { continue };
+            let (Some(shelf), Some(kind)) = (lens.shelf(&resource), lens.kinds.get(&resource)) else {
+                continue;
+            };
             let mut owned: Vec<&Arc<Object>> = shelf.owned_by(owner).collect();
             // The newest revision is what is looked for.
             owned.sort_by(|a, b| {
@@ -190,9 +192,8 @@ impl<'a> Grower<'a, '_> {
         for branch in branches {
             let kind = self.lens.kinds.by_kind(&branch.group, &branch.kind);
             // A list that is kept is newer: what it does not have is gone, and what it has stands there already.
-            let is_kept = |kind: &Kind| {
-                owned().contains(&kind.resource) && self.lens.whole(&kind.resource).is_some()
-            };
+            let is_kept =
+                |kind: &Kind| owned().contains(&kind.resource) && self.lens.whole(&kind.resource).is_some();
             if self.seen.contains(&branch.uid) || kind.is_some_and(is_kept) {
                 continue;
             }
@@ -217,7 +218,8 @@ impl<'a> Grower<'a, '_> {
 
 /// The types whose lists are kept for the tree.
 fn owned() -> [Resource; 3] {
-    [("apps", "replicasets"), ("batch", "jobs"), ("", "pods")].map(|(group, plural)| Resource::new(group, plural))
+    [("apps", "replicasets"), ("batch", "jobs"), ("", "pods")]
+        .map(|(group, plural)| Resource::new(group, plural))
 }
 
 fn of_live(kind: &Kind, object: &Object, lens: &Lens<'_>, depth: usize, health: (Health, Text)) -> Leaf {

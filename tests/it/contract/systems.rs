@@ -271,5 +271,5 @@ async fn the_tree_of_argocd_server_keeps_the_contract() {
         let is_empty = |one: &Case| matches!(&one.fault, Fault::Says(200, _, body) if &body[..] == b"{}");
         faults().into_iter().filter(|one| !is_empty(one)).collect()
     };
-    both_ways(System::ArgoServer, "/resource-tree", tree, prometheus, cases).await;
+    both_ways(System::ArgoServer, "/api/v1/applications/", tree, prometheus, cases).await;
 }
