@@ -11,6 +11,7 @@ use crate::identity::{ObjectRef, Resource, Text};
 
 mod application_wire;
 mod cell;
+mod consumers;
 mod decode;
 mod kind;
 mod pool;
@@ -31,6 +32,8 @@ pub mod network;
 pub mod pods;
 pub mod quota;
 pub mod rollout;
+pub mod secret_uses;
+pub mod secrets;
 pub mod table;
 pub mod workloads;
 

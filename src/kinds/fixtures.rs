@@ -251,3 +251,33 @@ pub(crate) fn event(
         "source": {"component": "kubelet"},
     })
 }
+
+/// The metadata of a Secret, all that is asked for, written by External Secrets so many seconds ago.
+pub(crate) fn secret(path: &str, changed: i64) -> Value {
+    let mut meta = meta(path);
+    meta["annotations"] = json!({"reconcile.external-secrets.io/data-hash": "5a1e"});
+    meta["labels"] = json!({"reconcile.external-secrets.io/managed": "true"});
+    meta["managedFields"] = json!([
+        {"manager": "externalsecrets.external-secrets.io/db", "operation": "Update", "apiVersion": "v1",
+         "time": ago(changed), "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {}}},
+    ]);
+    json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": meta})
+}
+
+/// An `ExternalSecret` that was refreshed ten minutes ago, hourly, into a Secret of its name.
+pub(crate) fn external_secret(path: &str) -> Value {
+    let name = path.split_once('/').map_or(path, |(_, name)| name);
+    json!({
+        "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "metadata": meta(path),
+        "spec": {
+            "refreshInterval": "1h0m0s",
+            "secretStoreRef": {"kind": "ClusterSecretStore", "name": "aws-secrets-manager"},
+            "target": {"name": name},
+            "data": [{"secretKey": "DB_PASSWORD", "remoteRef": {"key": "shop/db", "property": "password"}}],
+        },
+        "status": {
+            "refreshTime": ago(600), "syncedResourceVersion": "1-5a1e",
+            "conditions": [{"type": "Ready", "status": "True", "reason": "SecretSynced", "message": "secret synced"}],
+        },
+    })
+}

@@ -238,6 +238,8 @@ pub struct Kind {
     pub verbs: &'static [&'static str],
     /// Whether it is read in the Table format of the server.
     pub(super) as_table: bool,
+    /// Whether the server is asked for the metadata alone, and never for the rest.
+    pub(super) metadata_only: bool,
     pub(super) decoder: Decoder,
     health: VerdictOf,
     links: LinksOf,
@@ -274,6 +276,7 @@ impl Kind {
             needs: Vec::new(),
             verbs: &[],
             as_table: false,
+            metadata_only: false,
             decoder,
             health: Box::new(|_, _| (Health::Idle, Text::from(""))),
             links: Box::new(|_, _| Vec::new()),
@@ -290,9 +293,22 @@ impl Kind {
         }
     }
 
-    /// Returns the media type to ask the server for.
+    /// Returns the media type to ask the server for when its objects are listed.
     pub fn accept(&self) -> &'static str {
-        if self.as_table { super::table::ACCEPT } else { "application/json" }
+        match (self.as_table, self.metadata_only) {
+            (true, _) => super::table::ACCEPT,
+            (_, true) => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            _ => "application/json",
+        }
+    }
+
+    /// Returns the media type to ask the server for when its objects are watched: each comes by itself.
+    pub fn accept_watch(&self) -> &'static str {
+        if self.metadata_only {
+            "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+        } else {
+            self.accept()
+        }
     }
 
     /// Returns the position of a column by its name.
@@ -410,6 +426,12 @@ impl<T: Send + Sync + 'static> Describe<T> {
         self.kind.namespaced = true;
         let column = Column::new(Shape::Text, "namespace", "the namespace").priority(1);
         self.column(column, |row| row.meta().namespace.clone().map_or(Cell::Empty, Cell::Text))
+    }
+
+    /// The server is asked for the metadata alone: what never arrives cannot leak.
+    pub(super) fn metadata_only(mut self) -> Self {
+        self.kind.metadata_only = true;
+        self
     }
 
     /// It is read in the Table format of the server.

@@ -173,6 +173,8 @@ pub struct Ingress {
     pub addresses: Box<[Text]>,
     /// Whether it ends TLS.
     pub tls: bool,
+    /// The Secrets whose certificates it serves.
+    pub tls_secrets: Box<[Text]>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -184,7 +186,15 @@ pub(super) struct IngressSpec<'a> {
     default_backend: Option<WireBackend<'a>>,
     #[serde(borrow)]
     rules: Option<Vec<WireRule<'a>>>,
-    tls: Option<Vec<IgnoredAny>>,
+    #[serde(borrow)]
+    tls: Option<Vec<WireTls<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireTls<'a> {
+    #[serde(borrow)]
+    secret_name: Opt<'a>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -236,6 +246,7 @@ impl Slim for Ingress {
             hosts: rules.iter().filter_map(|rule| share(&rule.host, pool)).collect(),
             services: services.into(),
             addresses: wire.status.unwrap_or_default().addresses(pool).into(),
+            tls_secrets: spec.tls.iter().flatten().filter_map(|tls| share(&tls.secret_name, pool)).collect(),
             tls: spec.tls.is_some_and(|tls| !tls.is_empty()),
         };
         (wire.metadata.keep(pool), slim)

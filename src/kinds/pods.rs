@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::decode::Slim;
 use super::kind::Row;
+use super::secret_uses::{self, SecretUse, Uses, WireEnv, WireEnvFrom, WireMount, WireNamed, WireVolume};
 use super::wire::{Amounts, Opt, Str, Wire, WireCondition, WireMeta, as_str, own, share, time};
 use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape, Unit, measured};
 use crate::identity::{Resource, Text};
@@ -52,6 +53,8 @@ pub struct Pod {
     pub qos: Option<Text>,
     /// For how many seconds after its start Karpenter is asked to leave it alone; `u32::MAX` for ever, 0 for not.
     pub held: u32,
+    /// The Secrets that it uses, sorted.
+    pub secrets: Box<[SecretUse]>,
 }
 
 /// Reads for how long a pod is to be left alone: `true`, or a time as Go writes it (contracts 2.3).
@@ -188,6 +191,10 @@ pub(super) struct WireSpec<'a> {
     overhead: Option<Amounts<'a>>,
     #[serde(borrow)]
     resources: Option<WireResources<'a>>,
+    #[serde(borrow)]
+    volumes: Option<Vec<WireVolume<'a>>>,
+    #[serde(borrow)]
+    image_pull_secrets: Option<Vec<WireNamed<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -201,9 +208,24 @@ pub(super) struct WireContainer<'a> {
     resources: Option<WireResources<'a>>,
     #[serde(borrow)]
     restart_policy: Opt<'a>,
+    #[serde(borrow)]
+    env: Option<Vec<WireEnv<'a>>>,
+    #[serde(borrow)]
+    env_from: Option<Vec<WireEnvFrom<'a>>>,
+    #[serde(borrow)]
+    volume_mounts: Option<Vec<WireMount<'a>>>,
 }
 
-impl WireContainer<'_> {
+impl<'a> WireContainer<'a> {
+    /// What of it says which Secrets it uses.
+    pub(super) fn uses(&self) -> Uses<'_, 'a> {
+        Uses {
+            env: self.env.as_deref(),
+            env_from: self.env_from.as_deref(),
+            mounts: self.volume_mounts.as_deref(),
+        }
+    }
+
     /// An init container that goes on running: a sidecar.
     fn is_sidecar(&self) -> bool {
         as_str(&self.restart_policy) == "Always"
@@ -354,6 +376,12 @@ impl Slim for Pod {
             .collect();
         let request = |what| effective(what, own_containers, init, wire.spec.as_ref());
         let limit = |what| limited(what, own_containers, init, wire.spec.as_ref()).unwrap_or_default();
+        let secrets = secret_uses::collect(
+            own_containers.iter().chain(init),
+            wire.spec.as_ref().and_then(|spec| spec.volumes.as_deref()),
+            wire.spec.as_ref().and_then(|spec| spec.image_pull_secrets.as_deref()),
+            pool,
+        );
         let serving = condition(&status, "Ready").is_some_and(|c| as_str(&c.status) == "True");
         let pod = Self {
             node: wire.spec.as_ref().and_then(|spec| share(&spec.node_name, pool)),
@@ -375,6 +403,7 @@ impl Slim for Pod {
             started: time(&status.start_time),
             qos: share(&status.qos_class, pool),
             held,
+            secrets,
         };
         (wire.metadata.keep(pool), pod)
     }

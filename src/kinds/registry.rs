@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Kind, alerts, argo, batch, cluster, karpenter, network, pods, quota, workloads};
+use super::{Kind, alerts, argo, batch, cluster, karpenter, network, pods, quota, secrets, workloads};
 use crate::identity::Resource;
 use crate::nearest::nearest;
 
@@ -36,6 +36,7 @@ impl Kinds {
                 karpenter::kinds(),
                 network::kinds(),
                 quota::kinds(),
+                secrets::kinds(),
                 alerts::kinds(),
             ]
             .into_iter()

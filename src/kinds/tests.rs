@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::fixtures::{
-    Cluster, ago, application, crash_looping, event, meta, namespace, node, pod, replica_set,
+    Cluster, ago, application, crash_looping, event, external_secret, meta, namespace, node, pod, replica_set,
+    secret,
 };
 use super::{Cell, Frame, Health, Kind, Leads, Object, Pool, Shape, alerts};
 use crate::identity::Text;
@@ -82,6 +83,29 @@ fn full(cluster: &Cluster) -> HashMap<String, Value> {
                             "rules": [{"host": "shop.example.com", "http": {"paths": [{"path": "/",
                                 "backend": {"service": {"name": "checkout", "port": {"number": 80}}}}]}}]},
                    "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}),
+        ),
+        ("secrets", secret("shop/db", 3_600)),
+        ("externalsecrets", external_secret("shop/db")),
+        (
+            "clusterexternalsecrets",
+            json!({"spec": {"externalSecretName": "registry", "refreshTime": "1m"},
+                   "status": {"provisionedNamespaces": ["a"], "failedNamespaces": [{"namespace": "b", "reason": "exists"}],
+                              "conditions": [condition("Ready", "False")]}}),
+        ),
+        (
+            "secretstores",
+            json!({"spec": {"provider": {"vault": {"server": "https://vault.example.com"}}},
+                   "status": {"capabilities": "ReadWrite", "conditions": [condition("Ready", "True")]}}),
+        ),
+        (
+            "clustersecretstores",
+            json!({"spec": {"provider": {"aws": {"service": "SecretsManager", "region": "eu-west-1"}}},
+                   "status": {"conditions": [condition("Ready", "False")]}}),
+        ),
+        (
+            "sealedsecrets",
+            json!({"spec": {"encryptedData": {"a": "x", "b": "y"}},
+                   "status": {"observedGeneration": 1, "conditions": [condition("Synced", "True")]}}),
         ),
         (
             "networkpolicies",

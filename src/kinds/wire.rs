@@ -213,10 +213,10 @@ impl fmt::Display for IntOrText {
     }
 }
 
-/// `metadata`, as far as it is used.
+/// `metadata`, as far as it is used; `M` is what is read of `managedFields`, which is nothing for nearly all.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WireMeta<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "M: Deserialize<'de>"))]
+pub(super) struct WireMeta<'a, M = IgnoredAny> {
     #[serde(borrow)]
     pub(super) name: Str<'a>,
     #[serde(borrow)]
@@ -238,6 +238,7 @@ pub(super) struct WireMeta<'a> {
     pub(super) finalizers: Option<Vec<Str<'a>>>,
     #[serde(borrow)]
     owner_references: Option<Vec<WireOwner<'a>>>,
+    pub(super) managed_fields: Option<M>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -259,7 +260,7 @@ pub(super) fn group_of(api_version: &str) -> &str {
     api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
-impl<'a> WireMeta<'a> {
+impl<'a, M> WireMeta<'a, M> {
     /// Returns the annotations but for the last applied configuration.
     pub(super) fn annotations(&mut self) -> Pairs<'a> {
         self.annotations.take().unwrap_or_default().0

@@ -6,6 +6,7 @@ use super::decode::Slim;
 use super::kind::Row;
 use super::pods::{Container, WireContainer, images};
 use super::rollout::{self, Rollout};
+use super::secret_uses::{self, Draws, WireNamed, WireVolume};
 use super::wire::{Opt, Pairs, Wire, WireCondition, as_str, own, share};
 use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape};
 use crate::identity::{Resource, Text};
@@ -21,16 +22,44 @@ pub type Selector = Box<[(Text, Text)]>;
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct WireTemplate<'a> {
     #[serde(borrow)]
+    metadata: Option<WireTemplateMeta<'a>>,
+    #[serde(borrow)]
     spec: Option<WireTemplateSpec<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+struct WireTemplateMeta<'a> {
+    #[serde(borrow)]
+    annotations: Option<Pairs<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct WireTemplateSpec<'a> {
     #[serde(borrow)]
     containers: Option<Vec<WireContainer<'a>>>,
+    #[serde(borrow)]
+    init_containers: Option<Vec<WireContainer<'a>>>,
+    #[serde(borrow)]
+    volumes: Option<Vec<WireVolume<'a>>>,
+    #[serde(borrow)]
+    image_pull_secrets: Option<Vec<WireNamed<'a>>>,
 }
 
 impl WireTemplate<'_> {
+    /// Returns what its pods draw from Secrets, and what the workload or else the template tells Reloader.
+    fn draws(&self, own: &Pairs<'_>, pool: &mut Pool) -> Draws {
+        let Some(spec) = &self.spec else { return Draws::default() };
+        let uses = secret_uses::collect(
+            spec.containers.iter().chain(&spec.init_containers).flatten(),
+            spec.volumes.as_deref(),
+            spec.image_pull_secrets.as_deref(),
+            pool,
+        );
+        let of_template = self.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
+        Draws::keep(uses, own, of_template, pool)
+    }
+
     pub(super) fn keep(&self, pool: &mut Pool) -> Box<[Container]> {
         let containers = self.spec.as_ref().and_then(|spec| spec.containers.as_ref());
         containers.into_iter().flatten().map(|container| container.keep(pool)).collect()
@@ -140,6 +169,8 @@ pub struct Deployment {
     pub containers: Box<[Container]>,
     /// How it finds its pods.
     pub selector: Selector,
+    /// What its pods draw from Secrets.
+    pub secrets: Draws,
 }
 
 impl Deployment {
@@ -229,6 +260,8 @@ impl Slim for Deployment {
     fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
+        let annotations = wire.metadata.annotations();
+        let template = spec.template.unwrap_or_default();
         let stuck = status
             .condition("Progressing")
             .filter(|condition| as_str(&condition.reason) == "ProgressDeadlineExceeded");
@@ -244,9 +277,10 @@ impl Slim for Deployment {
             paused: spec.paused.unwrap_or_default(),
             deadline_exceeded: stuck.is_some(),
             message: refused.or(stuck).and_then(|condition| own(&condition.message)),
-            revision: wire.metadata.annotations().get(REVISION).map(|revision| pool.share(revision)),
+            revision: annotations.get(REVISION).map(|revision| pool.share(revision)),
             strategy: spec.strategy.as_ref().and_then(|strategy| share(&strategy.name, pool)),
-            containers: spec.template.unwrap_or_default().keep(pool),
+            secrets: template.draws(&annotations, pool),
+            containers: template.keep(pool),
             selector: spec.selector.unwrap_or_default().keep(pool),
         };
         (wire.metadata.keep(pool), slim)
@@ -337,6 +371,8 @@ pub struct StatefulSet {
     pub containers: Box<[Container]>,
     /// How it finds its pods.
     pub selector: Selector,
+    /// What its pods draw from Secrets.
+    pub secrets: Draws,
 }
 
 impl StatefulSet {
@@ -379,20 +415,24 @@ impl SetSpec<'_> {
 impl Slim for StatefulSet {
     type Wire<'a> = Wire<'a, SetSpec<'a>, ReplicasStatus<'a>>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
+        let annotations = wire.metadata.annotations();
         let rolling = spec.update_strategy.as_ref().and_then(|strategy| strategy.rolling_update.as_ref());
+        let is_on_delete = spec.is_on_delete();
+        let template = spec.template.unwrap_or_default();
         let slim = Self {
             wanted: spec.replicas.unwrap_or(1),
             ready: status.ready_replicas.unwrap_or_default(),
             updated: status.updated_replicas.unwrap_or_default(),
             available: status.available_replicas.unwrap_or_default(),
             observed: status.has_observed(wire.metadata.generation),
-            on_delete: spec.is_on_delete(),
+            on_delete: is_on_delete,
             partition: rolling.and_then(|rolling| rolling.partition).unwrap_or_default(),
             one_revision: as_str(&status.current_revision) == as_str(&status.update_revision),
-            containers: spec.template.unwrap_or_default().keep(pool),
+            secrets: template.draws(&annotations, pool),
+            containers: template.keep(pool),
             selector: spec.selector.unwrap_or_default().keep(pool),
         };
         (wire.metadata.keep(pool), slim)
@@ -448,6 +488,8 @@ pub struct DaemonSet {
     pub containers: Box<[Container]>,
     /// How it finds its pods.
     pub selector: Selector,
+    /// What its pods draw from Secrets.
+    pub secrets: Draws,
 }
 
 impl DaemonSet {
@@ -485,9 +527,12 @@ pub(super) struct DaemonSetStatus {
 impl Slim for DaemonSet {
     type Wire<'a> = Wire<'a, SetSpec<'a>, DaemonSetStatus>;
 
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
+    fn keep(mut wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
         let spec = wire.spec.unwrap_or_default();
         let status = wire.status.unwrap_or_default();
+        let annotations = wire.metadata.annotations();
+        let is_on_delete = spec.is_on_delete();
+        let template = spec.template.unwrap_or_default();
         let slim = Self {
             desired: status.desired_number_scheduled.unwrap_or_default(),
             current: status.current_number_scheduled.unwrap_or_default(),
@@ -497,8 +542,9 @@ impl Slim for DaemonSet {
             misscheduled: status.number_misscheduled.unwrap_or_default(),
             observed: status.observed_generation.unwrap_or_default()
                 >= wire.metadata.generation.unwrap_or_default(),
-            on_delete: spec.is_on_delete(),
-            containers: spec.template.unwrap_or_default().keep(pool),
+            on_delete: is_on_delete,
+            secrets: template.draws(&annotations, pool),
+            containers: template.keep(pool),
             selector: spec.selector.unwrap_or_default().keep(pool),
         };
         (wire.metadata.keep(pool), slim)

@@ -75,6 +75,11 @@ pub(super) trait Decode: Send + Sized + 'static {
     fn accept(&self) -> &'static str {
         "application/json"
     }
+
+    /// Returns the form that is asked for of each object that changes.
+    fn accept_watch(&self) -> &'static str {
+        self.accept()
+    }
 }
 
 /// The mail does not go anywhere any more.
@@ -348,7 +353,7 @@ impl<D: Decode> Follower<D> {
         let connection = self.post.connection.clone();
         let asked = connection.asked("watch", self.what.as_str());
         let path = self.watch_path(version);
-        let mut reader = match connection.read(&asked, &path, self.decoder.accept()).await {
+        let mut reader = match connection.read(&asked, &path, self.decoder.accept_watch()).await {
             Ok(reader) => reader,
             Err(SourceError::Conflict { .. }) => return Ok(Ok(Watched::Expired)),
             Err(error) => return Ok(Err(error)),

@@ -49,7 +49,8 @@ pub struct Permitted {
 struct Known {
     kinds: Arc<Kinds>,
     resource: Resource,
-    accept: &'static str,
+    /// The forms that are asked for of a list, and of each object that changes.
+    accept: (&'static str, &'static str),
     pool: Pool,
 }
 
@@ -72,7 +73,11 @@ impl Decode for Known {
     }
 
     fn accept(&self) -> &'static str {
-        self.accept
+        self.accept.0
+    }
+
+    fn accept_watch(&self) -> &'static str {
+        self.accept.1
     }
 
     fn twin(&self) -> Self {
@@ -112,11 +117,9 @@ impl Connection {
         mail: mpsc::Sender<Envelope>,
         first: bool,
     ) {
-        let Some((version, namespaced, accept)) =
-            kinds.get(&query.resource).map(|kind| (kind.version.clone(), kind.namespaced, kind.accept()))
-        else {
-            return;
-        };
+        let Some(kind) = kinds.get(&query.resource) else { return };
+        let (version, namespaced) = (kind.version.clone(), kind.namespaced);
+        let accept = (kind.accept(), kind.accept_watch());
         let decoder = Known { kinds, resource: query.resource.clone(), accept, pool: Pool::default() };
         let post = Post { connection: self.clone(), query, epoch, part: None, first, mail };
         // The error says that nobody takes the mail any more, which is how following ends.
