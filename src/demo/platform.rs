@@ -32,6 +32,7 @@ use super::owner::Owner;
 use super::plain::{self, Plain};
 use super::proxy::Backends;
 use super::scrape_config::{Scraper, Written};
+use super::secrets_manager;
 use super::server;
 use super::status::{Reason, Status};
 use super::stories::StoryError;
@@ -174,6 +175,8 @@ pub struct Running {
     pub alertmanager: Owner<Alertmanager>,
     /// CloudWatch of the account; [`cloudwatch::ACCESS_KEY_ID`] is the key that it takes.
     pub cloudwatch: Plain,
+    /// Secrets Manager of the account; it takes the same key.
+    pub secrets_manager: Plain,
     scraper: Scraper,
     state: State,
     stop: CancellationToken,
@@ -349,7 +352,21 @@ impl Platform {
         let account = Arc::new(cloudwatch::Front::new(backends::account(&handle)));
         let cloudwatch = plain::listen(account, 0).await;
         let cloudwatch = cloudwatch.map_err(|source| StartError::Port { port: 0, source })?;
-        Ok(Running { url, kubeconfig, handle, alertmanager, cloudwatch, scraper, state, stop, _tasks: tasks })
+        let vault = Arc::new(secrets_manager::Front::new(handle.clone()));
+        let secrets_manager = plain::listen(vault, 0).await;
+        let secrets_manager = secrets_manager.map_err(|source| StartError::Port { port: 0, source })?;
+        Ok(Running {
+            url,
+            kubeconfig,
+            handle,
+            alertmanager,
+            cloudwatch,
+            secrets_manager,
+            scraper,
+            state,
+            stop,
+            _tasks: tasks,
+        })
     }
 }
 

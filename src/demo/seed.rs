@@ -13,7 +13,7 @@ use super::component_services;
 use super::components::{self, COMPONENTS, Component};
 use super::daemonsets;
 use super::deployments::{REVISION, replica_set};
-use super::estate::{App, Stage, Tenant, Workload, ago};
+use super::estate::{App, Environment, Stage, Tenant, Workload, ago};
 use super::kubelet::pod_address;
 use super::nodes::{self, INSTANCES, Instance, Machine};
 use super::objects::{Key, seconds};
@@ -39,7 +39,8 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(super::quota::Quotas),
         Box::new(super::endpoints::EndpointSlices),
         Box::new(super::autoscalers::Autoscalers::default()),
-        Box::new(super::secrets::Secrets),
+        Box::new(super::secrets::Secrets::default()),
+        Box::new(super::reloader::Reloader::default()),
         Box::new(super::certificates::CertManager),
         Box::new(super::activity::Activity::default()),
         Box::new(super::surroundings::Surroundings),
@@ -435,9 +436,13 @@ impl Seeder<'_, '_> {
                 Type::ExternalSecret => {
                     let refreshed = self.between(30, 3_500);
                     let manifest = tenancy::synced(manifest, refreshed);
+                    // What is not in production has passwords that a person sets.
+                    let rotates = app.environment == Environment::Prod;
                     if let Some(stored) = self.create(kind, manifest, first) {
-                        let secret = tenancy::secret_of(&stored, &mut self.rng);
-                        self.create(Type::Secret, secret, first);
+                        tenancy::keep_remote(&stored, rotates, first, self.cx.vault, &mut self.rng);
+                        if let Ok(secret) = tenancy::secret_of(&stored, self.cx.vault, first) {
+                            self.create(Type::Secret, secret, first);
+                        }
                     }
                 }
                 Type::CronJob => self.cron_job(manifest, first),

@@ -12,6 +12,7 @@ use super::estate::{App, Stage, Tenant, ago};
 use super::objects::seconds;
 use super::types::Type;
 use super::untyped::{bytes, cpu, later, list, put, text};
+use super::vault::Vault;
 use super::world::{Cx, fnv64};
 
 /// The load balancer of the ingress controller.
@@ -236,27 +237,48 @@ pub fn synced_version(external: &Value) -> String {
     format!("{generation}-{}", &super::pods::hex64(fnv64(marks.to_string().as_bytes()))[..56])
 }
 
-/// Returns the Secret that an `ExternalSecret` brings.
-pub fn secret_of(external: &Value, rng: &mut Rng) -> Value {
+/// Keeps what an `ExternalSecret` brings at the provider, with values that begin as the canary does.
+pub fn keep_remote(external: &Value, rotates: bool, since: Timestamp, vault: &mut Vault, rng: &mut Rng) {
+    let namespace = text(external, "/metadata/namespace");
+    for entry in list(external, "/spec/data") {
+        let value = format!("{CANARY}{namespace}-{}-{:08x}", text(entry, "/secretKey"), rng.u32(..));
+        let (key, field) = (text(entry, "/remoteRef/key"), text(entry, "/remoteRef/property"));
+        vault.seed(key, field, value, rotates, since);
+    }
+}
+
+/// Returns the Secret that an `ExternalSecret` brings, or why the provider does not give what it asks for.
+pub fn secret_of(external: &Value, vault: &Vault, now: Timestamp) -> Result<Value, String> {
     let (namespace, name) = (text(external, "/metadata/namespace"), text(external, "/metadata/name"));
     let target = external["spec"]["target"]["name"].as_str().unwrap_or(name);
     let mut data = json!({});
-    for entry in list(external, "/spec/data") {
-        let key = text(entry, "/secretKey");
-        data[key] = encoded(&format!("{CANARY}{namespace}-{key}-{:08x}", rng.u32(..)));
+    for (at, entry) in list(external, "/spec/data").iter().enumerate() {
+        let remote = |field: &str| text(entry, &format!("/remoteRef/{field}")).to_owned();
+        let value = vault.field(&remote("key"), &remote("property"), &remote("version"));
+        let value = value.map_err(|why| {
+            format!("error processing spec.data[{at}] (key: {}), err: {why}", remote("key"))
+        })?;
+        data[text(entry, "/secretKey")] = encoded(value);
     }
     let hash = super::pods::hex64(fnv64(data.to_string().as_bytes()));
-    json!({
+    let made_by = super::pods::hex64(fnv64(format!("{namespace}/{name}").as_bytes()));
+    Ok(json!({
         "apiVersion": "v1", "kind": "Secret",
         "metadata": {
             "name": target, "namespace": namespace,
-            "labels": {"reconcile.external-secrets.io/managed": "true", "reconcile.external-secrets.io/created-by": &hash[..56]},
+            "labels": {"reconcile.external-secrets.io/managed": "true", "reconcile.external-secrets.io/created-by": &made_by[..56]},
             "annotations": {"reconcile.external-secrets.io/data-hash": hash},
             "ownerReferences": [super::pods::owner_reference(external)],
+            // What the operator owns, and when it last changed it: the one place that says when content changed.
+            "managedFields": [{
+                "manager": format!("externalsecrets.external-secrets.io/{name}"), "operation": "Update",
+                "apiVersion": "v1", "time": seconds(now), "fieldsType": "FieldsV1",
+                "fieldsV1": {"f:data": {}, "f:metadata": {"f:annotations": {}, "f:labels": {}, "f:ownerReferences": {}}, "f:type": {}},
+            }],
         },
         "type": "Opaque",
         "data": data,
-    })
+    }))
 }
 
 /// Returns the Certificate that cert-manager makes for an Ingress, and its Secret.

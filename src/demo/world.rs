@@ -28,6 +28,7 @@ use super::status::Status;
 use super::types::Type;
 use super::untyped::later;
 use super::usage::Load;
+use super::vault::Vault;
 use super::view::{Seen, View};
 
 /// How large the platform is and what happens on it.
@@ -94,6 +95,8 @@ pub struct Cx<'a> {
     pub load: &'a mut Load,
     /// What is remembered for the numbers.
     pub chronicle: &'a mut Chronicle,
+    /// The secrets of the account.
+    pub vault: &'a mut Vault,
     /// Sizes and switches.
     pub options: &'a Options,
     /// The tenants and applications that the world was seeded with.
@@ -283,6 +286,8 @@ pub struct World {
     pub load: Load,
     /// What is remembered for the numbers.
     pub chronicle: Chronicle,
+    /// The secrets of the account.
+    pub vault: Vault,
     /// Sizes and switches.
     pub options: Options,
     /// The tenants and applications that the world was seeded with.
@@ -325,6 +330,7 @@ macro_rules! cx {
             images: &mut $world.images,
             load: &mut $world.load,
             chronicle: &mut $world.chronicle,
+            vault: &mut $world.vault,
             options: &$world.options,
             estate: &$world.estate,
             rng: &mut $world.rng,
@@ -358,6 +364,7 @@ impl World {
             images: Images::default(),
             load: Load { moving: options.alive, ..Load::default() },
             chronicle: Chronicle::new(now),
+            vault: Vault::default(),
             estate: Estate::new(options, now),
             options: options.clone(),
             now,
@@ -401,7 +408,6 @@ impl World {
                     | Type::StatefulSet
                     | Type::DaemonSet
                     | Type::ConfigMap
-                    | Type::Secret
                     | Type::ControllerRevision
             )
         });

@@ -66,9 +66,7 @@ impl<'a> Consumers<'a> {
         let shelf = lens.shelf(&resource).into_iter();
         let ingresses = shelf
             .flat_map(|shelf| shelf.in_namespace(namespace))
-            .filter(|object| {
-                object.body::<Ingress>().is_some_and(|body| body.tls_secrets.contains(&at.name))
-            })
+            .filter(|object| object.body::<Ingress>().is_some_and(|body| body.tls_secrets.contains(&at.name)))
             .map(|object| lens.object(&resource, object.meta.namespace.as_ref(), &object.meta.name))
             .collect();
         Self { pods: found, workloads, ingresses, is_known }
@@ -140,7 +138,8 @@ impl<'a> Consumers<'a> {
         match self.stale(changed) {
             (_, 0) => (Health::Healthy, Text::from("")),
             (all, stale) => {
-                let text = format!("{stale} of {all} pods started before it last changed: they use the old content");
+                let text =
+                    format!("{stale} of {all} pods started before it last changed: they use the old content");
                 (Health::Warning, Text::from(text))
             }
         }
@@ -158,11 +157,8 @@ impl<'a> Consumers<'a> {
         if let Some((to, _)) = self.workloads.first() {
             let pods = Resource::new("", "pods");
             links.extend(self.pods.iter().take(MOST).map(|one| {
-                let object = ObjectRef {
-                    resource: pods.clone(),
-                    name: one.pod.meta.name.clone(),
-                    ..to.clone()
-                };
+                let object =
+                    ObjectRef { resource: pods.clone(), name: one.pod.meta.name.clone(), ..to.clone() };
                 Link::one("pod", object)
             }));
         }

@@ -235,11 +235,7 @@ mod tests {
     use super::*;
 
     fn asks(pairs: &[(&'static str, &'static str)], secret: &str, marks: SecretMarks) -> bool {
-        reloads(
-            |key| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value),
-            secret,
-            marks,
-        )
+        reloads(|key| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| *value), secret, marks)
     }
 
     #[test]
@@ -254,10 +250,8 @@ mod tests {
         assert!(asks(&list, "db-main", plain) && asks(&list, "cache", plain));
         // Anchored: a part of a name is not the name.
         assert!(!asks(&list, "my-db-main", plain) && !asks(&list, "cache-2", plain));
-        let excluded = [
-            ("reloader.stakater.com/auto", "true"),
-            ("secrets.exclude.reloader.stakater.com/reload", "db"),
-        ];
+        let excluded =
+            [("reloader.stakater.com/auto", "true"), ("secrets.exclude.reloader.stakater.com/reload", "db")];
         assert!(!asks(&excluded, "db", plain) && asks(&excluded, "other", plain));
         let search = [("reloader.stakater.com/search", "true")];
         assert!(!asks(&search, "db", plain));

@@ -292,9 +292,10 @@ fn external_secrets() -> Kind {
         .column(Column::new(Shape::Text, "store", "the store that it is brought from").priority(3), |row| {
             text_or_empty(&row.body.store)
         })
-        .column(Column::new(Shape::Status, "ready", "whether the last refresh went well").priority(1), |row| {
-            row.body.ready.cell(row.body.verdict(row.lens.now).0)
-        })
+        .column(
+            Column::new(Shape::Status, "ready", "whether the last refresh went well").priority(1),
+            |row| row.body.ready.cell(row.body.verdict(row.lens.now).0),
+        )
         .column(Column::new(Shape::Age, "refreshed", "when it was last refreshed").priority(2), |row| {
             row.body.refreshed.map_or(Cell::Unknown, Cell::Age)
         })
@@ -305,10 +306,9 @@ fn external_secrets() -> Kind {
             Column::new(Shape::Age, "changed", "when what it brought last changed").joined().priority(2),
             |row| changed_cell(row.lens.store.object(&target_of(&row)).map(AsRef::as_ref)),
         )
-        .column(
-            Column::new(Shape::Text, "consumers", "who uses the Secret").joined().priority(2),
-            |row| Consumers::of(&target_of(&row), row.lens).cell(),
-        )
+        .column(Column::new(Shape::Text, "consumers", "who uses the Secret").joined().priority(2), |row| {
+            Consumers::of(&target_of(&row), row.lens).cell()
+        })
         .column(started_column(), |row| {
             let consumers = Consumers::of(&target_of(&row), row.lens);
             consumers.started_cell(changed_of(row.lens, &target_of(&row)))
@@ -499,8 +499,10 @@ fn provider(spec: &StoreSpec) -> Option<String> {
     let (name, fields) = spec.provider.as_ref()?.iter().next()?;
     let told = ["service", "region", "server", "vaultUrl", "projectID", "url"];
     let told = told.iter().filter_map(|field| fields.get(field)?.as_str());
-    let parts: Vec<String> =
-        std::iter::once(name.as_str()).chain(told).map(|part| crate::text::one_line(part).into_owned()).collect();
+    let parts: Vec<String> = std::iter::once(name.as_str())
+        .chain(told)
+        .map(|part| crate::text::one_line(part).into_owned())
+        .collect();
     Some(parts.join(" "))
 }
 
@@ -538,7 +540,9 @@ fn stores(plural: &'static str, name: &'static str, short: &str, namespaced: boo
             text_or_empty(&row.body.capabilities)
         })
         .column(
-            Column::new(Shape::Count, "secrets", "ExternalSecrets that are brought from it").joined().priority(3),
+            Column::new(Shape::Count, "secrets", "ExternalSecrets that are brought from it")
+                .joined()
+                .priority(3),
             move |row| {
                 let Some(shelf) = row.lens.whole(&external_secret()) else { return Cell::Unknown };
                 let wanted = format!("{name}/{}", row.meta().name);
@@ -651,9 +655,8 @@ fn reload_column() -> Column {
 }
 
 fn secrets() -> Kind {
-    let this = |row: &Row<'_, Secret>| {
-        row.lens.object(&secret(), row.meta().namespace.as_ref(), &row.meta().name)
-    };
+    let this =
+        |row: &Row<'_, Secret>| row.lens.object(&secret(), row.meta().namespace.as_ref(), &row.meta().name);
     Kind::describe::<Secret>("", "v1", "secrets", "Secret")
         .about("credentials and keys; only their names are read")
         .shorts(&["sec"])
@@ -768,7 +771,6 @@ fn sealed_secrets() -> Kind {
         })
         .done()
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::fixtures::{
-    Cluster, ago, application, crash_looping, event, external_secret, meta, namespace, node, pod, replica_set,
-    secret,
+    Cluster, ago, application, crash_looping, event, external_secret, meta, namespace, node, pod,
+    replica_set, secret,
 };
 use super::{Cell, Frame, Health, Kind, Leads, Object, Pool, Shape, alerts};
 use crate::identity::Text;

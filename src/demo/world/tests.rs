@@ -534,3 +534,58 @@ fn ten_thousand_pods_are_built_at_rest() {
     assert_eq!(pending.count(), 0);
     assert_eq!(stage.world.estate.apps().count(), 400);
 }
+
+#[test]
+fn a_rotated_secret_reaches_its_pods_only_step_by_step() {
+    let mut stage = Stage::new(&quiet());
+    let app = stage.world.estate.apps().map(|(_, app)| app).find(|app| {
+        app.profile.secret
+            && app.environment == crate::demo::estate::Environment::Prod
+            && app.profile.workload == crate::demo::estate::Workload::Deployment
+    });
+    let app = app.unwrap().clone();
+    let name = format!("{}-credentials", app.name);
+    let external = Key::new(Type::ExternalSecret, &app.namespace, &name);
+    let secret = Key::new(Type::Secret, &app.namespace, &name);
+    let deployment = Key::new(Type::Deployment, &app.namespace, &app.name);
+    stage.pass(5);
+    let before = stage.get(&secret);
+    let template = stage.get(&deployment)["spec"]["template"].clone();
+    let remote = text(&stage.get(&external), "/spec/data/0/remoteRef/key").to_owned();
+    let now = stage.now;
+    stage.world.vault.rotate(&remote, "0b1e7a3c-9d5f-42e4-a1b2-c3d4e5f60718", now).unwrap();
+    stage.pass(30);
+    // AWS has it; the cluster has not heard of it, and nobody restarts anything.
+    assert_eq!(stage.get(&secret), before);
+    stage.edit(&external, |object| object["metadata"]["annotations"]["force-sync"] = json!("1"));
+    stage.pass(1);
+    let after = stage.get(&secret);
+    let hash = "/metadata/annotations/reconcile.external-secrets.io~1data-hash";
+    assert_ne!(after["data"], before["data"]);
+    assert_ne!(after.pointer(hash), before.pointer(hash));
+    assert_eq!(after["metadata"]["managedFields"][0]["time"], "2026-03-02T09:05:36Z");
+    stage.pass(1);
+    let told = stage.get(&deployment);
+    assert_ne!(told["spec"]["template"], template);
+    let note = "/spec/template/metadata/annotations/reloader.stakater.com~1last-reloaded-from";
+    assert!(text(&told, note).contains(&name));
+    stage.until(120, |world| rolled_out(world, &deployment));
+    // A refresh that brings the same leaves the Secret alone.
+    let settled = stage.get(&secret);
+    stage.edit(&external, |object| object["metadata"]["annotations"]["force-sync"] = json!("2"));
+    stage.pass(2);
+    assert_eq!(stage.get(&secret), settled);
+}
+
+#[test]
+fn a_refresh_that_fails_keeps_the_time_of_the_last_good_one() {
+    let mut stage = Stage::new(&quiet());
+    let key = stage.world.objects.list(Type::ExternalSecret, None).next().unwrap().key.clone();
+    let before = stage.get(&key)["status"]["refreshTime"].clone();
+    stage.edit(&key, |object| object["spec"]["data"][0]["remoteRef"]["key"] = json!("nowhere"));
+    stage.pass(2);
+    let failed = stage.get(&key);
+    assert_eq!(failed["status"]["refreshTime"], before);
+    assert_eq!(condition(&failed, "Ready"), "False");
+    assert_eq!(failed["status"]["conditions"][0]["reason"], "SecretSyncedError");
+}

@@ -106,8 +106,7 @@ fn it_is_said_who_restarts_the_consumers() {
 fn an_external_secret_says_when_it_is_refreshed_and_what_went_wrong() {
     let mut cluster = Cluster::new();
     let mut failing = external_secret("shop/bad");
-    failing["status"]["conditions"][0] =
-        json!({"type": "Ready", "status": "False", "reason": "SecretSyncedError", "message": "could not get it"});
+    failing["status"]["conditions"][0] = json!({"type": "Ready", "status": "False", "reason": "SecretSyncedError", "message": "could not get it"});
     let mut late = external_secret("shop/late");
     late["status"]["refreshTime"] = json!(ago(7_200));
     let mut once = external_secret("shop/once");
