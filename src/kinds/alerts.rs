@@ -83,6 +83,9 @@ pub fn subjects(labels: &Labels, lens: &Lens<'_>) -> Vec<ObjectRef> {
         let place = labels.get("namespace").map(Text::from);
         found.push(lens.object(&super::applications::applications(), place.as_ref(), &name.into()));
     }
+    if let Some(name) = certificate_of(labels) {
+        found.push(lens.object(&super::certificates::certificates(), namespace.as_ref(), &name.into()));
+    }
     for (label, group, plural) in SUBJECTS {
         let Some(name) = labels.get(label) else { continue };
         let resource = Resource::new(group, plural);
@@ -101,6 +104,13 @@ pub fn subjects(labels: &Labels, lens: &Lens<'_>) -> Vec<ObjectRef> {
     };
     found.sort_by_key(exporter);
     found
+}
+
+/// Returns the Certificate that an alert is about: metrics of cert-manager call it `name`, and only the alert's own name
+/// says that it is one.
+pub(super) fn certificate_of(labels: &Labels) -> Option<&str> {
+    let alert = labels.get("alertname")?.to_ascii_lowercase();
+    (alert.contains("certmanager") || alert.contains("certificate")).then(|| labels.get("name")).flatten()
 }
 
 /// Labels that name how an alert was measured and not what it is about: a silence of one alert leaves them open, so

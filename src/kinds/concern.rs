@@ -128,7 +128,9 @@ fn names(labels: &Labels, group: &str, plural: &str, name: &str) -> bool {
         .filter(|(_, of_group, of_plural)| (*of_group, *of_plural) == (group, plural))
         .any(|(label, ..)| labels.get(label) == Some(name));
     let workload = WORKLOADS.contains(&(group, plural));
+    let certificate = (group, plural) == ("cert-manager.io", "certificates");
     named
+        || (certificate && alerts::certificate_of(labels) == Some(name))
         || (workload && pod.is_some_and(|pod| is_pod_of(plural, name, pod)))
         // Charts call an ingress and its service like the workload behind them.
         || (workload && labels.first(&["exported_ingress", "ingress", "exported_service"]) == Some(name))

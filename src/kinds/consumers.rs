@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 
-use super::network::Ingress;
+use super::names::Ingress;
 use super::pods::Pod;
 use super::secret_uses::{Draws, SecretUse};
 use super::secrets::Secret;

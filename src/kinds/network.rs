@@ -1,4 +1,4 @@
-//! How pods are reached, and by whom: services, ingresses and network policies.
+//! How pods are reached, and by whom: services and network policies.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -6,11 +6,11 @@ use serde::de::IgnoredAny;
 use super::decode::Slim;
 use super::wire::{Opt, Pairs, Str, Wire, as_str, share};
 use super::workloads::{Selector, WireSelector, pods_of, selector, selector_text};
-use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape};
-use crate::identity::{Resource, Text};
+use super::{Cell, Column, Health, Kind, Meta, Pool, Shape};
+use crate::identity::Text;
 
 pub(super) fn kinds() -> Vec<Kind> {
-    vec![services(), ingresses(), policies()]
+    vec![services(), policies()]
 }
 
 fn words<'a>(parts: impl IntoIterator<Item = &'a Text>) -> Cell {
@@ -92,7 +92,7 @@ struct WireAddress<'a> {
 }
 
 impl BalancedStatus<'_> {
-    fn addresses(&self, pool: &mut Pool) -> Vec<Text> {
+    pub(super) fn addresses(&self, pool: &mut Pool) -> Vec<Text> {
         let ingress = self.load_balancer.as_ref().and_then(|balancer| balancer.ingress.as_deref());
         ingress
             .unwrap_or_default()
@@ -157,140 +157,6 @@ fn services() -> Kind {
         })
         .health(|row| row.body.verdict())
         .links(|row| pods_of(&row, &row.body.selector))
-        .done()
-}
-
-/// What is kept of an Ingress.
-#[derive(Debug)]
-pub struct Ingress {
-    /// Its class.
-    pub class: Option<Text>,
-    /// The hosts that it answers for.
-    pub hosts: Box<[Text]>,
-    /// The services that it leads to, without repetitions.
-    pub services: Box<[Text]>,
-    /// Its addresses.
-    pub addresses: Box<[Text]>,
-    /// Whether it ends TLS.
-    pub tls: bool,
-    /// The Secrets whose certificates it serves.
-    pub tls_secrets: Box<[Text]>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct IngressSpec<'a> {
-    #[serde(borrow)]
-    ingress_class_name: Opt<'a>,
-    #[serde(borrow)]
-    default_backend: Option<WireBackend<'a>>,
-    #[serde(borrow)]
-    rules: Option<Vec<WireRule<'a>>>,
-    #[serde(borrow)]
-    tls: Option<Vec<WireTls<'a>>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireTls<'a> {
-    #[serde(borrow)]
-    secret_name: Opt<'a>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WireRule<'a> {
-    #[serde(borrow)]
-    host: Opt<'a>,
-    #[serde(borrow)]
-    http: Option<WireHttp<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WireHttp<'a> {
-    #[serde(borrow)]
-    paths: Option<Vec<WirePath<'a>>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WirePath<'a> {
-    #[serde(borrow)]
-    backend: Option<WireBackend<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WireBackend<'a> {
-    #[serde(borrow)]
-    service: Option<WireService<'a>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct WireService<'a> {
-    #[serde(borrow)]
-    name: Opt<'a>,
-}
-
-impl Slim for Ingress {
-    type Wire<'a> = Wire<'a, IngressSpec<'a>, BalancedStatus<'a>>;
-
-    fn keep(wire: Self::Wire<'_>, pool: &mut Pool) -> (Meta, Self) {
-        let spec = wire.spec.unwrap_or_default();
-        let rules = spec.rules.as_deref().unwrap_or_default();
-        let paths = rules.iter().filter_map(|rule| rule.http.as_ref()?.paths.as_ref()).flatten();
-        let backends = paths.filter_map(|path| path.backend.as_ref()).chain(&spec.default_backend);
-        let mut services: Vec<Text> =
-            backends.filter_map(|backend| share(&backend.service.as_ref()?.name, pool)).collect();
-        services.sort_unstable();
-        services.dedup();
-        let slim = Self {
-            class: share(&spec.ingress_class_name, pool),
-            hosts: rules.iter().filter_map(|rule| share(&rule.host, pool)).collect(),
-            services: services.into(),
-            addresses: wire.status.unwrap_or_default().addresses(pool).into(),
-            tls_secrets: spec.tls.iter().flatten().filter_map(|tls| share(&tls.secret_name, pool)).collect(),
-            tls: spec.tls.is_some_and(|tls| !tls.is_empty()),
-        };
-        (wire.metadata.keep(pool), slim)
-    }
-}
-
-impl Ingress {
-    fn verdict(&self) -> (Health, Text) {
-        if self.addresses.is_empty() {
-            (Health::Progressing, Text::from("has no address yet"))
-        } else {
-            (Health::Healthy, Text::from(""))
-        }
-    }
-}
-
-fn ingresses() -> Kind {
-    Kind::describe::<Ingress>("networking.k8s.io", "v1", "ingresses", "Ingress")
-        .about("hosts and paths that lead to services")
-        .shorts(&["ing"])
-        .namespaced()
-        .name()
-        .column(Column::new(Shape::Text, "class", "which controller serves it").priority(3), |row| {
-            row.body.class.clone().map_or(Cell::Empty, Cell::Text)
-        })
-        .column(Column::new(Shape::Text, "hosts", "the hosts that it answers for").priority(1), |row| {
-            words(&row.body.hosts)
-        })
-        .column(Column::new(Shape::Text, "services", "where it leads to").priority(2), |row| {
-            words(&row.body.services)
-        })
-        .column(Column::new(Shape::Text, "address", "where it is reached").priority(3), |row| {
-            words(&row.body.addresses)
-        })
-        .column(Column::new(Shape::Text, "tls", "whether it ends TLS").wide(), |row| {
-            Cell::Text(Text::from(if row.body.tls { "yes" } else { "no" }))
-        })
-        .health(|row| row.body.verdict())
-        .links(|row| {
-            let services = Resource::new("", "services");
-            let namespace = row.meta().namespace.as_ref();
-            let to = |name| Link::one("service", row.lens.object(&services, namespace, name));
-            row.body.services.iter().map(to).collect()
-        })
         .done()
 }
 

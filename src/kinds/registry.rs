@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Kind, alerts, argo, batch, cluster, karpenter, network, pods, quota, secrets, workloads};
+use super::{
+    Kind, alerts, argo, batch, certificates, cluster, karpenter, names, network, pods, quota, secrets,
+    workloads,
+};
 use crate::identity::Resource;
 use crate::nearest::nearest;
 
@@ -35,6 +38,8 @@ impl Kinds {
                 cluster::kinds(),
                 karpenter::kinds(),
                 network::kinds(),
+                names::kinds(),
+                certificates::kinds(),
                 quota::kinds(),
                 secrets::kinds(),
                 alerts::kinds(),

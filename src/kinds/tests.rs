@@ -108,6 +108,47 @@ fn full(cluster: &Cluster) -> HashMap<String, Value> {
                    "status": {"observedGeneration": 1, "conditions": [condition("Synced", "True")]}}),
         ),
         (
+            "dnsendpoints",
+            json!({"spec": {"endpoints": [{"dnsName": "a.example.com", "recordType": "A", "recordTTL": 300, "targets": ["192.0.2.1"]}]},
+                   "status": {"observedGeneration": 1}}),
+        ),
+        (
+            "certificates",
+            json!({"spec": {"dnsNames": ["a.example.com", "*.b.example.com"], "commonName": "c.example.com", "secretName": "a-tls",
+                            "issuerRef": {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "letsencrypt"}},
+                   "status": {"conditions": [condition("Ready", "True"), condition("Issuing", "False")],
+                              "notBefore": ago(86_400), "notAfter": ago(-86_400), "renewalTime": ago(60), "revision": 4,
+                              "failedIssuanceAttempts": 3, "lastFailureTime": ago(600)}}),
+        ),
+        (
+            "certificaterequests",
+            json!({"spec": {"issuerRef": {"name": "local"}, "request": "eA=="},
+                   "status": {"conditions": [condition("Approved", "True"), condition("Ready", "False")]}}),
+        ),
+        (
+            "orders",
+            json!({"spec": {"dnsNames": ["a.example.com"], "issuerRef": {"name": "letsencrypt", "kind": "ClusterIssuer"}, "request": "eA=="},
+                   "status": {"state": "pending", "url": "https://acme.example.com/1",
+                              "authorizations": [{"url": "https://acme.example.com/a", "identifier": "a.example.com"}]}}),
+        ),
+        (
+            "challenges",
+            json!({"spec": {"dnsName": "a.example.com", "type": "DNS-01", "wildcard": true, "key": "k", "token": "t", "url": "u",
+                            "authorizationURL": "a", "solver": {"dns01": {"route53": {}}}, "issuerRef": {"name": "letsencrypt"}},
+                   "status": {"state": "pending", "presented": true, "processing": true, "reason": "not yet propagated"}}),
+        ),
+        (
+            "issuers",
+            json!({"spec": {"vault": {"server": "https://vault.example.com", "path": "pki"}},
+                   "status": {"conditions": [condition("Ready", "False")]}}),
+        ),
+        (
+            "clusterissuers",
+            json!({"spec": {"acme": {"server": "https://acme.example.com", "email": "a@example.com",
+                                     "solvers": [{"dns01": {"route53": {"hostedZoneID": "Z01"}}}, {"http01": {"ingress": {"ingressClassName": "nginx"}}}]}},
+                   "status": {"acme": {"lastRegisteredEmail": "b@example.com"}, "conditions": [condition("Ready", "True")]}}),
+        ),
+        (
             "networkpolicies",
             json!({"spec": {"podSelector": {}, "ingress": [{"from": []}], "egress": [{}]}}),
         ),
