@@ -69,6 +69,7 @@ fn account(running: &Running) -> Result<ContextRule> {
     let file = running.write_aws_credentials().wrap_err("the AWS credentials cannot be written")?;
     let directions = Directions {
         url: Some(running.cloudwatch.url.clone()),
+        secrets_url: Some(running.secrets_manager.url.clone()),
         region: Some(cloudwatch::REGION.to_owned()),
         credentials_file: Some(file),
         ..Directions::default()
@@ -100,6 +101,7 @@ pub async fn headless(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
         "kubeconfig": running.kubeconfig,
         "kubernetes": running.url,
         "cloudwatch": running.cloudwatch.url,
+        "secretsManager": running.secrets_manager.url,
         "awsCredentials": keys,
         "awsRegion": cloudwatch::REGION,
         "scrapeConfig": scrapes.config,

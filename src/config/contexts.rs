@@ -170,7 +170,7 @@ fn directions(system: System, entry: &Entry<'_>) -> Result<Directions, SettingsE
         return Ok(directions);
     }
     let table = entry.section()?;
-    let aws: &[&str] = &["off", "url", "region", "profile", "credentials_file"];
+    let aws: &[&str] = &["off", "url", "region", "profile", "credentials_file", "secrets_url"];
     let http: &[&str] =
         &["off", "url", "service", "prefix", "headers", "bearer_env", "bearer_file", "ca_file", "insecure"];
     let allowed = match system {
@@ -184,6 +184,9 @@ fn directions(system: System, entry: &Entry<'_>) -> Result<Directions, SettingsE
     directions.off = flag("off")?;
     if let Some(entry) = table.get("url") {
         directions.url = Some(url(&entry, entry.string()?)?);
+    }
+    if let Some(entry) = table.get("secrets_url") {
+        directions.secrets_url = Some(url(&entry, entry.string()?)?);
     }
     directions.service = text("service")?;
     directions.prefix = text("prefix")?;
@@ -309,6 +312,7 @@ fn written(directions: &Directions) -> String {
     let texts = [
         // It may hold a user and a password.
         ("url", directions.url.as_deref().map(without_credentials)),
+        ("secrets_url", directions.secrets_url.as_deref().map(without_credentials)),
         ("service", directions.service.clone()),
         ("prefix", directions.prefix.clone()),
         ("bearer_env", directions.bearer_env.clone()),

@@ -1,6 +1,6 @@
 //! `CloudWatch` of the account that a cluster lives in: alarms with their history, and metrics (contracts 6).
 //!
-//! It only reads. Every call is counted, because calls cost; what was answered within a period is not asked for again,
+//! It only reads, but for the rotation of secrets, which the gate permits. Every call is counted, because calls cost; what was answered within a period is not asked for again,
 //! and an account that asks to wait is left alone until the wait is over.
 //!
 //! # Why
@@ -15,6 +15,7 @@ mod alarms;
 mod failure;
 mod figures;
 mod metrics;
+mod secrets;
 mod tenancy;
 
 use std::collections::HashMap;
@@ -28,6 +29,7 @@ use tokio::sync::Mutex;
 
 use self::account::Account;
 use self::failure::Failure;
+pub use self::secrets::{CURRENT, CloudSecret, Moved, PENDING, PREVIOUS};
 use self::tenancy::Tenancy;
 use super::SourceError;
 use super::kubernetes::Connection;

@@ -79,6 +79,8 @@ pub struct Directions {
     pub profile: Option<String>,
     /// The file of AWS credentials in the place of those of the home directory; of CloudWatch alone.
     pub credentials_file: Option<PathBuf>,
+    /// The URL of Secrets Manager of the same account; of CloudWatch alone.
+    pub secrets_url: Option<String>,
 }
 
 /// The systems beside one cluster; clones share what was found.

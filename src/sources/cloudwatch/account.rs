@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::credentials::EnvironmentVariableCredentialsProvider;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
@@ -57,6 +58,10 @@ pub(super) const UNNAMED: &str = "default credentials";
 pub(super) struct Account {
     /// The client.
     pub client: Client,
+    /// What clients of other services of the account are made from.
+    pub loaded: SdkConfig,
+    /// The service, for people.
+    pub service: &'static str,
     /// The region.
     pub region: Text,
     /// The profile, where one is named.
@@ -145,6 +150,8 @@ pub(super) async fn open(
     let config = Builder::from(&loaded).interceptor(Counting(calls)).build();
     let account = Account {
         client: Client::from_conf(config),
+        loaded,
+        service: System::CloudWatch.name(),
         region,
         profile,
         place: crate::text::one_line(&endpoint).into(),

@@ -44,7 +44,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn what(account: &Account) -> String {
-    format!("CloudWatch in {}", account.region)
+    format!("{} in {}", account.service, account.region)
 }
 
 /// Says that it asks to wait.
@@ -187,6 +187,8 @@ pub(super) mod tests {
         let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
         Account {
             client: Client::from_conf(config),
+            loaded: aws_config::SdkConfig::builder().build(),
+            service: "CloudWatch",
             region: "eu-west-1".into(),
             profile: profile.map(Into::into),
             place: "https://monitoring.eu-west-1.amazonaws.com".into(),
