@@ -40,6 +40,7 @@ mod restart;
 mod revert;
 mod rollback;
 mod rollout;
+mod rotate;
 mod run;
 mod silence;
 mod steer;
@@ -101,13 +102,21 @@ pub enum Verb {
     ExtendSilence,
     /// End a silence.
     ExpireSilence,
+    /// Rotate a secret, and follow it to the last pod that uses it.
+    Rotate,
+    /// Go on with a rotation from where it is.
+    ResumeRotation,
+    /// Bring the previous version of a secret back.
+    RestoreSecret,
+    /// Have External Secrets bring a secret again.
+    RefreshSecret,
     /// Put fields back as the record of an action says that they were.
     Undo,
 }
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -128,6 +137,10 @@ impl Verb {
         Self::Silence,
         Self::ExtendSilence,
         Self::ExpireSilence,
+        Self::Rotate,
+        Self::ResumeRotation,
+        Self::RestoreSecret,
+        Self::RefreshSecret,
         Self::Undo,
     ];
 
@@ -164,6 +177,10 @@ impl Verb {
             Self::Silence => "silence",
             Self::ExtendSilence => "extend-silence",
             Self::ExpireSilence => "expire-silence",
+            Self::Rotate => "rotate",
+            Self::ResumeRotation => "resume-rotation",
+            Self::RestoreSecret => "restore-secret",
+            Self::RefreshSecret => "refresh-secret",
             Self::Undo => "undo",
         }
     }
@@ -191,6 +208,10 @@ impl Verb {
             Self::Silence => "Silence",
             Self::ExtendSilence => "Extend silence",
             Self::ExpireSilence => "Expire silence",
+            Self::Rotate => "Rotate secret",
+            Self::ResumeRotation => "Go on with the rotation of",
+            Self::RestoreSecret => "Restore the previous version of",
+            Self::RefreshSecret => "Refresh secret",
             Self::Undo => "Put back",
         }
     }

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod nodes;
+mod secrets;
 
 pub use nodes::{Drain, Nodeclaim, NodeclaimWhat, Nodes};
+pub use secrets::Rotate;
 
 /// A terminal operations console for multi-tenant Kubernetes platforms run by GitOps.
 ///
@@ -159,6 +161,8 @@ pub enum Command {
     Unprotect(Nodes),
     /// Delete the NodeClaims of machines, so that Karpenter replaces them.
     Nodeclaim(Nodeclaim),
+    /// Rotate a secret in AWS and follow it through External Secrets and Reloader to the last pod that uses it.
+    Rotate(Rotate),
     /// Print the alerts of Alertmanager, Prometheus and CloudWatch.
     Alerts(Alerts),
     /// List, make, extend and expire silences.
@@ -216,7 +220,7 @@ pub struct Demo {
     pub seed: Option<u64>,
     /// The incident that is played: quiet, bad-deploy (if absent), spot-interruption, frozen-window,
     /// owned-by-applicationset, stuck-sync, noisy-neighbour, quota-full, dns-trouble, volume-full, api-throttled
-    /// drain-blocked or certificate-expiring.
+    /// drain-blocked, certificate-expiring, leaked-secret or rotation-fails.
     #[arg(long, value_name = "NAME")]
     pub story: Option<String>,
     /// How the console looks.

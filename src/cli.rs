@@ -258,6 +258,7 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         | Command::Protect(_)
         | Command::Unprotect(_)
         | Command::Nodeclaim(_)
+        | Command::Rotate(_)
         | Command::Silence(_)
         | Command::Undo(_)) => act::run(&mut desk, command).await,
     }

@@ -147,6 +147,9 @@ fn family(command: Command) -> &'static str {
             "node"
         }
         Command::DeleteNodeclaim => "claim",
+        Command::Rotate | Command::RefreshSecret | Command::RestoreSecret | Command::ResumeRotation => {
+            "secret"
+        }
         Command::Silence => "alert",
         Command::ExtendSilence | Command::ExpireSilence => "silence",
         _ => "application",

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::application::{App, applications};
 use super::desk::{Desk, Remote};
 use super::draft::text;
+use super::rotate::{self, Became};
 use crate::audit::{After, AuditError, Begun, Check, Ending, Event, Intent, Record};
 use crate::identity::Target;
 use crate::kinds::alerts;
@@ -89,6 +90,9 @@ async fn close_one<R: Remote>(
         let Ok(document) = desk.remote.look(&target.object).await else { return Ok(None) };
         let one = match intent.verb.as_str() {
             "silence" => silence(desk, record.at, intent).await,
+            verb @ ("rotate" | "resume-rotation" | "restore-secret" | "refresh-secret") => {
+                rotation(desk, verb, record, target, document.as_ref()).await
+            }
             "undo" => match super::undo::judge(intent, target, document.as_ref()) {
                 Ok((true, said)) => Found::Done(said),
                 Ok((false, said)) => Found::NotDone(said),
@@ -137,6 +141,7 @@ fn concerns(verb: &str, target: &Target) -> bool {
         "delete-pod" => plural == "pods",
         "cordon" | "uncordon" | "protect" | "unprotect" => plural == "nodes",
         "delete-nodeclaim" => plural == "nodeclaims",
+        "rotate" | "resume-rotation" | "restore-secret" | "refresh-secret" => plural == "externalsecrets",
         "refresh" | "hard-refresh" | "sync" | "rollback" | "terminate" | "hold-autosync"
         | "release-autosync" => target.object.resource == applications(),
         _ => true,
@@ -329,6 +334,27 @@ fn terminate(begun: Timestamp, app: App<'_>) -> Found {
         }
         "" => Found::Unknown("no operation is known".to_owned()),
         phase => Found::Unknown(format!("the operation has ended by itself ({phase} at {finished})")),
+    }
+}
+
+/// Says how far the chain of a rotation has come.
+async fn rotation<R: Remote>(
+    desk: &Desk<R>,
+    verb: &str,
+    record: &Record,
+    target: &Target,
+    document: Option<&Value>,
+) -> Found {
+    let Some(document) = document else {
+        return Found::Unknown("the object does not exist any more".to_owned());
+    };
+    if text(document, "/metadata/uid") != &*target.uid {
+        return Found::Unknown("another object has its name now".to_owned());
+    }
+    match rotate::became(desk, (verb, &record.id, record.at), &target.object, document).await {
+        Became::Done(how) => Found::Done(how),
+        Became::Stopped(where_it_is) => Found::NotDone(where_it_is),
+        Became::Open => Found::Later,
     }
 }
 

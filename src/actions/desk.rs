@@ -12,6 +12,7 @@ use crate::gate::{Permit, Rules, Witness};
 use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
 use crate::model::tenants;
+use crate::sources::cloudwatch::{CloudSecret, Moved};
 use crate::sources::git::Git;
 use crate::sources::objects::{Patch, Written};
 use crate::sources::{SourceError, Systems};
@@ -100,6 +101,34 @@ pub trait Remote: Witness + Sync {
         revisions: &[String],
     ) -> impl Future<Output = Result<Vec<Value>, SourceError>> + Send;
 
+    /// Describes a secret of AWS; a region that is empty is that of the context.
+    fn cloud_secret(
+        &self,
+        region: &str,
+        id: &str,
+    ) -> impl Future<Output = Result<CloudSecret, SourceError>> + Send;
+
+    /// Begins the rotation of a secret of AWS for the sake of the object, and returns the version that it makes.
+    /// Implementors must send once; the same token again is the same rotation.
+    fn rotate_secret(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        region: &str,
+        id: &str,
+        token: &str,
+    ) -> impl Future<Output = Result<String, SourceError>> + Send;
+
+    /// Moves a staging label of a secret of AWS for the sake of the object. Implementors must send once.
+    fn move_stage(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        region: &str,
+        id: &str,
+        moved: Moved<'_>,
+    ) -> impl Future<Output = Result<(), SourceError>> + Send;
+
     /// Returns the user name that the API server knows us by.
     fn who(&self) -> impl Future<Output = Result<String, SourceError>> + Send;
 }
@@ -187,6 +216,32 @@ impl Remote for Systems {
         revisions: &[String],
     ) -> Result<Vec<Value>, SourceError> {
         Self::manifests(self, application, project, revisions).await
+    }
+
+    async fn cloud_secret(&self, region: &str, id: &str) -> Result<CloudSecret, SourceError> {
+        self.cloud()?.cloud_secret(region, id).await
+    }
+
+    async fn rotate_secret(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        region: &str,
+        id: &str,
+        token: &str,
+    ) -> Result<String, SourceError> {
+        self.cloud()?.rotate_secret(permit, object, region, id, token).await
+    }
+
+    async fn move_stage(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        region: &str,
+        id: &str,
+        moved: Moved<'_>,
+    ) -> Result<(), SourceError> {
+        self.cloud()?.move_stage(permit, object, region, id, moved).await
     }
 
     async fn who(&self) -> Result<String, SourceError> {

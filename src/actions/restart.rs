@@ -13,7 +13,7 @@ use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
 /// kubectl's annotation, and not kube-rs's own: tools look for this one.
-const ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
+pub(super) const ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
 
 pub(super) const STEPS: [&str; 2] = ["mark the pod template", "pods replaced"];
 
@@ -101,7 +101,7 @@ fn pace(document: &Value, plural: &str, pods: i64) -> String {
 }
 
 /// Returns the merge patch of `kubectl rollout restart`.
-fn patch(version: &str, at: &str) -> Value {
+pub(super) fn patch(version: &str, at: &str) -> Value {
     json!({
         "metadata": { "resourceVersion": version },
         "spec": { "template": { "metadata": { "annotations": { ANNOTATION: at } } } },

@@ -21,6 +21,7 @@ mod gate;
 mod planning;
 mod pushing;
 mod repositories;
+mod rotations;
 mod running;
 mod silences;
 mod undoing;
@@ -272,6 +273,9 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             let silence = object("signals", "silences", "", "s1");
             cluster.put(&silence, silence_document()).await;
             (silence, Options { minutes: Some(60), ..Options::default() })
+        }
+        Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
+            (rotations::external(cluster).await, Options::default())
         }
         Verb::Undo => {
             let node = object("", "nodes", "", "n-1");

@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::run::{Trouble, Work};
 use super::{
     Outcome, Plan, Request, Steer, Verb, autosync, claim, drain, node, pod, protect, refresh, restart,
-    revert, rollback, silence, sync, terminate, undo,
+    revert, rollback, rotate, silence, sync, terminate, undo,
 };
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -37,6 +37,9 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::DeleteNodeclaim => claim::draft(desk, request, object, document),
         Verb::Silence => silence::draft_add(desk, request, document),
         Verb::ExtendSilence | Verb::ExpireSilence => silence::draft_change(desk, request, object, document),
+        Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
+            rotate::draft(desk, request, object, document)
+        }
         Verb::Undo => undo::draft(request, object, document),
     }
 }
@@ -44,12 +47,15 @@ pub(super) fn draft<'a, R: Remote>(
 /// Tells whether a verb goes on writing while it is followed: it bounds its time itself, and is never cut off
 /// between a write and its answer.
 pub(super) fn writes_on(verb: Verb) -> bool {
-    verb == Verb::Drain
+    matches!(verb, Verb::Drain | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret)
 }
 
 /// Carries out a verb that goes on writing, to its end.
 pub(super) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &Steer) -> Outcome {
-    drain::run(work, steer).await
+    match work.plan.request.verb {
+        Verb::Drain => drain::run(work, steer).await,
+        _ => rotate::run(work, steer).await,
+    }
 }
 
 /// Names the steps of an action, in order; `others` are the objects that are written for the sake of its own.
@@ -70,6 +76,9 @@ pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
         Verb::DeleteNodeclaim => &claim::STEPS,
         Verb::Silence => &silence::ADD_STEPS,
         Verb::ExtendSilence | Verb::ExpireSilence => &silence::CHANGE_STEPS,
+        Verb::Rotate | Verb::ResumeRotation => &rotate::STEPS,
+        Verb::RestoreSecret => &rotate::RESTORE_STEPS,
+        Verb::RefreshSecret => &rotate::REFRESH_STEPS,
         Verb::Undo => &undo::STEPS,
     };
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -96,6 +105,10 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::DeleteNodeclaim => claim::write(work).await,
         Verb::Silence => silence::write_add(work).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
+        Verb::RefreshSecret => rotate::write(work).await,
+        Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret => {
+            Err(Trouble::Failed("a rotation is carried out as a whole".to_owned()))
+        }
         Verb::Undo => undo::write(work).await,
     }
 }
@@ -117,6 +130,9 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::DeleteNodeclaim => claim::follow(work, stored).await,
         Verb::Silence => silence::follow_add(work, stored).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
+        Verb::RefreshSecret | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret => {
+            rotate::follow(work, stored).await
+        }
         Verb::Undo => undo::follow(work, stored).await,
     }
 }
@@ -143,6 +159,9 @@ pub(super) fn next(verb: Verb) -> &'static str {
             "Look at the claims of the pool and their events, and at the budgets of the pods that are left"
         }
         Verb::Drain => "Look at the pods that are left, and at their budgets",
+        Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
+            "Look at the ExternalSecret, its store and their events"
+        }
         Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
             "Look at the silences, and at the Alertmanager that has it"
         }

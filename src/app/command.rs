@@ -179,6 +179,14 @@ commands! {
         ExtendSilence = "extend-silence", "extend";
         /// Ends the silence.
         ExpireSilence = "expire-silence", "expire";
+        /// Rotates the secret, and follows it to the last pod that uses it.
+        Rotate = "rotate", "rotate";
+        /// Has External Secrets bring the secret again.
+        RefreshSecret = "refresh-secret", "refresh";
+        /// Brings the previous version of the secret back.
+        RestoreSecret = "restore-secret", "previous version";
+        /// Goes on with a rotation from where it is.
+        ResumeRotation = "resume-rotation", "go on";
     }
     Object {
         /// Shows the fields that matter, conditions, events and related things.
@@ -556,6 +564,10 @@ impl Command {
             Self::Silence => Verb::Silence,
             Self::ExtendSilence => Verb::ExtendSilence,
             Self::ExpireSilence => Verb::ExpireSilence,
+            Self::Rotate => Verb::Rotate,
+            Self::RefreshSecret => Verb::RefreshSecret,
+            Self::RestoreSecret => Verb::RestoreSecret,
+            Self::ResumeRotation => Verb::ResumeRotation,
             _ => return None,
         })
     }

@@ -21,7 +21,7 @@ use crate::args::{self, Acting, AutosyncTo, Command, Format, NodeclaimWhat, Sile
 use crate::audit::Audit;
 use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
-use crate::kinds::{Kinds, alerts};
+use crate::kinds::{Kinds, alerts, secrets};
 use crate::model::tenants::Tenants;
 use crate::nearest::did_you_mean;
 use crate::signals::Matcher;
@@ -270,6 +270,7 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
             let objects = Objects::Named { resource, namespaced: false, names };
             (Asked { verb: Verb::DeleteNodeclaim, options: plain, objects }, acting)
         }
+        Command::Rotate(args) => rotate(args)?,
         Command::Silence(args) => silence(args)?,
         other => return Err(Usage::report(format!("{other:?} changes nothing"))),
     })
@@ -305,18 +306,32 @@ fn silence(args: args::Silence) -> Result<(Asked, Acting)> {
     })
 }
 
+/// Turns `opsdeck rotate` into what is asked for.
+fn rotate(args: args::Rotate) -> Result<(Asked, Acting)> {
+    let verb = match (args.resume, args.previous, args.refresh) {
+        (true, ..) => Verb::ResumeRotation,
+        (_, true, _) => Verb::RestoreSecret,
+        (.., true) => Verb::RefreshSecret,
+        _ => Verb::Rotate,
+    };
+    let timeout_seconds = args.timeout.as_deref().map(timeout).transpose()?;
+    let plain = |name: String| name.split_once('/').map_or(name.clone(), |(_, name)| name.to_owned());
+    let names = args.secrets.into_iter().map(plain).collect();
+    let objects = Objects::Named { resource: secrets::external_secret(), namespaced: true, names };
+    let options = Options { timeout_seconds, ..Options::default() };
+    Ok((Asked { verb, options, objects }, args.acting))
+}
+
+/// Reads a time that something may take.
+fn timeout(span: &str) -> Result<u32> {
+    let seconds = crate::human::parse_span(span).filter(|seconds| *seconds >= 1.0);
+    let wrong = || Usage::report(format!("--timeout {span}: write a time such as 90s, 30m or 2h"));
+    Ok(seconds.ok_or_else(wrong)?.ceil() as u32)
+}
+
 /// Turns `opsdeck drain` into what is asked for.
 fn drain(args: args::Drain) -> Result<(Asked, Acting)> {
-    let timeout_seconds = match &args.timeout {
-        None => None,
-        Some(span) => {
-            let seconds =
-                crate::human::parse_span(span).filter(|seconds| *seconds >= 1.0).ok_or_else(|| {
-                    Usage::report(format!("--timeout {span}: write a time such as 90s, 30m or 2h"))
-                })?;
-            Some(seconds.ceil() as u32)
-        }
-    };
+    let timeout_seconds = args.timeout.as_deref().map(timeout).transpose()?;
     let options = Options {
         force: args.force,
         delete_emptydir_data: args.delete_emptydir_data,

@@ -26,6 +26,8 @@ const FILES: &[(&str, &str)] = &[
     ("api-throttled", include_str!("../../assets/stories/api-throttled.toml")),
     ("drain-blocked", include_str!("../../assets/stories/drain-blocked.toml")),
     ("certificate-expiring", include_str!("../../assets/stories/certificate-expiring.toml")),
+    ("leaked-secret", include_str!("../../assets/stories/leaked-secret.toml")),
+    ("rotation-fails", include_str!("../../assets/stories/rotation-fails.toml")),
 ];
 
 /// The story that `demo` plays unless told otherwise.
@@ -162,6 +164,18 @@ pub enum Act {
         /// Id of the zone.
         zone: String,
     },
+    /// A scanner finds the credentials of an application where they should not be, and says so.
+    Leak {
+        /// Name of the Application.
+        app: String,
+    },
+    /// What rotates the credentials of an application fails from now on, or no more.
+    Rotation {
+        /// Name of the Application.
+        app: String,
+        /// Whether it fails.
+        fails: bool,
+    },
     /// The cloud takes back the spot node that holds most pods of a tenant.
     Interrupt {
         /// Name of the tenant.
@@ -227,6 +241,8 @@ struct StepFile {
     lookups: Option<LookupsFile>,
     quota: Option<QuotaFile>,
     budget: Option<BudgetFile>,
+    leak: Option<SyncFile>,
+    rotation: Option<RotationFile>,
     issuer: Option<IssuerFile>,
 }
 
@@ -234,6 +250,13 @@ struct StepFile {
 #[serde(deny_unknown_fields)]
 struct SyncFile {
     app: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RotationFile {
+    app: String,
+    fails: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -435,6 +458,12 @@ fn acts(
     }
     if let Some(sync) = &step.sync {
         acts.push(Act::Sync { app: named(&sync.app, tenant) });
+    }
+    if let Some(leak) = &step.leak {
+        acts.push(Act::Leak { app: named(&leak.app, tenant) });
+    }
+    if let Some(rotation) = &step.rotation {
+        acts.push(Act::Rotation { app: named(&rotation.app, tenant), fails: rotation.fails });
     }
     if let Some(lookups) = &step.lookups {
         acts.push(Act::Lookups { failing: lookups.failing.clamp(0.0, 1.0) });

@@ -335,6 +335,7 @@ fn external_secrets() -> Kind {
             to: target_of(&row),
         })
         .column(why_column(), |row| why_cell(row.body.verdict(row.lens.now)))
+        .verbs(&["rotate", "refresh-secret", "restore-secret", "resume-rotation"])
         .needs(&needs)
         .health(|row| {
             let own = row.body.verdict(row.lens.now);

@@ -6,7 +6,7 @@ use super::decode::Slim;
 use super::kind::Row;
 use super::pods::{Container, WireContainer, images};
 use super::rollout::{self, Rollout};
-use super::secret_uses::{self, Draws, WireNamed, WireVolume};
+use super::secret_uses::{self, Draws, SecretUse, WireNamed, WireVolume};
 use super::wire::{Opt, Pairs, Wire, WireCondition, as_str, own, share};
 use super::{Cell, Column, Health, Kind, Link, Meta, Pool, Shape};
 use crate::identity::{Resource, Text};
@@ -46,16 +46,28 @@ struct WireTemplateSpec<'a> {
     image_pull_secrets: Option<Vec<WireNamed<'a>>>,
 }
 
+/// Returns the Secrets that a pod's spec uses, as a whole document has it; a spec that cannot be read uses none.
+pub fn secrets_of_spec(spec: &serde_json::Value) -> Box<[SecretUse]> {
+    let Ok(spec) = WireTemplateSpec::deserialize(spec) else { return Box::default() };
+    spec.uses(&mut Pool::default())
+}
+
+impl WireTemplateSpec<'_> {
+    fn uses(&self, pool: &mut Pool) -> Box<[SecretUse]> {
+        secret_uses::collect(
+            self.containers.iter().chain(&self.init_containers).flatten(),
+            self.volumes.as_deref(),
+            self.image_pull_secrets.as_deref(),
+            pool,
+        )
+    }
+}
+
 impl WireTemplate<'_> {
     /// Returns what its pods draw from Secrets, and what the workload or else the template tells Reloader.
     fn draws(&self, own: &Pairs<'_>, pool: &mut Pool) -> Draws {
         let Some(spec) = &self.spec else { return Draws::default() };
-        let uses = secret_uses::collect(
-            spec.containers.iter().chain(&spec.init_containers).flatten(),
-            spec.volumes.as_deref(),
-            spec.image_pull_secrets.as_deref(),
-            pool,
-        );
+        let uses = spec.uses(pool);
         let of_template = self.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
         Draws::keep(uses, own, of_template, pool)
     }

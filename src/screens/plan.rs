@@ -163,6 +163,10 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::Silence => "silence",
         Verb::ExtendSilence => "extend",
         Verb::ExpireSilence => "expire",
+        Verb::Rotate => "rotate",
+        Verb::ResumeRotation => "go on",
+        Verb::RestoreSecret => "go back",
+        Verb::RefreshSecret => "refresh",
         Verb::Undo => "put it back",
     }
 }

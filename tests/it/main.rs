@@ -42,6 +42,7 @@ mod platform;
 mod prometheus;
 mod proxy;
 mod real_apiserver;
+mod rotation;
 mod schemas;
 mod scrape;
 mod screens;

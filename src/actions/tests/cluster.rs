@@ -11,6 +11,7 @@ use crate::actions::{Change, Remote};
 use crate::gate::{Access, Permit, Witness};
 use crate::identity::{Context, ObjectRef, Resource};
 use crate::sources::SourceError;
+use crate::sources::cloudwatch::{CURRENT, CloudSecret, Moved, PENDING, PREVIOUS};
 use crate::sources::objects::{Patch, Written};
 
 /// What happens to the next write.
@@ -49,6 +50,10 @@ struct Inside {
     stubborn: bool,
     /// Why the server would refuse what it is asked to pretend.
     unwilling: Option<String>,
+    /// Secrets of AWS, by name.
+    cloud: BTreeMap<String, CloudSecret>,
+    /// Whether what rotates them fails.
+    failing: bool,
     /// A folder that goes with it.
     folder: Option<tempfile::TempDir>,
 }
@@ -241,7 +246,64 @@ impl Inside {
     }
 }
 
+impl Inside {
+    /// Has External Secrets bring what is current in AWS where somebody asks: the version is the content.
+    fn bring(&mut self, object: &ObjectRef) {
+        if &*object.resource.plural != "externalsecrets" {
+            return;
+        }
+        let Some(external) = self.objects.get(&key(object)).cloned() else { return };
+        let asked = external["metadata"]["annotations"]["force-sync"].as_str().unwrap_or_default().to_owned();
+        if external["status"]["syncedResourceVersion"] == asked.as_str() {
+            return;
+        }
+        let from = external["spec"]["data"][0]["remoteRef"]["key"].as_str().unwrap_or_default().to_owned();
+        self.merge(
+            object,
+            &json!({ "status": { "refreshTime": "2026-01-05T12:00:02Z", "syncedResourceVersion": asked,
+                "conditions": [{ "type": "Ready", "status": "True", "reason": "SecretSynced" }] } }),
+        );
+        let Some(current) =
+            self.cloud.get(&from).and_then(|secret| secret.staged(CURRENT)).map(str::to_owned)
+        else {
+            return;
+        };
+        let secret = ObjectRef { resource: Resource::new("", "secrets"), ..object.clone() };
+        let hash = "/metadata/annotations/reconcile.external-secrets.io~1data-hash";
+        if self.objects.get(&key(&secret)).is_some_and(|one| one.pointer(hash) == Some(&json!(current))) {
+            return;
+        }
+        let patch = json!({ "metadata": {
+            "annotations": { "reconcile.external-secrets.io/data-hash": current },
+            "managedFields": [{ "manager": "eso", "time": "2026-01-05T12:00:02Z" }] } });
+        self.merge(&secret, &patch);
+    }
+}
+
 impl Cluster {
+    /// Puts a secret into AWS, with a current and a previous version.
+    pub async fn put_cloud(&self, name: &str, rotates: bool) {
+        let versions =
+            [("v1", PREVIOUS), ("v2", CURRENT)].map(|(id, stage)| (id.to_owned(), vec![stage.to_owned()]));
+        let secret = CloudSecret {
+            name: name.to_owned(),
+            rotates,
+            versions: versions.into(),
+            ..CloudSecret::default()
+        };
+        self.0.lock().await.cloud.insert(name.to_owned(), secret);
+    }
+
+    /// Returns a secret of AWS.
+    pub async fn cloud(&self, name: &str) -> CloudSecret {
+        self.0.lock().await.cloud[name].clone()
+    }
+
+    /// Makes what rotates secrets fail half-way.
+    pub async fn fail_rotations(&self) {
+        self.0.lock().await.failing = true;
+    }
+
     /// Puts an object there, with a new UID: also in the place of one of that name.
     pub async fn put(&self, object: &ObjectRef, document: Value) {
         self.0.lock().await.put(object, document);
@@ -318,6 +380,7 @@ impl Witness for Cluster {
     async fn look(&self, object: &ObjectRef) -> Result<Option<Value>, String> {
         let mut inside = self.0.lock().await;
         inside.control(object);
+        inside.bring(object);
         Ok(inside.objects.get(&key(object)).cloned())
     }
 
@@ -559,6 +622,65 @@ impl Remote for Cluster {
             what: "argocd-server".to_owned(),
             reason: "no service with its usual labels was found".to_owned(),
         })
+    }
+
+    async fn cloud_secret(&self, _region: &str, id: &str) -> Result<CloudSecret, SourceError> {
+        let missing = || SourceError::Missing { what: id.to_owned(), reason: "no such secret".to_owned() };
+        self.0.lock().await.cloud.get(id).cloned().ok_or_else(missing)
+    }
+
+    async fn rotate_secret(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        _region: &str,
+        id: &str,
+        token: &str,
+    ) -> Result<String, SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let fault = inside.faults.pop_front().unwrap_or(Fault::Fine);
+        if matches!(fault, Fault::NotSent) {
+            return Err(lost());
+        }
+        let failing = inside.failing;
+        let Some(secret) = inside.cloud.get_mut(id) else { return Err(lost()) };
+        if !secret.has(token) {
+            if !failing {
+                for (_, stages) in &mut secret.versions {
+                    let was = stages.iter().any(|stage| stage == CURRENT);
+                    *stages = if was { vec![PREVIOUS.to_owned()] } else { Vec::new() };
+                }
+            }
+            let stage = if failing { PENDING } else { CURRENT };
+            secret.versions.push((token.to_owned(), vec![stage.to_owned()]));
+        }
+        if matches!(fault, Fault::AnswerLost) { Err(lost()) } else { Ok(token.to_owned()) }
+    }
+
+    async fn move_stage(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        _region: &str,
+        id: &str,
+        moved: Moved<'_>,
+    ) -> Result<(), SourceError> {
+        assert!(permit.covers(object));
+        let mut inside = self.0.lock().await;
+        let Some(secret) = inside.cloud.get_mut(id) else { return Err(lost()) };
+        for (version, stages) in &mut secret.versions {
+            if version == moved.from {
+                stages.retain(|stage| stage != moved.stage);
+                if moved.stage == CURRENT {
+                    stages.push(PREVIOUS.to_owned());
+                }
+            }
+            if Some(version.as_str()) == moved.to {
+                *stages = vec![moved.stage.to_owned()];
+            }
+        }
+        Ok(())
     }
 
     async fn who(&self) -> Result<String, SourceError> {
