@@ -194,7 +194,7 @@ impl Connection {
 }
 
 /// Decodes a whole answer.
-pub(super) fn decode<T: serde::de::DeserializeOwned>(asked: &Asked, body: &[u8]) -> Result<T, SourceError> {
+pub(super) fn decode<'a, T: serde::Deserialize<'a>>(asked: &Asked, body: &'a [u8]) -> Result<T, SourceError> {
     serde_json::from_slice(body).map_err(|error| SourceError::Garbled {
         what: format!("{} {}", asked.verb, asked.what),
         reason: crate::text::one_line(&error.to_string()).into_owned(),

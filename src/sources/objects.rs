@@ -338,9 +338,9 @@ fn covered(permit: &Permit, object: &ObjectRef, asked: &Asked) -> Result<(), Sou
 
 /// Decodes a list. Lists of Kubernetes say that they are one, and their items may be `null`: what does not say so is
 /// something else, and not an empty list.
-pub(super) fn decode_list<T: serde::de::DeserializeOwned>(
+pub(super) fn decode_list<'a, T: serde::Deserialize<'a>>(
     asked: &Asked,
-    body: &[u8],
+    body: &'a [u8],
 ) -> Result<T, SourceError> {
     #[derive(serde::Deserialize)]
     struct Head {

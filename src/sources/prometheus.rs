@@ -151,11 +151,12 @@ pub(super) fn series(endpoint: &Endpoint, body: &[u8]) -> Result<Told, SourceErr
         "vector" | "matrix" => {
             let all: Vec<&RawValue> = serde_json::from_str(text)
                 .map_err(|error| endpoint.garbled(&format!("its result: {error}")))?;
-            let read: Vec<Option<OneSeries>> =
-                all.iter().map(|one| serde_json::from_str(one.get()).ok()).collect();
-            garbled += read.iter().filter(|one| one.is_none()).count() as u64;
-            let read = read.into_iter().flatten();
-            read.map(|one| {
+            let mut series = Vec::with_capacity(all.len());
+            for one in all {
+                let Ok(one) = serde_json::from_str::<OneSeries>(one.get()) else {
+                    garbled += 1;
+                    continue;
+                };
                 let values = one.value.into_iter().chain(one.values);
                 let samples = values.filter_map(|(at, value)| {
                     let sample = sample(at, &value);
@@ -164,9 +165,9 @@ pub(super) fn series(endpoint: &Endpoint, body: &[u8]) -> Result<Told, SourceErr
                 });
                 let samples = samples.collect();
                 let histogram = one.histogram.is_some() || one.histograms.is_some();
-                Series { labels: one.metric, samples, histogram }
-            })
-            .collect()
+                series.push(Series { labels: one.metric, samples, histogram });
+            }
+            series
         }
         "scalar" => {
             let (at, value): (f64, String) = serde_json::from_str(text)
@@ -197,14 +198,34 @@ fn number(text: &str) -> Option<f64> {
 
 /// Reads labels: names and values are a foreign system's text.
 pub(super) fn labels<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Labels, D::Error> {
-    let map = std::collections::BTreeMap::<String, String>::deserialize(deserializer)?;
-    Ok(clean_labels(&map))
+    deserializer.deserialize_map(Pairs)
+}
+
+/// Takes labels as they come, without a map between: ten thousand series are read at once.
+struct Pairs;
+
+impl<'de> serde::de::Visitor<'de> for Pairs {
+    type Value = Labels;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("labels")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
+        let mut all = Vec::with_capacity(map.size_hint().unwrap_or_default());
+        while let Some((name, value)) = map.next_entry::<String, String>()? {
+            all.push(clean_label(&name, &value));
+        }
+        Ok(all.into_iter().collect())
+    }
 }
 
 pub(super) fn clean_labels(map: &std::collections::BTreeMap<String, String>) -> Labels {
-    map.iter()
-        .map(|(name, value)| (crate::text::one_line(name).into(), crate::text::clean(value).into()))
-        .collect()
+    map.iter().map(|(name, value)| clean_label(name, value)).collect()
+}
+
+fn clean_label(name: &str, value: &str) -> (Text, Text) {
+    (crate::text::one_line(name).into(), crate::text::clean(value).into())
 }
 
 #[derive(Deserialize)]

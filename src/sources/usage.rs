@@ -5,6 +5,7 @@
 
 use futures::future::join_all;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::SourceError;
 use super::endpoint::Endpoint;
@@ -190,8 +191,10 @@ async fn of_prometheus(endpoint: &Endpoint, using: Using) -> Result<Told, Source
 }
 
 #[derive(Deserialize)]
-struct List {
-    items: Option<Vec<serde_json::Value>>,
+struct List<'a> {
+    /// Each is read by itself, so that one that cannot be understood costs no other.
+    #[serde(borrow)]
+    items: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -231,11 +234,11 @@ async fn of_kubernetes(connection: &Connection, using: Using) -> Result<(Usage, 
     Ok(read(decode_list(&asked, &body)?, using))
 }
 
-fn read(list: List, using: Using) -> (Usage, u64) {
+fn read(list: List<'_>, using: Using) -> (Usage, u64) {
     let mut usage = Usage::new(System::ResourceMetrics);
     let mut garbled = 0;
     for item in list.items.unwrap_or_default() {
-        let Ok(item) = serde_json::from_value::<Item>(item) else {
+        let Ok(item) = serde_json::from_str::<Item>(item.get()) else {
             garbled += 1;
             continue;
         };
