@@ -109,7 +109,7 @@ async fn reverted<R: Remote>(
     app: App<'_>,
 ) -> Result<(Vec<Line>, GitChange), Stop> {
     let aim = aim(app, options.to_revision.as_deref())?;
-    let others = others(desk, object).await;
+    let (others, unknown) = others(desk, object).await;
     let names = names(app);
     let mut same = Vec::new();
     for place in places(app)? {
@@ -162,6 +162,7 @@ async fn reverted<R: Remote>(
         (change.0.subject, change.0.body) = (subject, body);
         lines.extend(change.1);
         lines.extend(stays);
+        lines.extend(unknown);
         return Ok((lines, change.0));
     }
     Err(format!(
@@ -181,17 +182,26 @@ fn said(error: crate::sources::git::GitError) -> Stop {
     error.to_string()
 }
 
-/// The other Applications of the cluster, and what each reads; empty where they may not be listed.
-async fn others<R: Remote>(desk: &Desk<R>, object: &ObjectRef) -> Vec<(String, Vec<Place>)> {
-    let all = desk.remote.list(&applications(), None, "", "").await.unwrap_or_default();
-    all.iter()
+/// The other Applications of the cluster, and what each reads; where they cannot be listed, a line says what is not
+/// known because of it.
+async fn others<R: Remote>(desk: &Desk<R>, object: &ObjectRef) -> (Vec<(String, Vec<Place>)>, Option<Line>) {
+    let (all, unknown) = match desk.remote.list(&applications(), None, "", "").await {
+        Ok(all) => (all, None),
+        Err(error) => {
+            let text = format!("which other Applications read the same files is not known: {error}");
+            (Vec::new(), Some(Line::new(Mark::Warn, text)))
+        }
+    };
+    let others = all
+        .iter()
         .filter(|other| {
             let same = text(other, "/metadata/name") == &*object.name
                 && Some(text(other, "/metadata/namespace")) == object.namespace.as_deref();
             !same
         })
         .map(|other| (App(other).name().to_owned(), places(App(other)).unwrap_or_default()))
-        .collect()
+        .collect();
+    (others, unknown)
 }
 
 /// Names the other Applications that read a file of a place.
@@ -361,7 +371,7 @@ async fn promoted<R: Remote>(
     object: &ObjectRef,
     app: App<'_>,
 ) -> Result<(Vec<Line>, GitChange), Stop> {
-    let others = others(desk, object).await;
+    let (others, unknown) = others(desk, object).await;
     let names = names(app);
     let mut missing = Vec::new();
     let mut ends = String::new();
@@ -420,6 +430,7 @@ async fn promoted<R: Remote>(
         )];
         let (mut change, more) = made(desk, object, &place, &clone, &files, options, "promote", app).await?;
         lines.extend(more);
+        lines.extend(unknown);
         change.subject = format!("Promote {} from {from} to {to}", app.name());
         let each: Vec<String> = files.iter().map(|file| format!("- {}", file.path)).collect();
         change.body = format!("Copies the version in:\n{}", each.join("\n"));
