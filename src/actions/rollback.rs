@@ -62,6 +62,10 @@ pub(super) fn draft<'a, R: Remote>(
     let windows = Check::new("is a sync window closed?", windows::lines(desk, object, document));
     parts.push(windows.into());
     parts.extend(pitfalls(app).into_iter().map(Part::from));
+    if !desk.git.settings.off {
+        let text = "the other way: revert in Git (revert), which lasts and is reviewed like any change; auto-sync stays on and deploys it";
+        parts.push(Line::new(Mark::Note, text).into());
+    }
     let minutes = desk.pace.limit.as_secs() / 60;
     let to = id.and_then(|id| app.entry(id)).map(|entry| short(&entry.revision()));
     let text = format!(
@@ -323,8 +327,13 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
                 }
                 if app.health() == "Healthy" {
                     work.done(5, "Healthy");
+                    let lasting = if app.sync_status() == "OutOfSync" && !work.desk.git.settings.off {
+                        "; Git still wants the other: revert it in Git, too (opsdeck revert), before auto-sync is given back"
+                    } else {
+                        ""
+                    };
                     return Outcome::Verified(format!(
-                        "{} is applied, its pods are ready, healthy, in {}",
+                        "{} is applied, its pods are ready, healthy, in {}{lasting}",
                         short(&applied),
                         work.taken()
                     ));

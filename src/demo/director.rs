@@ -12,7 +12,8 @@ use super::argo::REFRESH;
 use super::argo_manifests::NAMESPACE;
 use super::argo_render::migration_image;
 use super::argo_seed::{app_of, install};
-use super::gitops::{Gitops, GitopsError};
+use super::gitops::{DEPLOY_URL, Gitops, GitopsError, PLATFORM_URL};
+use super::manifests::checksum;
 use super::numbers::DNS;
 use super::objects::Key;
 use super::stories::{Act, Step, Story, StoryError};
@@ -47,7 +48,8 @@ pub fn begin(options: &Options, now: Timestamp, state: &Path) -> Result<World, B
     install(&mut world, state)?;
     let gitops = Gitops::open(state)?;
     let steps = story.steps.into_iter().map(|Step { at, act }| (later(now, at), act)).collect();
-    world.add_controller(Box::new(Director { gitops, steps, done: 0 }));
+    let told = gitops.heads()?;
+    world.add_controller(Box::new(Director { gitops, steps, done: 0, told, listens: start }));
     while world.now() < now {
         let next = later(world.now(), STRIDE).min(now);
         world.step(next);
@@ -61,7 +63,16 @@ struct Director {
     gitops: Gitops,
     steps: Vec<(Timestamp, Act)>,
     done: usize,
+    /// The newest commit of each repository that Argo CD was told of, and when to look again.
+    told: Heads,
+    listens: Timestamp,
 }
+
+/// The newest commits of the repositories.
+type Heads = [String; 2];
+
+/// Seconds from a push until the webhook of the git server has told Argo CD of it, at most.
+const WEBHOOK: f64 = 3.0;
 
 impl Controller for Director {
     fn name(&self) -> &'static str {
@@ -76,16 +87,62 @@ impl Controller for Director {
     }
 
     fn reconcile(&mut self, key: &Key, cx: &mut Cx<'_>) {
+        // Before the story pushes anything itself.
+        if self.listens <= cx.now {
+            if let Err(error) = self.listen(cx) {
+                tracing::warn!(%error, "a push was not noticed");
+            }
+            self.listens = later(cx.now, WEBHOOK);
+        }
+        let mut next = self.listens;
         while let Some((due, act)) = self.steps.get(self.done) {
             if *due > cx.now {
-                cx.at(*due, key);
-                return;
+                next = next.min(*due);
+                break;
             }
             if let Err(error) = perform(&mut self.gitops, act, cx) {
                 tracing::warn!(%error, "a step of the story failed");
             }
             self.done += 1;
+            if let Ok(heads) = self.gitops.heads() {
+                self.told = heads;
+            }
         }
+        cx.at(next, key);
+    }
+}
+
+impl Director {
+    /// Tells Argo CD of what somebody pushed, as the webhook of the git server does.
+    fn listen(&mut self, cx: &mut Cx<'_>) -> Result<(), GitopsError> {
+        let heads = self.gitops.heads()?;
+        if heads == self.told {
+            return Ok(());
+        }
+        let told = std::mem::replace(&mut self.told, heads);
+        for (repository, (was, is)) in [DEPLOY_URL, PLATFORM_URL].into_iter().zip(told.iter().zip(&self.told)) {
+            if was == is {
+                continue;
+            }
+            let files = self.gitops.changed(repository, was, is)?;
+            let folders: Vec<&str> =
+                files.iter().map(|file| file.rsplit_once('/').map_or("", |(folder, _)| folder)).collect();
+            let reads = |json: &str| {
+                json.contains(repository)
+                    && (repository == PLATFORM_URL
+                        || folders.iter().any(|folder| *folder == "base" || json.contains(&format!("{folder}/"))))
+            };
+            let concerned: Vec<String> = cx
+                .objects
+                .list(Type::Application, None)
+                .filter(|app| std::str::from_utf8(&app.json).is_ok_and(reads))
+                .map(|app| app.key.name.to_string())
+                .collect();
+            for application in concerned {
+                notify(&application, cx);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -104,9 +161,19 @@ fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), Gitops
             }
         }
         // Projects are in git, and a hand edit of one would be healed away.
-        Act::Window { project, name, lasts } => {
-            gitops.commit_window(project, window(name, *lasts, cx.now), "maria.lopez", cx.now)?;
+        Act::Window { project, name, lasts, manual } => {
+            let mut window = window(name, *lasts, cx.now);
+            window["manualSync"] = json!(manual);
+            gitops.commit_window(project, window, "maria.lopez", cx.now)?;
             notify("platform", cx);
+        }
+        Act::Setting { app, also, key, value, behaviour, message } => {
+            if let Some(app) = app_of(cx.estate, app) {
+                let setting = (key.as_str(), value.as_str());
+                let values = gitops.commit_setting(app, also, setting, (message, "jonas.weber"), cx.now)?;
+                cx.images.set_settings(&checksum(app, &values), *behaviour);
+                notify(&app.full_name(), cx);
+            }
         }
         Act::Interrupt { tenant } => interrupt(tenant, cx),
         Act::Sync { app } => deploy(app, cx),

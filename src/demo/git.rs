@@ -173,6 +173,20 @@ impl Repo {
         Ok(tree.iter().map(|entry| String::from_utf8_lossy(entry.name_bytes()).into_owned()).collect())
     }
 
+    /// Returns the files that differ between two commits.
+    pub fn changed(&self, was: &str, is: &str) -> Result<Vec<String>, GitError> {
+        let tree = |id: &str| Oid::from_str(id).and_then(|id| self.git.find_commit(id)).and_then(|commit| commit.tree());
+        let read = || {
+            let difference = self.git.diff_tree_to_tree(Some(&tree(was)?), Some(&tree(is)?), None)?;
+            let paths = difference.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
+            let mut paths: Vec<String> = paths.flatten().map(|path| path.display().to_string()).collect();
+            paths.sort();
+            paths.dedup();
+            Ok(paths)
+        };
+        read().map_err(|source| self.broken(source))
+    }
+
     fn entry(&self, revision: &str, path: &str) -> Result<Oid, GitError> {
         let commit = self.resolve(revision)?;
         let missing = || GitError::NoFile { path: path.to_owned(), revision: revision.to_owned() };

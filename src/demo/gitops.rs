@@ -224,6 +224,52 @@ impl Gitops {
         Ok(self.platform.commit(&Commit { author: author.to_owned(), at, message, files })?)
     }
 
+    /// Returns the newest commit of each repository: of the services, of the platform.
+    pub fn heads(&self) -> Result<[String; 2], GitopsError> {
+        Ok([self.deploy.head()?, self.platform.head()?])
+    }
+
+    /// Returns the files that differ between two commits of a repository.
+    pub fn changed(&self, url: &str, was: &str, is: &str) -> Result<Vec<String>, GitopsError> {
+        let repo = if url == PLATFORM_URL { &self.platform } else { &self.deploy };
+        Ok(repo.changed(was, is)?)
+    }
+
+    /// Commits a value for an application, and for others of its file, as a person does, and returns what the files
+    /// say of it then.
+    pub fn commit_setting(
+        &mut self,
+        app: &App,
+        also: &[String],
+        (key, value): (&str, &str),
+        (message, author): (&str, &str),
+        at: Timestamp,
+    ) -> Result<Values, GitopsError> {
+        let path = format!("{}/values.yaml", directory(app));
+        let head = self.deploy.head()?;
+        let mut text = String::new();
+        for line in self.deploy.read(&head, &path)?.lines() {
+            let name = line.trim().trim_end_matches("{}").trim_end();
+            let name = name.strip_suffix(':').filter(|_| line.starts_with("  ") && !line.starts_with("   "));
+            if name.is_some_and(|name| name == app.name || also.iter().any(|other| other == name)) {
+                let _ = write!(
+                    text,
+                    "  {}:\n    config:\n      {key}: \"{value}\"\n",
+                    name.unwrap_or_default()
+                );
+            } else {
+                let _ = writeln!(text, "{line}");
+            }
+        }
+        self.deploy.commit(&Commit {
+            author: author.to_owned(),
+            at,
+            message: message.to_owned(),
+            files: vec![(path.clone(), Some(text))],
+        })?;
+        self.values("main", &[path, version_path(app)], &app.name)
+    }
+
     /// Commits a new version of an application, as CI does after a build, and returns the commit's id.
     pub fn commit_version(
         &mut self,

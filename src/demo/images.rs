@@ -71,6 +71,8 @@ pub enum Behaviour {
 #[derive(Debug, Clone, Default)]
 pub struct Images {
     known: BTreeMap<Image, Behaviour>,
+    /// The behaviour of containers by the checksum of their settings, which their pods carry as an annotation.
+    settings: BTreeMap<String, Behaviour>,
     /// Since when which part of name lookups fails, for every container of whatever image.
     lookups: Vec<(Timestamp, f64)>,
 }
@@ -82,6 +84,19 @@ impl Images {
             self.known.remove(&image);
         } else {
             self.known.insert(image, behaviour);
+        }
+    }
+
+    /// Sets how pods behave that were made with these settings, whatever their image.
+    pub fn set_settings(&mut self, checksum: &str, behaviour: Behaviour) {
+        self.settings.insert(checksum.to_owned(), behaviour);
+    }
+
+    /// Returns how a container of a pod behaves: as its image does, and where that is healthy, as its settings make it.
+    pub fn of_pod(&self, reference: &str, checksum: &str) -> Behaviour {
+        match self.of(reference) {
+            Behaviour::Healthy => self.settings.get(checksum).copied().unwrap_or_default(),
+            other => other,
         }
     }
 

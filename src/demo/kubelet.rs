@@ -9,10 +9,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::images::Behaviour;
+use super::manifests::SETTINGS;
 use super::objects::Key;
 use super::pods;
 use super::types::Type;
-use super::untyped::{at, flag, later, list, number, put, seconds, text, time};
+use super::untyped::{at, flag, later, list, marked, number, put, seconds, text, time};
 use super::view::{Seen, View};
 use super::world::{Controller, Cx, fnv64};
 use crate::identity::Text;
@@ -128,7 +129,7 @@ impl Kubelet {
         let name = text(&status, "/name").to_owned();
         let spec = list(pod, "/spec/containers").iter().find(|c| c["name"] == name.as_str())?.clone();
         let image = text(&spec, "/image").to_owned();
-        let behaviour = cx.images.of(&image);
+        let behaviour = cx.images.of_pod(&image, marked(pod, "annotations", SETTINGS));
         let uid = format!("{}/{name}", text(pod, "/metadata/uid"));
         if let Some(started) = time(&status, "/state/running/startedAt") {
             return self.running(pod, number, &spec, behaviour, started, cx);
@@ -214,7 +215,7 @@ impl Kubelet {
         cx.event(pod, "Normal", "Pulled", &pulled, "kubelet");
         cx.event(pod, "Normal", "Created", &format!("Created container: {name}"), "kubelet");
         cx.event(pod, "Normal", "Started", &format!("Started container {name}"), "kubelet");
-        let behaviour = cx.images.of(&image);
+        let behaviour = cx.images.of_pod(&image, marked(pod, "annotations", SETTINGS));
         let now = cx.now;
         self.running(pod, number, spec, behaviour, now, cx)
     }

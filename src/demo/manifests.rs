@@ -279,10 +279,18 @@ fn ingress(app: &App, values: &Values) -> Value {
     })
 }
 
+/// The annotation of pods that says with which settings they were made.
+pub const SETTINGS: &str = "checksum/config";
+
+/// Returns the checksum of the settings of an app with these values.
+pub fn checksum(app: &App, values: &Values) -> String {
+    let checksum = super::world::fnv64(config_map(app, values)["data"].to_string().as_bytes());
+    format!("{checksum:016x}")
+}
+
 fn pod_template(app: &App, values: &Values) -> Value {
     let profile = app.profile;
-    let checksum = super::world::fnv64(config_map(app, values)["data"].to_string().as_bytes());
-    let mut annotations = json!({"checksum/config": format!("{checksum:016x}")});
+    let mut annotations = json!({SETTINGS: checksum(app, values)});
     if profile.port != 0 {
         annotations["prometheus.io/scrape"] = json!("true");
         annotations["prometheus.io/port"] = json!(profile.port.to_string());

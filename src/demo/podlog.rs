@@ -59,6 +59,8 @@ pub struct Run<'a> {
     pub container: &'a str,
     /// Its image.
     pub image: &'a str,
+    /// The checksum of the settings that its pod was made with; empty where that is not known.
+    pub settings: &'a str,
     /// How often it had been restarted before.
     pub count: i64,
     /// When it started.
@@ -129,7 +131,8 @@ impl Log {
         let started = time(run, "/startedAt").ok_or(NoLog::Waiting)?;
         let ended = time(run, "/finishedAt").map(|at| (at, number(run, "/exitCode")));
         let (uid, image) = (text(pod, "/metadata/uid"), text(spec, "/image"));
-        Ok(Self::new(scene, &Run { uid, container, image, count, started, ended }))
+        let settings = super::untyped::marked(pod, "annotations", super::manifests::SETTINGS);
+        Ok(Self::new(scene, &Run { uid, container, image, settings, count, started, ended }))
     }
 
     /// Returns the log of a run.
@@ -137,7 +140,7 @@ impl Log {
         let seed = fnv64(format!("{}/{}/{}", run.uid, run.container, run.count).as_bytes());
         let voice = Voice::of(run.container);
         let tenant = PROFILES.iter().any(|profile| profile.name == run.container);
-        let behaviour = scene.images.of(run.image);
+        let behaviour = scene.images.of_pod(run.image, run.settings);
         let mut rate = if tenant { 0.8 + (seed % 7) as f64 / 4.0 } else { voice.rate() };
         if tenant && behaviour == Behaviour::Crash {
             // Who fails says so again and again.

@@ -25,6 +25,8 @@ const FILES: &[(&str, &str)] = &[
     ("volume-full", include_str!("../../assets/stories/volume-full.toml")),
     ("api-throttled", include_str!("../../assets/stories/api-throttled.toml")),
     ("drain-blocked", include_str!("../../assets/stories/drain-blocked.toml")),
+    ("rollback-in-frozen-window", include_str!("../../assets/stories/rollback-in-frozen-window.toml")),
+    ("bad-config-in-git", include_str!("../../assets/stories/bad-config-in-git.toml")),
     ("certificate-expiring", include_str!("../../assets/stories/certificate-expiring.toml")),
     ("leaked-secret", include_str!("../../assets/stories/leaked-secret.toml")),
     ("rotation-fails", include_str!("../../assets/stories/rotation-fails.toml")),
@@ -130,6 +132,23 @@ pub enum Act {
         name: String,
         /// Seconds until it closes.
         lasts: f64,
+        /// Whether it lets through what a person begins.
+        manual: bool,
+    },
+    /// A person sets a value in the values file of a tenant.
+    Setting {
+        /// Name of the Application.
+        app: String,
+        /// The same value is set for these services of the same file, who can live with it.
+        also: Vec<String>,
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// How the pods of the Application behave with it.
+        behaviour: Behaviour,
+        /// What the commit says.
+        message: String,
     },
     /// A person has Argo CD deploy what is in git.
     Sync {
@@ -236,6 +255,7 @@ struct StepFile {
     image: Option<ImageFile>,
     hook: Option<ImageFile>,
     window: Option<WindowFile>,
+    setting: Option<SettingFile>,
     interrupt: Option<InterruptFile>,
     sync: Option<SyncFile>,
     lookups: Option<LookupsFile>,
@@ -315,6 +335,20 @@ struct WindowFile {
     project: String,
     name: String,
     closes: String,
+    #[serde(default)]
+    manual: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingFile {
+    app: String,
+    #[serde(default)]
+    also: Vec<String>,
+    key: String,
+    value: String,
+    behaviour: BehaviourFile,
+    message: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -413,6 +447,22 @@ impl Story {
     }
 }
 
+impl From<BehaviourFile> for Behaviour {
+    fn from(file: BehaviourFile) -> Self {
+        match file {
+            BehaviourFile::Healthy => Self::Healthy,
+            BehaviourFile::Crash => Self::Crash,
+            BehaviourFile::OutOfMemory => Self::OutOfMemory,
+            BehaviourFile::Slow => Self::Slow,
+            BehaviourFile::Hang => Self::NeverReady,
+            BehaviourFile::Missing => Self::Missing,
+            BehaviourFile::Spin => Self::Spin,
+            BehaviourFile::Hammer => Self::Hammer,
+            BehaviourFile::Full => Self::Full,
+        }
+    }
+}
+
 fn named(text: &str, tenant: &str) -> String {
     text.replace("{tenant}", tenant)
 }
@@ -431,17 +481,7 @@ fn acts(
             acts.push(Act::Image {
                 app: named(&image.app, tenant),
                 version: image.version.clone(),
-                behaviour: match image.behaviour {
-                    BehaviourFile::Healthy => Behaviour::Healthy,
-                    BehaviourFile::Crash => Behaviour::Crash,
-                    BehaviourFile::OutOfMemory => Behaviour::OutOfMemory,
-                    BehaviourFile::Slow => Behaviour::Slow,
-                    BehaviourFile::Hang => Behaviour::NeverReady,
-                    BehaviourFile::Missing => Behaviour::Missing,
-                    BehaviourFile::Spin => Behaviour::Spin,
-                    BehaviourFile::Hammer => Behaviour::Hammer,
-                    BehaviourFile::Full => Behaviour::Full,
-                },
+                behaviour: image.behaviour.into(),
                 hook,
             });
         }
@@ -451,6 +491,17 @@ fn acts(
             project: named(&window.project, tenant),
             name: window.name.clone(),
             lasts: seconds(&window.closes)?,
+            manual: window.manual,
+        });
+    }
+    if let Some(setting) = &step.setting {
+        acts.push(Act::Setting {
+            app: named(&setting.app, tenant),
+            also: setting.also.clone(),
+            key: setting.key.clone(),
+            value: setting.value.clone(),
+            behaviour: setting.behaviour.into(),
+            message: named(&setting.message, tenant),
         });
     }
     if let Some(interrupt) = &step.interrupt {

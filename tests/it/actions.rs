@@ -23,23 +23,27 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// A platform, a console's desk on it, and the hands of their clock.
-struct Bench {
-    desk: Desk<Systems>,
-    gate: Gate,
-    clock: Clock,
-    platform: Running,
+pub struct Bench {
+    pub desk: Desk<Systems>,
+    pub gate: Gate,
+    pub clock: Clock,
+    pub platform: Running,
     _state: TempDir,
 }
 
 impl Bench {
-    async fn start(story: &str) -> Self {
+    pub async fn start(story: &str) -> Self {
         Self::start_as(story, None, false).await
     }
 
     async fn start_as(story: &str, context: Option<&str>, protected: bool) -> Self {
+        Self::start_at(story, context, protected, "2026-03-02T14:00:00Z".parse().unwrap()).await
+    }
+
+    /// Starts it at a moment: a program beside it has a clock of its own.
+    pub async fn start_at(story: &str, context: Option<&str>, protected: bool, start: Timestamp) -> Self {
         opsdeck::install_crypto_provider();
         let state = TempDir::new().unwrap();
-        let start: Timestamp = "2026-03-02T14:00:00Z".parse().unwrap();
         let clock = Clock::manual(start);
         let options = Start {
             world: world::Options {
@@ -70,6 +74,8 @@ impl Bench {
         };
         let setup = Setup::new(Clock::system(), Vec::new());
         let connection = Connection::open(contexts, entry, setup).await.unwrap();
+        let repositories =
+            platform.repositories().map(|(url, path)| (url.to_owned(), path)).into_iter().collect();
         let desk = Desk {
             remote: Systems::new(connection, std::collections::BTreeMap::new()),
             rules: rules.clone(),
@@ -77,14 +83,14 @@ impl Bench {
             audit: Audit::at(state.path().join("audit.jsonl")),
             local_user: "tester".to_owned(),
             pace: Pace { look: Duration::from_millis(20), limit: Duration::from_mins(1), ..Pace::default() },
-            git: Git::new(state.path().join("git"), GitSettings::default()),
+            git: Git::new(state.path().join("git"), GitSettings { repositories, ..GitSettings::default() }),
             silence_share: 50,
             tenants: opsdeck::model::tenants::Rules::default(),
         };
         Self { desk, gate: Gate::new(rules), clock, platform, _state: state }
     }
 
-    fn object(&self, group: &str, plural: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
+    pub fn object(&self, group: &str, plural: &str, namespace: Option<&str>, name: &str) -> ObjectRef {
         ObjectRef {
             context: self.desk.rules.context.clone(),
             resource: Resource::new(group, plural),
@@ -93,7 +99,7 @@ impl Bench {
         }
     }
 
-    async fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Value> {
+    pub async fn list(&self, group: &str, plural: &str, namespace: Option<&str>) -> Vec<Value> {
         self.desk
             .remote
             .connection()
@@ -112,7 +118,7 @@ impl Bench {
         self.object("", "nodes", None, text(node, "/metadata/name"))
     }
 
-    async fn plan(&self, verb: Verb, object: &ObjectRef, options: Options) -> Plan {
+    pub async fn plan(&self, verb: Verb, object: &ObjectRef, options: Options) -> Plan {
         let target = actions::resolve(&self.desk, object).await.unwrap();
         let request =
             Request { verb, targets: vec![target], options, reason: "INC-7".to_owned(), tenant: None };
@@ -121,7 +127,7 @@ impl Bench {
     }
 
     /// Answers and runs, while the world's time runs fast.
-    async fn run(&mut self, plan: Plan) -> Outcome {
+    pub async fn run(&mut self, plan: Plan) -> Outcome {
         let answer = match &plan.confirmation {
             Confirmation::Yes => Answer::Yes,
             Confirmation::Type(name) => Answer::Typed(name.clone()),
@@ -150,17 +156,17 @@ impl Bench {
         self.run(plan).await
     }
 
-    async fn document(&self, object: &ObjectRef) -> Value {
+    pub async fn document(&self, object: &ObjectRef) -> Value {
         self.desk.remote.connection().document(object).await.unwrap()
     }
 }
 
-fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
+pub fn text<'a>(document: &'a Value, pointer: &str) -> &'a str {
     document.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[track_caller]
-fn assert_verified(outcome: &Outcome) {
+pub fn assert_verified(outcome: &Outcome) {
     assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
 }
 
@@ -245,25 +251,25 @@ async fn a_context_is_who_the_record_says() {
 
 impl Bench {
     /// The production checkout of a tenant, which the stories are about.
-    fn checkout(&self, tenant: u8) -> ObjectRef {
+    pub fn checkout(&self, tenant: u8) -> ObjectRef {
         let name = format!("tenant-{tenant}-checkout");
         self.object("argoproj.io", "applications", Some("argocd"), &name)
     }
 }
 
 /// The entry before the newest one.
-fn entry_before(app: &Value) -> (i64, String) {
+pub fn entry_before(app: &Value) -> (i64, String) {
     let history = app["status"]["history"].as_array().unwrap();
     let entry = &history[history.len() - 2];
     (entry["id"].as_i64().unwrap(), text(entry, "/revision").to_owned())
 }
 
-fn to(id: i64) -> Options {
+pub fn to(id: i64) -> Options {
     Options { history_id: Some(id), ..Options::default() }
 }
 
 #[track_caller]
-fn assert_line(plan: &Plan, mark: Mark, part: &str) {
+pub fn assert_line(plan: &Plan, mark: Mark, part: &str) {
     let found = plan.lines.iter().any(|line| line.mark == mark && line.text.contains(part));
     assert!(found, "no {mark:?} with {part:?} in {:#?}", plan.lines);
 }

@@ -183,6 +183,7 @@ fn plan() -> Stage {
         command: "amtool silence add alertname=\"HighErrorRate\" --duration 60m".to_owned(),
         basis: Vec::new(),
         holds: Vec::new(),
+        git: Vec::new(),
         changes: Vec::new(),
         rule: None,
         made: now(),

@@ -81,6 +81,7 @@ fn plan(request: Request) -> Plan {
             .to_owned(),
         basis: Vec::new(),
         holds: Vec::new(),
+        git: Vec::new(),
         changes: Vec::new(),
         rule: None,
         made: now(),

@@ -109,6 +109,7 @@ fn planned(stage: &mut Stage, confirmation: Confirmation, marks: &[Mark]) {
         command: "kubectl do it".to_owned(),
         basis: Vec::new(),
         holds: Vec::new(),
+        git: Vec::new(),
         changes: Vec::new(),
         rule: None,
         made: now(),

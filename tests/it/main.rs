@@ -24,6 +24,7 @@ mod command_line;
 mod console_loop;
 mod contract;
 mod drain;
+mod git_ways;
 mod fault_server;
 mod keys;
 mod kubectl;

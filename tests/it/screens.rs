@@ -309,6 +309,7 @@ fn plan() -> Plan {
         command: "argocd app rollback checkout 41".to_owned(),
         basis: Vec::new(),
         holds: Vec::new(),
+        git: Vec::new(),
         changes: Vec::new(),
         rule: None,
         made: now(),

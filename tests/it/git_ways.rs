@@ -1,0 +1,280 @@
+//! The two ways back, in Argo CD and in Git, and promotion: against the embedded platform with the real git program,
+//! from the desk and from the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use opsdeck::actions::{Mark, Options, Outcome, Plan, Verb};
+use opsdeck::clock::Clock;
+use opsdeck::identity::ObjectRef;
+use serde_json::Value;
+
+use crate::actions::{Bench, assert_line, assert_verified, entry_before, text, to};
+
+/// Tells whether the real git is there, and says so where a test is skipped.
+fn git_is_installed() -> bool {
+    let there = Command::new("git").arg("--version").output().is_ok_and(|output| output.status.success());
+    assert!(there || std::env::var_os("OPSDECK_REQUIRE_GIT").is_none(), "git is required and not installed");
+    if !there {
+        eprintln!("skipped: git is not installed");
+    }
+    there
+}
+
+/// Runs git on a repository of the platform and returns what it printed.
+fn git(at: &Path, arguments: &[&str]) -> String {
+    let output = Command::new("git")
+        .arg("--git-dir")
+        .arg(at)
+        .args(arguments)
+        .envs([("GIT_AUTHOR_NAME", "maria"), ("GIT_AUTHOR_EMAIL", "maria@example.com")])
+        .envs([("GIT_COMMITTER_NAME", "maria"), ("GIT_COMMITTER_EMAIL", "maria@example.com")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn deploy(bench: &Bench) -> PathBuf {
+    bench.platform.state().join("deploy.git")
+}
+
+/// Lets the time of the world pass.
+async fn pass(bench: &Bench, seconds: u64) {
+    for _ in 0..seconds {
+        bench.clock.advance(Duration::from_secs(1));
+        bench.platform.handle.step().await.unwrap();
+    }
+}
+
+/// Lets the world's time pass until an Application is as it should be.
+#[track_caller]
+fn is(app: &Value, pointer: &str, wanted: &str) -> bool {
+    text(app, pointer) == wanted
+}
+
+async fn until(bench: &Bench, app: &ObjectRef, what: &str, seen: impl Fn(&Value) -> bool) -> Value {
+    let mut document = bench.document(app).await;
+    for _ in 0..300 {
+        if seen(&document) {
+            return document;
+        }
+        pass(bench, 1).await;
+        document = bench.document(app).await;
+    }
+    panic!("{what}: {document:#}");
+}
+
+async fn images(bench: &Bench, namespace: &str) -> Vec<String> {
+    let pods = bench.list("", "pods", Some(namespace)).await;
+    let own = pods.iter().filter(|pod| is(pod, "/metadata/labels/app.kubernetes.io~1name", "checkout"));
+    own.map(|pod| text(pod, "/spec/containers/0/image").to_owned()).collect()
+}
+
+fn no_line(plan: &Plan, part: &str) {
+    assert!(plan.lines.iter().all(|line| !line.text.contains(part)), "{part:?} is in {:#?}", plan.lines);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_value_in_git_is_cured_by_a_revert_where_a_rollback_would_not_stay() {
+    if !git_is_installed() {
+        return;
+    }
+    let mut bench = Bench::start("bad-config-in-git").await;
+    let app = bench.checkout(3);
+    let before = bench.document(&app).await;
+    assert!(is(&before, "/status/health/status", "Degraded"), "{:#}", before["status"]["health"]);
+    let (id, _) = entry_before(&before);
+    let rollback = bench.plan(Verb::Rollback, &app, to(id)).await;
+    assert_line(&rollback, Mark::Stop, "ApplicationSet \"tenants\" owns this app and will revert the hold");
+    assert_line(&rollback, Mark::Note, "the other way: revert in Git");
+
+    let plan = bench.plan(Verb::Revert, &app, Options::default()).await;
+    assert!(plan.can_run(), "{:#?}", plan.lines);
+    assert_line(&plan, Mark::From, "let the pools of checkout and cart shrink to zero  by jonas.weber");
+    assert_line(&plan, Mark::Change, "envs/prod/tenant-3/values.yaml: apps.checkout.config");
+    assert_line(&plan, Mark::Note, "of others in envs/prod/tenant-3/values.yaml, and stays: apps.cart");
+    assert_line(&plan, Mark::Ok, "auto-sync is on: Argo CD deploys what is pushed");
+    assert_line(&plan, Mark::Detail, "-      POOL_SIZE: \"0\"");
+    no_line(&plan, "is shared");
+    let tip = git(&deploy(&bench), &["rev-parse", "main"]);
+    let outcome = bench.run(plan).await;
+    assert!(matches!(&outcome, Outcome::Verified(how) if how.contains("is pushed to main")), "{outcome:?}");
+    let file = git(&deploy(&bench), &["show", "main:envs/prod/tenant-3/values.yaml"]);
+    assert_eq!(file.matches("POOL_SIZE").count(), 1, "cart keeps it: {file}");
+    assert_eq!(git(&deploy(&bench), &["rev-parse", "main^"]), tip);
+    let message = git(&deploy(&bench), &["log", "-1", "--format=%B", "main"]);
+    assert!(message.contains("as far as it concerns tenant-3-checkout") && message.contains("INC-7"), "{message}");
+    let after = bench.document(&app).await;
+    assert!(is(&after, "/status/health/status", "Healthy") && is(&after, "/status/sync/status", "Synced"));
+    assert_eq!(bench.desk.audit.verify().unwrap().unwrap().records, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_frozen_window_the_rollback_heals_and_the_revert_makes_it_last() {
+    if !git_is_installed() {
+        return;
+    }
+    let mut bench = Bench::start("rollback-in-frozen-window").await;
+    let app = bench.checkout(2);
+    let revert = bench.plan(Verb::Revert, &app, Options::default()).await;
+    assert_line(&revert, Mark::Warn, "sync window freeze is closed for automatic syncs: what is pushed waits for it");
+    assert_line(&revert, Mark::Note, "the other way: roll back in Argo CD");
+    let before = bench.document(&app).await;
+    let (id, _) = entry_before(&before);
+    let rollback = bench.plan(Verb::Rollback, &app, to(id)).await;
+    assert_line(&rollback, Mark::Note, "one begun by hand is let through");
+    let outcome = bench.run(rollback).await;
+    assert_verified(&outcome);
+    assert!(outcome.detail().contains("revert it in Git, too"), "{outcome:?}");
+    assert!(images(&bench, "tenant-2").await.iter().all(|image| image.ends_with(":1.7.4")));
+
+    let revert = bench.plan(Verb::Revert, &app, Options::default()).await;
+    assert_line(&revert, Mark::Change, "version: \"1.8.0\" -> \"1.7.4\"");
+    assert_line(&revert, Mark::Note, "auto-sync is held by");
+    let outcome = bench.run(revert).await;
+    assert!(
+        matches!(&outcome, Outcome::Verified(how) if how.contains("auto-sync is still held, and can be given back now")),
+        "{outcome:?}"
+    );
+    let release = bench.plan(Verb::ReleaseAutosync, &app, Options::default()).await;
+    no_line(&release, "out of sync");
+    assert_verified(&bench.run(release).await);
+    pass(&bench, 200).await;
+    let after = bench.document(&app).await;
+    assert!(is(&after, "/status/health/status", "Healthy") && is(&after, "/status/sync/status", "Synced"));
+    assert_eq!(after["spec"]["syncPolicy"]["automated"], before["spec"]["syncPolicy"]["automated"]);
+    assert!(images(&bench, "tenant-2").await.iter().all(|image| image.ends_with(":1.7.4")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_for_review_changes_nothing_before_somebody_merges_it() {
+    if !git_is_installed() {
+        return;
+    }
+    let mut bench = Bench::start("bad-deploy").await;
+    let app = bench.checkout(2);
+    let plan = bench.plan(Verb::Revert, &app, Options { review: true, ..Options::default() }).await;
+    assert_line(&plan, Mark::Note, "nothing is deployed before it is merged into main");
+    let branch = plan.git[0].push_to.clone();
+    let outcome = bench.run(plan).await;
+    assert!(matches!(&outcome, Outcome::Accepted(how) if how.starts_with("pushed for review")), "{outcome:?}");
+    let at = deploy(&bench);
+    let (tip, review) = (git(&at, &["rev-parse", "main"]), git(&at, &["rev-parse", &branch]));
+    pass(&bench, 240).await;
+    let still = bench.document(&app).await;
+    assert_eq!(text(&still, "/status/sync/revision"), tip);
+    // Merged by its reviewer, it is noticed as what CI pushes is.
+    git(&at, &["update-ref", "refs/heads/main", &review, &tip]);
+    let after = until(&bench, &app, "the merge is deployed", |app| {
+        is(app, "/status/sync/revision", &review) && is(app, "/status/health/status", "Healthy")
+    })
+    .await;
+    assert!(is(&after, "/status/sync/status", "Synced"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_version_is_promoted_from_the_folder_of_staging_to_that_of_production() {
+    if !git_is_installed() {
+        return;
+    }
+    let mut bench = Bench::start("quiet").await;
+    let deployments = bench.list("argoproj.io", "applications", Some("argocd")).await;
+    let names: Vec<&str> = deployments.iter().map(|app| text(app, "/metadata/name")).collect();
+    let name = names
+        .iter()
+        .find_map(|name| {
+            let (tenant, app) = name.split_once("-staging-")?;
+            let prod = format!("{tenant}-{app}");
+            names.contains(&prod.as_str()).then_some(prod)
+        })
+        .expect("a service in both environments");
+    let app = bench.object("argoproj.io", "applications", Some("argocd"), &name);
+    let plan = bench.plan(Verb::Promote, &app, Options::default()).await;
+    if plan.stops().any(|line| line.text.contains("has the version of staging already")) {
+        let at = deploy(&bench);
+        panic!("{name}: {}", git(&at, &["log", "--oneline", "-5"]));
+    }
+    assert_line(&plan, Mark::To, "prod gets the version of staging");
+    let outcome = bench.run(plan).await;
+    assert!(!matches!(outcome, Outcome::Failed(_) | Outcome::Refused(_)), "{outcome:?}");
+    let message = git(&deploy(&bench), &["log", "-1", "--format=%s", "main"]);
+    assert_eq!(message, format!("Promote {name} from staging to prod"));
+}
+
+/// Runs the program beside a platform whose time runs fast, and returns its code and what it printed.
+async fn program(bench: &Bench, folder: &Path, arguments: &[&str]) -> (i32, String) {
+    std::fs::write(folder.join("config.toml"), "[contexts.\"*\"]\nenvironment = \"prod\"\n").unwrap();
+    let config = bench.platform.write_git_config().unwrap();
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+        .args(arguments)
+        .env("KUBECONFIG", &bench.platform.kubeconfig)
+        .env("OPSDECK_STATE_DIR", folder)
+        .env("OPSDECK_CONFIG_DIR", folder)
+        .env("OPSDECK_CACHE_DIR", folder.join("cache"))
+        .env("HOME", folder)
+        .env("GIT_CONFIG_GLOBAL", config)
+        .env("RUST_BACKTRACE", "0")
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let world = async {
+        loop {
+            // A tenth of real time would do; the program has its own clock.
+            pass(bench, 1).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    let output = tokio::select! {
+        output = tokio::time::timeout(Duration::from_mins(2), output) => output.unwrap().unwrap(),
+        () = world => unreachable!(),
+    };
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).join("\n");
+    (output.status.code().unwrap(), said)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_the_command_line_a_revert_is_planned_refused_without_the_name_and_verified_with_it() {
+    if !git_is_installed() {
+        return;
+    }
+    let bench = Bench::start_at("bad-config-in-git", None, false, Clock::system().now()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let name = "tenant-3-checkout";
+    let (code, said) = program(&bench, folder.path(), &["revert", name, "--plan", "-o", "json"]).await;
+    assert_eq!(code, 0, "{said}");
+    let plan: Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!(plan["plan"]["request"]["verb"], "revert");
+    assert_eq!(plan["plan"]["git"][0]["branch"], "main");
+    let (code, said) = program(&bench, folder.path(), &["revert", name, "--yes", "--wait"]).await;
+    assert_eq!(code, 3, "{said}");
+    let arguments = ["revert", name, "--confirm", "tenant-3", "--reason", "INC-7", "--wait", "-o", "json"];
+    let (code, said) = program(&bench, folder.path(), &arguments).await;
+    assert_eq!(code, 0, "{said}");
+    let end: Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!(end["outcome"], "verified", "{said}");
+    let (code, said) = program(&bench, folder.path(), &["promote", name, "--from", "nowhere", "--to", "prod", "--plan"]).await;
+    assert_ne!(code, 0, "{said}");
+    assert!(said.contains("there is no folder of nowhere beside one of prod"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_the_command_line_a_frozen_window_is_worked_both_ways() {
+    if !git_is_installed() {
+        return;
+    }
+    let bench = Bench::start_at("rollback-in-frozen-window", None, false, Clock::system().now()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let name = "tenant-2-checkout";
+    let confirmed = ["--confirm", "tenant-2", "--reason", "INC-7", "--wait"];
+    let with = |first: &[&'static str]| [first, &confirmed[..]].concat();
+    let (code, said) = program(&bench, folder.path(), &with(&["rollback", name])).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("is let through") && said.contains("verified: "), "{said}");
+    let (code, said) = program(&bench, folder.path(), &with(&["revert", name])).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("auto-sync is still held, and can be given back now"), "{said}");
+    let (code, said) = program(&bench, folder.path(), &with(&["autosync", "on", name])).await;
+    assert_eq!(code, 0, "{said}");
+}
