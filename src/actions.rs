@@ -34,6 +34,7 @@ pub mod operation;
 mod owners;
 mod pod;
 mod protect;
+mod pullable;
 mod reads;
 mod refresh;
 mod restart;
@@ -48,6 +49,7 @@ mod sync;
 mod terminate;
 pub mod undo;
 mod verbs;
+mod verdict;
 pub mod windows;
 
 pub use change::Change;

@@ -529,6 +529,9 @@ pub struct Rollback {
     /// Minutes for which auto-sync is held.
     #[arg(long, value_name = "N")]
     pub hold_minutes: Option<u32>,
+    /// Another Application that goes back in the same plan, by sync wave; may be repeated.
+    #[arg(long, value_name = "APPLICATION")]
+    pub also: Vec<String>,
     /// How.
     #[command(flatten)]
     pub acting: Acting,
@@ -545,6 +548,9 @@ pub struct Revert {
     /// Push to a branch for review instead of the tracked one.
     #[arg(long)]
     pub branch: bool,
+    /// Another Application that goes back in the same plan, by sync wave; may be repeated.
+    #[arg(long, value_name = "APPLICATION")]
+    pub also: Vec<String>,
     /// How.
     #[command(flatten)]
     pub acting: Acting,

@@ -12,6 +12,7 @@ use crate::gate::{Permit, Rules, Witness};
 use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
 use crate::model::tenants;
+use crate::signals::{Answer, Wanted};
 use crate::sources::cloudwatch::{CloudSecret, Moved};
 use crate::sources::git::Git;
 use crate::sources::objects::{Patch, Written};
@@ -129,6 +130,14 @@ pub trait Remote: Witness + Sync {
         moved: Moved<'_>,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
+    /// Asks Prometheus for one number; `None` where there is no Prometheus, or it knows none.
+    ///
+    /// A stand-in may leave it as it is: a cluster without Prometheus is judged without it.
+    fn number(&self, query: &str) -> impl Future<Output = Option<f64>> + Send {
+        let _ = query;
+        std::future::ready(None)
+    }
+
     /// Returns the user name that the API server knows us by.
     fn who(&self) -> impl Future<Output = Result<String, SourceError>> + Send;
 }
@@ -242,6 +251,11 @@ impl Remote for Systems {
         moved: Moved<'_>,
     ) -> Result<(), SourceError> {
         self.cloud()?.move_stage(permit, object, region, id, moved).await
+
+    async fn number(&self, query: &str) -> Option<f64> {
+        let wanted = Wanted::Instant { query: query.into(), at: None };
+        let Answer::Series(series) = self.answer(&wanted).await.ok()?.answer else { return None };
+        series.first()?.samples.last().map(|sample| sample.value).filter(|value| value.is_finite())
     }
 
     async fn who(&self) -> Result<String, SourceError> {

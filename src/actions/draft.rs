@@ -165,6 +165,15 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
             Err(line) => slots.push(vec![line]),
         }
     }
+    if several && verbs::is_ordered(request.verb) {
+        // As Argo CD would apply them: by sync wave, then by name.
+        found.sort_by_key(|(target, document)| (wave(document), target.object.name.clone()));
+        let waves: Vec<i64> = found.iter().map(|(_, document)| wave(document)).collect();
+        let names: Vec<&str> = found.iter().map(|(target, _)| &*target.object.name).collect();
+        let order = if waves.first() == waves.last() { "" } else { " by sync wave" };
+        let text = format!("one after the other{order}, and the first failure ends it: {}", names.join(", "));
+        slots.push(vec![Line::new(Mark::Note, text)]);
+    }
     let mut asked: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
     let mut sakes: BTreeMap<usize, &ObjectRef> = BTreeMap::new();
     for (target, document) in &found {
@@ -261,6 +270,13 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     }
     plan.expires = plan.made.saturating_add(LIFE).unwrap_or(plan.made);
     plan
+}
+
+/// Returns the sync wave of an object; 0 where it says none.
+fn wave(document: &Value) -> i64 {
+    let notes = document.pointer("/metadata/annotations");
+    let wave = notes.and_then(|notes| notes.get("argocd.argoproj.io/sync-wave")?.as_str());
+    wave.and_then(|wave| wave.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Finds an object by name, for a command line that knows no more than that.

@@ -16,7 +16,7 @@ use super::difference::{self, FILLED_IN, Fields};
 use super::draft::text;
 use super::manifests::{self, Both, below};
 use super::rollback::summary;
-use super::{Line, Mark};
+use super::{Line, Mark, pullable};
 use crate::identity::{ObjectRef, Resource};
 
 /// How long after the end of an operation its ReplicaSet may still be created.
@@ -49,6 +49,7 @@ pub(super) async fn lines<R: Remote>(
         kept
     };
     let (kept, git) = tokio::join!(kept, manifests::read(desk, object, app, entry));
+    let mut images = BTreeSet::new();
     let mut told = BTreeSet::new();
     let mut pods = BTreeSet::new();
     for (workload, sides) in workloads.iter().zip(kept) {
@@ -57,6 +58,7 @@ pub(super) async fn lines<R: Remote>(
             Ok(sides) => {
                 add_tags(&mut then_images, &sides.then, &sides.now);
                 add_tags(&mut now_images, &sides.now, &sides.then);
+                images.extend(new_images(&sides));
                 let differing = difference(&workload.name, &sides.then, &sides.now);
                 if !differing.is_empty() {
                     changes.push(Line::new(Mark::Change, format!("{name} {}", differing.join(", "))));
@@ -101,6 +103,7 @@ pub(super) async fn lines<R: Remote>(
         );
         lines.push(Line::new(Mark::Note, text));
     }
+    lines.extend(pullable::lines(desk, text(app.0, "/spec/destination/namespace"), &images).await);
     if let Err(why) = git {
         let text = format!("of what is no workload only names are known, not what changes: {why}");
         lines.push(Line::new(Mark::Note, text));
@@ -108,6 +111,16 @@ pub(super) async fn lines<R: Remote>(
     }
     lines.extend(details);
     lines
+}
+
+/// Returns the images of then that are not those of now.
+fn new_images(sides: &Sides) -> Vec<String> {
+    let of = |template: &Value| -> BTreeSet<String> {
+        let containers = ["/spec/initContainers", "/spec/containers"].into_iter();
+        let all = containers.flat_map(|pointer| list(template, pointer).iter());
+        all.map(|container| text(container, "/image").to_owned()).collect()
+    };
+    of(&sides.then).difference(&of(&sides.now)).cloned().collect()
 }
 
 /// Names a kind of workload in the singular.

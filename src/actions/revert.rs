@@ -11,15 +11,15 @@ use super::application::{App, short};
 use super::desk::{Desk, Remote};
 use super::draft::{Check, Draft, Part};
 use super::refresh;
-use super::rollback::pods;
+use super::rollback::{pods, users};
 use super::run::{Trouble, Work};
-use super::{GitChange, Line, Mark, Outcome, Request, Verb, git_change, windows};
+use super::{GitChange, Line, Mark, Outcome, Request, Verb, git_change, verdict, windows};
 use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::git::{Author, Clone, GitError, Push};
 use crate::sources::objects::Written;
 
-pub(super) const STEPS: [&str; 8] = [
+pub(super) const STEPS: [&str; 9] = [
     "the branch is where the plan saw it",
     "make the commit",
     "push",
@@ -28,6 +28,7 @@ pub(super) const STEPS: [&str; 8] = [
     "applied",
     "pods of the revision ready",
     "healthy",
+    "error rate and alerts",
 ];
 
 /// How long the plan waits for the repository: a first clone brings the whole history of the branch.
@@ -80,7 +81,7 @@ pub(super) fn draft<'a, R: Remote>(
         "pushed; what happens to the branch then is up to whoever reviews it".to_owned()
     } else {
         let minutes = desk.pace.limit.as_secs() / 60;
-        format!("watched for {minutes} min: compared with the commit, applied, its pods ready, healthy")
+        format!("watched for {minutes} min: compared with the commit, applied, its pods ready, healthy, errors and alerts against now")
     };
     parts.push(Line::new(Mark::After, after).into());
     let command = match (promotes, review) {
@@ -113,25 +114,35 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
     let git = work.desk.git.clone();
     work.running(0, "");
     let tip = git.tip(&change.repository, &change.branch).await.map_err(refused)?;
-    if tip.id != change.tip {
+    let moved = tip.id != change.tip;
+    let mut clone = git.open(&change.repository, tip).await.map_err(refused)?;
+    // Of several Applications of one repository the next one comes on top of what this action pushed before it.
+    if moved && !clone.all_say(&change.tip, &format!("{TRAILER}: {}", work.id())).await {
         let (place, branch) = (change.repository.clone(), change.branch.clone());
         return Err(refused(GitError::Moved { place, branch }));
     }
-    let clone = git.open(&change.repository, tip).await.map_err(refused)?;
-    work.done(0, format!("{} is at {}", change.branch, short(&change.tip)));
+    work.done(0, format!("{} is at {}", change.branch, short(&clone.tip.id)));
     work.running(1, "");
     let name = work.who.local.split(" on ").next().unwrap_or_default().to_owned();
     let author = Author { name: &name, at: work.begun() };
     let message = message(change, &work.plan.request.reason, work.id());
-    let commit = clone.commit(&change.tree, &message, &author).await.map_err(refused)?;
-    work.done(1, format!("{} on top of {}", short(&commit), short(&change.tip)));
+    let commit = if moved {
+        let top = std::mem::replace(&mut clone.tip.id, change.tip.clone());
+        let shown = clone.commit(&change.tree, &message, &author).await.map_err(refused)?;
+        clone.tip.id = top;
+        let tree = clone.merged(&shown).await.map_err(refused)?;
+        clone.commit(&tree, &message, &author).await.map_err(refused)?
+    } else {
+        clone.commit(&change.tree, &message, &author).await.map_err(refused)?
+    };
+    work.done(1, format!("{} on top of {}", short(&commit), short(&clone.tip.id)));
     work.running(2, "");
     let (permit, document) = work.permit().await?;
     clone.push(&permit, &commit, &change.push_to).await.map_err(refused)?;
     work.pushed(&commit);
     // So that the record knows the way back.
     let at = |id: &str| json!({ "git": { "commit": id } });
-    work.changed(work.object, &at(&change.tip), &at(&commit), &at(&commit));
+    work.changed(work.object, &at(&clone.tip.id), &at(&commit), &at(&commit));
     work.done(2, format!("{} is in {} of {}", short(&commit), change.push_to, clone.url()));
     let written = Written { object: document, warnings: Vec::new() };
     if change.push_to != change.branch {
@@ -171,6 +182,10 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
             change.branch
         ));
     }
+    let before = match work.look().await {
+        Ok(Some(document)) => verdict::look(work.desk, App(&document)).await,
+        _ => verdict::Seen::default(),
+    };
     let app = match compared(work, change, &commit).await {
         Ok(app) => app,
         Err(outcome) => return outcome,
@@ -189,12 +204,16 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
                 let app = App(&document);
                 if app.health() == "Healthy" {
                     work.done(7, "Healthy");
+                    let users = match users(work, app, &before, 8, next).await {
+                        Ok(users) => users,
+                        Err(outcome) => return outcome,
+                    };
                     let held = match app.hold() {
                         Some(_) if !app.auto_sync() => "; auto-sync is still held, and can be given back now",
                         _ => "",
                     };
                     return Outcome::Verified(format!(
-                        "{pushed}, synced with it, its pods are ready, healthy, in {}{held}",
+                        "{pushed}, synced with it, its pods are ready, healthy{users}, in {}{held}",
                         work.taken()
                     ));
                 }

@@ -15,19 +15,20 @@ use super::refresh::word;
 use super::rollout::{Rollout, judge};
 use super::run::{Trouble, Work};
 use super::sync::{FACTS, obstacles, operation_end};
-use super::{Line, Mark, Outcome, Request, images, owners, windows};
+use super::{Line, Mark, Outcome, Request, images, owners, verdict, windows};
 use crate::gate::Access;
 use crate::human;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
-pub(super) const STEPS: [&str; 6] = [
+pub(super) const STEPS: [&str; 7] = [
     "hold auto-sync",
     "start the rollback",
     "picked up by the controller",
     "applied",
     "pods of the revision ready",
     "healthy",
+    "error rate and alerts",
 ];
 
 /// Argo CD's limit where the spec names none.
@@ -40,7 +41,7 @@ pub(super) fn draft<'a, R: Remote>(
     document: &'a Value,
 ) -> Draft<'a> {
     let app = App(document);
-    let id = request.options.history_id;
+    let id = chosen(request, app);
     let mut parts = Vec::new();
     match id.and_then(|id| app.entry(id)) {
         Some(entry) => parts.extend(of_entry(desk, request, object, app, entry)),
@@ -69,7 +70,7 @@ pub(super) fn draft<'a, R: Remote>(
     let minutes = desk.pace.limit.as_secs() / 60;
     let to = id.and_then(|id| app.entry(id)).map(|entry| short(&entry.revision()));
     let text = format!(
-        "watched for {minutes} min: {} applied, its pods ready, healthy",
+        "watched for {minutes} min: {} applied, its pods ready, healthy, errors and alerts against now",
         to.as_deref().unwrap_or("the entry")
     );
     parts.push(Line::new(Mark::After, text).into());
@@ -86,6 +87,17 @@ pub(super) fn draft<'a, R: Remote>(
         ),
         hold,
     }
+}
+
+/// Returns the id of the entry that is gone back to: the one that was chosen, or where several Applications go back
+/// together, of each the one before its present.
+fn chosen(request: &Request, app: App<'_>) -> Option<i64> {
+    if request.targets.len() < 2 {
+        return request.options.history_id;
+    }
+    let history = app.history();
+    let newest = history.last()?.revision();
+    history.iter().rev().find(|entry| entry.revision() != newest).and_then(|entry| entry.id())
 }
 
 /// Says what is there to choose from.
@@ -256,10 +268,8 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
                     return Err("auto-sync is on again: somebody reverted the hold".to_owned());
                 }
                 let options = &plan.request.options;
-                let entry = options
-                    .history_id
-                    .and_then(|id| app.entry(id))
-                    .ok_or_else(|| no_entry(app, options.history_id))?;
+                let id = chosen(&plan.request, app);
+                let entry = id.and_then(|id| app.entry(id)).ok_or_else(|| no_entry(app, id))?;
                 let origin = Origin {
                     username: &who.server,
                     local: &who.local,
@@ -291,6 +301,10 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
 }
 
 pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
+    let before = match work.look().await {
+        Ok(Some(document)) => verdict::look(work.desk, App(&document)).await,
+        _ => verdict::Seen::default(),
+    };
     let document = match operation_end(work, 2, 3).await {
         Ok(document) => document,
         Err(Outcome::Failed(detail)) => return Outcome::Failed(format!("{detail}. {}", after_failure(work))),
@@ -327,13 +341,18 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
                 }
                 if app.health() == "Healthy" {
                     work.done(5, "Healthy");
+                    let next = after_failure(work);
+                    let users = match users(work, app, &before, 6, &next).await {
+                        Ok(users) => users,
+                        Err(outcome) => return outcome,
+                    };
                     let lasting = if app.sync_status() == "OutOfSync" && !work.desk.git.settings.off {
                         "; Git still wants the other: revert it in Git, too (opsdeck revert), before auto-sync is given back"
                     } else {
                         ""
                     };
                     return Outcome::Verified(format!(
-                        "{} is applied, its pods are ready, healthy, in {}{lasting}",
+                        "{} is applied, its pods are ready, healthy{users}, in {}{lasting}",
                         short(&applied),
                         work.taken()
                     ));
@@ -347,12 +366,38 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
     }
 }
 
+/// Looks once at what users see, and says it; worse than before is no good end, and says what to do next.
+pub(super) async fn users<R: Remote>(
+    work: &mut Work<'_, R>,
+    app: App<'_>,
+    before: &verdict::Seen,
+    step: usize,
+    next: &str,
+) -> Result<String, Outcome> {
+    work.running(step, "");
+    let verdict = verdict::compare(before, &verdict::look(work.desk, app).await);
+    if verdict.worse {
+        work.failed(step, verdict.said.clone());
+        return Err(Outcome::NotVerified(format!(
+            "its pods are ready and it is healthy, and users see more errors than before: {}, in {}. {next}",
+            verdict.said,
+            work.taken()
+        )));
+    }
+    if verdict.said.is_empty() {
+        work.skipped(step, "neither Prometheus nor Alertmanager says anything of it");
+        return Ok(String::new());
+    }
+    work.done(step, verdict.said.clone());
+    Ok(format!("; {}", verdict.said))
+}
+
 /// The revision that was asked for, from the operation itself: the entry may have left the history since.
 fn asked_revision<R: Remote>(work: &Work<'_, R>, app: App<'_>) -> Option<String> {
     let sync = app.0.pointer("/status/operationState/operation/sync");
     sync.map(|sync| Entry(sync).revision())
         .filter(|revision| !revision.is_empty())
-        .or_else(|| app.entry(work.plan.request.options.history_id?).map(Entry::revision))
+        .or_else(|| app.entry(chosen(&work.plan.request, app)?).map(Entry::revision))
 }
 
 /// Waits until every workload has rolled out; skipped where the pods lie in another cluster.

@@ -26,6 +26,8 @@ use crate::text::one_line;
 const ATTEMPTS: usize = 6;
 /// How often an object is read to find out what became of a write whose answer was lost.
 const READS: u32 = 5;
+/// Of how many objects each verdict is told in the sentence of all.
+const NAMED: usize = 6;
 /// The longest wait that a server may ask for before a write is given up, in seconds.
 const LONGEST_WAIT: i64 = 10;
 
@@ -108,9 +110,15 @@ pub async fn carry_out_steered<R: Remote>(
         let failed = match outcome {
             Outcome::Failed(_) | Outcome::Refused(_) => true,
             // The next node is not begun while pods of this one are left.
-            Outcome::NotVerified(_) => verbs::writes_on(plan.request.verb),
+            Outcome::NotVerified(_) => {
+                verbs::writes_on(plan.request.verb) || verbs::is_ordered(plan.request.verb)
+            }
             Outcome::Verified(_) | Outcome::Accepted(_) => false,
         };
+        if objects.len() > 1 {
+            let text = format!("{}: {}", object.name, outcome.detail());
+            steps.push(Check { mark: outcome.word().to_owned(), text: one_line(&text).into_owned() });
+        }
         done.push(outcome);
         if failed {
             break;
@@ -193,7 +201,7 @@ fn sum_up(objects: &[ObjectRef], mut done: Vec<Outcome>) -> Outcome {
         done.iter().filter(|outcome| matches!(outcome, Outcome::Verified(_) | Outcome::Accepted(_))).count();
     if good == total {
         let accepted = done.iter().any(|outcome| matches!(outcome, Outcome::Accepted(_)));
-        let detail = format!("all {total}: {}", done.last().map_or("", |last| last.detail()));
+        let detail = format!("all {total}: {}", each(objects, &done));
         return if accepted { Outcome::Accepted(detail) } else { Outcome::Verified(detail) };
     }
     let (at, bad) = done
@@ -210,6 +218,15 @@ fn sum_up(objects: &[ObjectRef], mut done: Vec<Outcome>) -> Outcome {
         Some(Outcome::Failed(_) | Outcome::Refused(_)) => Outcome::Failed(detail),
         _ => Outcome::NotVerified(detail),
     }
+}
+
+/// Says how each ended where they are few, else how the last one did: the record has them all.
+fn each(objects: &[ObjectRef], done: &[Outcome]) -> String {
+    if done.len() > NAMED {
+        return done.last().map_or("", |last| last.detail()).to_owned();
+    }
+    let said = objects.iter().zip(done).map(|(object, one)| format!("{}: {}", object.name, one.detail()));
+    said.collect::<Vec<_>>().join("; ")
 }
 
 /// Why a write did not come about.

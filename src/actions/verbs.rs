@@ -50,6 +50,11 @@ pub(super) fn writes_on(verb: Verb) -> bool {
     matches!(verb, Verb::Drain | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret)
 }
 
+/// Tells whether the order of several objects counts, and one that does not get well ends the action.
+pub(super) fn is_ordered(verb: Verb) -> bool {
+    matches!(verb, Verb::Sync | Verb::Rollback | Verb::Revert | Verb::Promote)
+}
+
 /// Carries out a verb that goes on writing, to its end.
 pub(super) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &Steer) -> Outcome {
     match work.plan.request.verb {

@@ -367,6 +367,16 @@ fn selected(state: &State) -> Option<&Running> {
     state.running.len().checked_sub(view.cursor + 1).and_then(|index| state.running.get(index))
 }
 
+/// Returns the Applications of the selected action, where it went back and has ended.
+pub fn gone_back(state: &State) -> Vec<ObjectRef> {
+    let ended = selected(state).filter(|running| running.ended.is_some());
+    let went = ended.filter(|running| {
+        matches!(running.plan.request.verb, Verb::Rollback | Verb::Revert | Verb::HoldAutosync)
+    });
+    let targets = went.map_or(&[][..], |running| &running.plan.request.targets);
+    targets.iter().map(|target| target.object.clone()).collect()
+}
+
 /// Tells whether an action can be told that.
 pub fn steers(state: &State, store: &Store, command: Command) -> bool {
     let Some(running) = selected(state) else { return false };

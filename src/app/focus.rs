@@ -523,6 +523,10 @@ impl State {
             Some(View::Overview(overview)) if overview.panel == Panel::Held => {
                 overview.hold.clone().into_iter().collect()
             }
+            // What lasts after a rollback is the revert in Git, and then auto-sync is given back.
+            Some(View::Actions(_)) if matches!(command, Command::Revert | Command::ReleaseAutosync) => {
+                super::asking::gone_back(self)
+            }
             _ => Vec::new(),
         };
         if !objects.iter().all(|object| self.verb_fits(store, command, object)) {

@@ -44,8 +44,8 @@ struct Asked {
 
 /// How the objects of a command are named.
 enum Objects {
-    /// `NAME` or `NAMESPACE/NAME` of an Application, looked for in all namespaces.
-    Application(String),
+    /// `NAME` or `NAMESPACE/NAME` of Applications, looked for in all namespaces.
+    Applications(Vec<String>),
     /// Nodes of a pool or zone, the oldest first.
     Nodes { pool: Option<String>, zone: Option<String>, limit: usize },
     /// Names of a type, in the namespace of the scope where the type has one.
@@ -204,7 +204,11 @@ async fn tenant(desk: &Desk<'_>, connection: &Connection, targets: &[Target]) ->
 
 /// Turns a command line into what is asked for.
 fn asked(command: Command) -> Result<(Asked, Acting)> {
-    let application = |verb, options, name| Asked { verb, options, objects: Objects::Application(name) };
+    let application = |verb, options, name| Asked { verb, options, objects: Objects::Applications(vec![name]) };
+    let several = |verb, options, name: String, also: Vec<String>| {
+        let names = std::iter::once(name).chain(also).collect();
+        Asked { verb, options, objects: Objects::Applications(names) }
+    };
     let plain = Options::default();
     Ok(match command {
         Command::Refresh(args) => {
@@ -224,13 +228,17 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
             (application(Verb::Sync, options, args.application), args.acting)
         }
         Command::Rollback(args) => {
+            if args.id.is_some() && !args.also.is_empty() {
+                let text = "--also: several Applications go back to the entry before their present; leave the id out";
+                return Err(Usage::report(text));
+            }
             let options =
                 Options { history_id: args.id, prune: args.prune, hold_minutes: args.hold_minutes, ..plain };
-            (application(Verb::Rollback, options, args.application), args.acting)
+            (several(Verb::Rollback, options, args.application, args.also), args.acting)
         }
         Command::Revert(args) => {
             let options = Options { to_revision: args.to, review: args.branch, ..plain };
-            (application(Verb::Revert, options, args.application), args.acting)
+            (several(Verb::Revert, options, args.application, args.also), args.acting)
         }
         Command::Promote(args) => {
             let options = Options {
@@ -405,10 +413,17 @@ async fn targets(
 ) -> Result<std::result::Result<Vec<Target>, String>> {
     let context = actions.remote.connection().context().clone();
     let references = match objects {
-        Objects::Application(name) => match application(actions, &context, name, &acting.scope).await? {
-            Ok(reference) => vec![reference],
-            Err(sentence) => return Ok(Err(sentence)),
-        },
+        Objects::Applications(names) => {
+            let mut references = Vec::new();
+            for name in names {
+                match application(actions, &context, name, &acting.scope).await? {
+                    Ok(reference) if references.contains(&reference) => {}
+                    Ok(reference) => references.push(reference),
+                    Err(sentence) => return Ok(Err(sentence)),
+                }
+            }
+            references
+        }
         Objects::Nodes { pool, zone, limit } => {
             match nodes_of(actions, &context, pool.as_deref(), zone.as_deref(), *limit).await? {
                 Ok(references) => references,

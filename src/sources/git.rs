@@ -479,6 +479,15 @@ impl Clone {
         id_of(&said, what)
     }
 
+    /// Puts what a commit changed on top of the tip, as a cherry-pick does, and returns the tree.
+    pub async fn merged(&self, commit: &str) -> Result<String, GitError> {
+        let what = "put it on top of the commit before";
+        let arguments = ["merge-tree", "--write-tree", &self.tip.id, commit];
+        let said = self.call(&arguments, Input::None, LOCAL, what).await?;
+        let first = String::from_utf8_lossy(&said).lines().next().unwrap_or_default().to_owned();
+        id_of(first.as_bytes(), what)
+    }
+
     /// Reads one value of the user's configuration.
     async fn setting(&self, key: &str) -> Option<String> {
         let said =

@@ -160,6 +160,9 @@ async fn a_crash_in_the_middle_of_an_action_is_told_at_the_next_start_and_by_the
         command: "argocd app rollback checkout 41".to_owned(),
         holds: vec![Held { object: application, automated: json!({"prune": true}) }],
         changes: Vec::new(),
+        undoes: None,
+        tenant: None,
+        rule: None,
     };
     // The record before is on the disk, and the process that would write the one after is gone.
     let audit = Audit::at(home.path().join("audit.jsonl"));

@@ -146,3 +146,69 @@ async fn what_nobody_can_revert_in_git_says_why() {
     let plan = bench.plan(Verb::Revert, &checkout(), Options::default()).await;
     assert_line(&plan, Mark::Stop, "made from the chart redis alone");
 }
+
+#[tokio::test]
+async fn several_applications_of_one_file_go_back_one_on_top_of_the_other() {
+    let Some((mut bench, at, ids)) = bench().await else { return };
+    let text = "apps:\n  cart:\n    version: \"2.1.0\"\n  checkout:\n    version: \"1.8.0\"\n";
+    let newest = commit(&at, &[("cart 2.1.0", &[("envs/prod/version.yaml", text)])]).remove(0);
+    let cart = object("argoproj.io", "applications", "argocd", "cart");
+    for (app, wave) in [(&cart, "2"), (&checkout(), "1")] {
+        let source = bench.cluster.get(app).await.unwrap()["spec"]["source"].clone();
+        let history = json!([
+            { "id": 41, "revision": ids[0], "deployedAt": "2026-01-05T10:00:00Z", "source": source },
+            { "id": 42, "revision": newest, "deployedAt": "2026-01-05T11:49:00Z", "source": source }]);
+        let status = json!({ "sync": { "status": "Synced", "revision": newest }, "history": history });
+        let notes = json!({ "argocd.argoproj.io/sync-wave": wave });
+        bench.cluster.change(app, json!({ "status": status, "metadata": { "annotations": notes } })).await;
+    }
+    let mut request = bench.request(Verb::Revert, &cart, Options::default()).await;
+    request.targets.push(resolve(&bench.desk, &checkout()).await.unwrap());
+    let (drafts, _kept) = mpsc::channel(64);
+    let plan = plan(&bench.desk, request, &drafts).await;
+    assert!(plan.can_run(), "{:#?}", plan.lines);
+    assert_line(&plan, Mark::Note, "by sync wave, and the first failure ends it: checkout, cart");
+    assert_line(&plan, Mark::Change, "cart: envs/prod/version.yaml: version: \"2.1.0\" -> \"2.0.0\"");
+    let confirmed = bench.confirm(plan);
+    let (progress, _kept) = mpsc::channel(64);
+    let outcome =
+        carry_out(&bench.desk, confirmed, Follow::No, &progress, &CancellationToken::new()).await;
+    assert!(matches!(&outcome, Outcome::Accepted(how) if how.starts_with("all 2: checkout: ")), "{outcome:?}");
+    let file = git(&at, &["show", "main:envs/prod/version.yaml"], "");
+    assert_eq!(file, "apps:\n  cart:\n    version: \"2.0.0\"\n  checkout:\n    version: \"1.7.4\"");
+    let subjects = git(&at, &["log", "-2", "--format=%s", "main"], "");
+    assert_eq!(subjects, "Revert \"cart 2.1.0\"\nRevert \"checkout 1.8.0\"");
+}
+
+#[tokio::test]
+async fn several_applications_are_rolled_back_each_to_its_own_entry_and_the_first_failure_ends_it() {
+    let bench_of = |ending: &'static str| async move {
+        let bench = Bench::new();
+        tenant(&bench.cluster, application()).await;
+        let mut cart = application();
+        cart["metadata"]["name"] = json!("cart");
+        cart["status"]["history"][0]["id"] = json!(7);
+        let at = object("argoproj.io", "applications", "argocd", "cart");
+        bench.cluster.put(&at, cart).await;
+        bench.cluster.controller(ending).await;
+        (bench, at)
+    };
+    for ending in ["Succeeded", "Failed"] {
+        let (mut bench, cart) = bench_of(ending).await;
+        let mut request = bench.request(Verb::Rollback, &checkout(), Options::default()).await;
+        request.targets.push(resolve(&bench.desk, &cart).await.unwrap());
+        let (drafts, _kept) = mpsc::channel(64);
+        let plan = plan(&bench.desk, request, &drafts).await;
+        assert!(plan.can_run(), "{:#?}", plan.lines);
+        assert_line(&plan, Mark::Note, "one after the other, and the first failure ends it: cart, checkout");
+        assert_line(&plan, Mark::To, "cart: #7");
+        assert_line(&plan, Mark::To, "checkout: #41");
+        let confirmed = bench.confirm(plan);
+        let outcome = bench.run(confirmed).await;
+        if ending == "Succeeded" {
+            assert!(matches!(&outcome, Outcome::Verified(how) if how.contains("cart: ") && how.contains("checkout: ")), "{outcome:?}");
+        } else {
+            assert!(matches!(&outcome, Outcome::Failed(why) if why.contains("1 not touched")), "{outcome:?}");
+        }
+    }
+}

@@ -102,6 +102,7 @@ pub async fn application_from(cluster: &Cluster, at: &Path) -> Vec<String> {
     let mut cart = application();
     cart["metadata"]["name"] = json!("cart");
     cart["spec"]["source"] = source;
+    cart["spec"]["source"]["helm"]["parameters"][0]["value"] = json!("cart");
     cluster.put(&object("argoproj.io", "applications", "argocd", "cart"), cart).await;
     ids
 }

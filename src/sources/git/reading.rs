@@ -77,6 +77,25 @@ impl Clone {
         Ok(commits)
     }
 
+    /// Tells whether every commit of the branch after one of its commits has a text in its message.
+    pub async fn all_say(&self, after: &str, text: &str) -> bool {
+        let range = format!("{after}..{}", self.tip.id);
+        let grep = format!("--grep={text}");
+        let list = |more: &[&str]| {
+            let mut arguments = vec!["rev-list".to_owned(), "--count".to_owned(), "--fixed-strings".to_owned()];
+            arguments.extend(more.iter().map(|word| (*word).to_owned()));
+            arguments.push(range.clone());
+            arguments
+        };
+        let mut counts = Vec::new();
+        for arguments in [list(&[]), list(&[&grep])] {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let said = self.call(&arguments, Input::None, LOCAL, "read the messages").await.unwrap_or_default();
+            counts.push(String::from_utf8_lossy(&said).trim().to_owned());
+        }
+        counts[0] == counts[1] && !counts[0].is_empty()
+    }
+
     /// Reads one commit with the names of all files that it changed.
     pub async fn show(&self, id: &str) -> Result<Commit, GitError> {
         let format = "--format=%H%x00%P%x00%an%x00%ct%x00%s%x00";
