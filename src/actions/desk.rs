@@ -251,6 +251,7 @@ impl Remote for Systems {
         moved: Moved<'_>,
     ) -> Result<(), SourceError> {
         self.cloud()?.move_stage(permit, object, region, id, moved).await
+    }
 
     async fn number(&self, query: &str) -> Option<f64> {
         let wanted = Wanted::Instant { query: query.into(), at: None };
