@@ -220,7 +220,8 @@ pub struct Demo {
     pub seed: Option<u64>,
     /// The incident that is played: quiet, bad-deploy (if absent), spot-interruption, frozen-window,
     /// owned-by-applicationset, stuck-sync, noisy-neighbour, quota-full, dns-trouble, volume-full, api-throttled
-    /// drain-blocked, certificate-expiring, leaked-secret or rotation-fails.
+    /// drain-blocked, certificate-expiring, leaked-secret, rotation-fails, rollback-in-frozen-window or
+    /// bad-config-in-git.
     #[arg(long, value_name = "NAME")]
     pub story: Option<String>,
     /// How the console looks.

@@ -10,10 +10,13 @@ use serde_json::Value;
 use super::application::{App, applications};
 use super::desk::{Desk, Remote};
 use super::draft::text;
+use super::reads::places;
+use super::revert::TRAILER;
 use super::rotate::{self, Became};
 use crate::audit::{After, AuditError, Begun, Check, Ending, Event, Intent, Record};
 use crate::identity::Target;
 use crate::kinds::alerts;
+use crate::sources::git::Push;
 
 /// The annotation that asks Argo CD to compare again; it goes when that is done.
 const REFRESH: &str = "argocd.argoproj.io/refresh";
@@ -90,6 +93,7 @@ async fn close_one<R: Remote>(
         let Ok(document) = desk.remote.look(&target.object).await else { return Ok(None) };
         let one = match intent.verb.as_str() {
             "silence" => silence(desk, record.at, intent).await,
+            "revert" | "promote" => pushed(desk, &record.id, intent, document.as_ref()).await,
             verb @ ("rotate" | "resume-rotation" | "restore-secret" | "refresh-secret") => {
                 rotation(desk, verb, record, target, document.as_ref()).await
             }
@@ -142,7 +146,7 @@ fn concerns(verb: &str, target: &Target) -> bool {
         "cordon" | "uncordon" | "protect" | "unprotect" => plural == "nodes",
         "delete-nodeclaim" => plural == "nodeclaims",
         "rotate" | "resume-rotation" | "restore-secret" | "refresh-secret" => plural == "externalsecrets",
-        "refresh" | "hard-refresh" | "sync" | "rollback" | "terminate" | "hold-autosync"
+        "refresh" | "hard-refresh" | "sync" | "rollback" | "revert" | "promote" | "terminate" | "hold-autosync"
         | "release-autosync" => target.object.resource == applications(),
         _ => true,
     }
@@ -356,6 +360,37 @@ async fn rotation<R: Remote>(
         Became::Stopped(where_it_is) => Found::NotDone(where_it_is),
         Became::Open => Found::Later,
     }
+}
+
+/// Looks for the commit that says the action's id, in the branches that the Application reads.
+async fn pushed<R: Remote>(
+    desk: &Desk<R>,
+    id: &str,
+    intent: &Intent,
+    document: Option<&Value>,
+) -> Found {
+    let Some(places) = document.and_then(|document| places(App(document)).ok()) else {
+        return Found::Unknown("the Application does not say its repository any more".to_owned());
+    };
+    let mut branches = Vec::new();
+    for place in places {
+        let opened = async {
+            let tip = desk.git.tip(&place.url, &place.tracked).await?;
+            desk.git.open(&place.url, tip).await
+        };
+        let Ok(clone) = opened.await else { return Found::Later };
+        if let Some(commit) = clone.find(&format!("{TRAILER}: {id}")).await {
+            let short = commit.get(..7).unwrap_or(&commit);
+            return Found::Done(format!("commit {short} is in branch {}", clone.tip.branch));
+        }
+        branches.push(clone.tip.branch);
+    }
+    let nowhere = format!("no commit of it is in {}", branches.join(", "));
+    let review = intent.options.get("review").and_then(Value::as_bool).unwrap_or(false);
+    if review || desk.git.settings.push == Push::Review {
+        return Found::Unknown(format!("{nowhere}; a branch for review (opsdeck/...) may have it"));
+    }
+    Found::NotDone(nowhere)
 }
 
 /// Looks for the silence that would have been made, by its author and comment.

@@ -6,11 +6,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use opsdeck::actions::{Mark, Options, Outcome, Plan, Verb};
+use opsdeck::app::effect::Effect;
 use opsdeck::clock::Clock;
 use opsdeck::identity::ObjectRef;
+use opsdeck::store::Query;
 use serde_json::Value;
 
 use crate::actions::{Bench, assert_line, assert_verified, entry_before, text, to};
+use crate::keys::{go, press, with_application};
+use crate::stage::context;
+use crate::terminal::Terminal;
 
 /// Tells whether the real git is there, and says so where a test is skipped.
 fn git_is_installed() -> bool {
@@ -277,4 +282,113 @@ async fn from_the_command_line_a_frozen_window_is_worked_both_ways() {
     assert!(said.contains("auto-sync is still held, and can be given back now"), "{said}");
     let (code, said) = program(&bench, folder.path(), &with(&["autosync", "on", name])).await;
     assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn the_two_ways_back_lead_to_each_other_by_one_key_and_a_key_alone_writes_nothing() {
+    let mut stage = with_application();
+    let list = stage.state.kinds.find("applications").unwrap().resource.clone();
+    stage.show(&Query::all(&context(), &list));
+    let asked = |effects: &[Effect]| match effects {
+        [Effect::Plan { request, .. }] => request.clone(),
+        other => panic!("{other:?}"),
+    };
+    let request = asked(&press(&mut stage, &["R"]));
+    assert_eq!((request.verb, request.options.history_id), (Verb::Rollback, Some(41)));
+    let request = asked(&press(&mut stage, &["ctrl-v"]));
+    assert_eq!((request.verb, request.options.to_revision.as_deref()), (Verb::Revert, Some("41")));
+    assert_eq!((request.options.history_id, request.options.hold_minutes), (None, None));
+    let request = asked(&press(&mut stage, &["ctrl-r"]));
+    assert!(request.options.review);
+    let request = asked(&press(&mut stage, &["ctrl-v"]));
+    assert_eq!((request.verb, request.options.history_id), (Verb::Rollback, Some(41)));
+    assert!(!request.options.review && request.options.hold_minutes.is_some());
+    press(&mut stage, &["esc"]);
+    let request = asked(&press(&mut stage, &["V"]));
+    assert_eq!((request.verb, request.options.to_revision), (Verb::Revert, None));
+    press(&mut stage, &["esc"]);
+    let request = asked(&go(&mut stage, "promote staging prod"));
+    assert_eq!(request.verb, Verb::Promote);
+    assert_eq!(request.options.from_environment.as_deref(), Some("staging"));
+}
+
+/// The demo in a pseudo-terminal, with directories of its own.
+fn console(home: &Path, story: &str) -> Terminal {
+    let folder = home.display().to_string();
+    let names = ["HOME", "OPSDECK_STATE_DIR", "OPSDECK_CONFIG_DIR", "OPSDECK_CACHE_DIR"];
+    let variables = names.map(|name| (name, folder.as_str()));
+    let program = env!("CARGO_BIN_EXE_opsdeck");
+    Terminal::start(program, &["demo", "--story", story], &variables, (140, 44))
+}
+
+/// Opens an Application and asks with a key; returns the plan when every check has answered.
+fn plan_by_keys(console: &mut Terminal, name: &str, key: &str) -> String {
+    console.wait("connected", |screen| screen.contains("k8s live") && screen.contains("argo live"));
+    console.press(":applications\r");
+    console.wait("the table", |screen| screen.contains("applications") && screen.contains(" of "));
+    console.press(&format!("/{name}\r"));
+    console.wait("one row", |screen| screen.contains("applications 1 of"));
+    console.press("\r");
+    console.wait("the application", |screen| screen.contains(&format!("application argocd/{name}")));
+    console.press(key);
+    console.wait("the plan", |screen| {
+        screen.contains("Type ") && !screen.contains("pending")
+    });
+    console.text()
+}
+
+#[test]
+fn from_key_presses_a_bad_value_is_reverted_in_git_and_verified() {
+    if !git_is_installed() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut console = console(home.path(), "bad-config-in-git");
+    // The rollback first: its plan says why it would not stay, and the other way is one key away.
+    console.wait("connected", |screen| screen.contains("k8s live") && screen.contains("argo live"));
+    console.press(":applications\r");
+    console.wait("the table", |screen| screen.contains("✗ Degraded"));
+    console.press("/tenant-3-checkout\r");
+    console.wait("one row", |screen| screen.contains("applications 1 of"));
+    console.press("R");
+    console.wait("who reverts the hold", |screen| screen.contains("will revert the hold"));
+    console.press("\x16");
+    console.wait("the plan of the revert", |screen| {
+        screen.contains("Revert in Git") && screen.contains("jonas.weber") && !screen.contains("pending")
+    });
+    let plan = console.text();
+    for said in ["values.yaml", "stays: apps.cart", "auto-sync is on"] {
+        assert!(plan.contains(said), "the plan says {said:?}\n{plan}");
+    }
+    console.press("tenant-3\t");
+    console.press("INC-7 the pool is empty\r\r");
+    console.wait("the verdict", |screen| screen.contains("Verified"));
+    console.press(":q\r");
+    assert!(console.end().success());
+}
+
+#[test]
+fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
+    if !git_is_installed() {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut console = console(home.path(), "rollback-in-frozen-window");
+    let plan = plan_by_keys(&mut console, "tenant-2-checkout", "V");
+    assert!(plan.contains("what is pushed waits"), "{plan}");
+    console.press("\x16");
+    console.wait("the plan of the rollback", |screen| {
+        screen.contains("Roll back") && screen.contains("is let through") && !screen.contains("pending")
+    });
+    console.press("tenant-2\r");
+    console.wait("the verdict", |screen| screen.contains("Verified"));
+    // What lasts: the same key on the action that has ended.
+    console.press("V");
+    console.wait("the plan of the revert", |screen| {
+        screen.contains("Revert in Git") && screen.contains("1.7.4") && !screen.contains("pending")
+    });
+    console.press("tenant-2\r");
+    console.wait("its verdict", |screen| screen.contains("can be given back now"));
+    console.press(":q\r");
+    assert!(console.end().success());
 }

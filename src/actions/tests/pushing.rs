@@ -212,3 +212,15 @@ async fn several_applications_are_rolled_back_each_to_its_own_entry_and_the_firs
         }
     }
 }
+
+#[tokio::test]
+async fn a_push_that_was_cut_off_is_found_by_its_commit_and_one_that_never_was_is_said() {
+    let Some((bench, at, _)) = bench().await else { return };
+    drop(bench.begun("a-1", "revert", &checkout()).await);
+    let closed = close(&bench.desk).await.unwrap();
+    assert!(closed[0].text.contains("not done, no commit of it is in main"), "{closed:?}");
+    commit(&at, &[("Revert it\n\nOpsdeck-Action: a-2", &[("OTHER.md", "1\n")])]);
+    drop(bench.begun("a-2", "revert", &checkout()).await);
+    let closed = close(&bench.desk).await.unwrap();
+    assert!(closed[0].text.contains("is in branch main"), "{closed:?}");
+}
