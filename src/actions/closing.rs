@@ -146,8 +146,8 @@ fn concerns(verb: &str, target: &Target) -> bool {
         "cordon" | "uncordon" | "protect" | "unprotect" => plural == "nodes",
         "delete-nodeclaim" => plural == "nodeclaims",
         "rotate" | "resume-rotation" | "restore-secret" | "refresh-secret" => plural == "externalsecrets",
-        "refresh" | "hard-refresh" | "sync" | "rollback" | "revert" | "promote" | "terminate" | "hold-autosync"
-        | "release-autosync" => target.object.resource == applications(),
+        "refresh" | "hard-refresh" | "sync" | "rollback" | "revert" | "promote" | "terminate"
+        | "hold-autosync" | "release-autosync" => target.object.resource == applications(),
         _ => true,
     }
 }
@@ -363,12 +363,7 @@ async fn rotation<R: Remote>(
 }
 
 /// Looks for the commit that says the action's id, in the branches that the Application reads.
-async fn pushed<R: Remote>(
-    desk: &Desk<R>,
-    id: &str,
-    intent: &Intent,
-    document: Option<&Value>,
-) -> Found {
+async fn pushed<R: Remote>(desk: &Desk<R>, id: &str, intent: &Intent, document: Option<&Value>) -> Found {
     let Some(places) = document.and_then(|document| places(App(document)).ok()) else {
         return Found::Unknown("the Application does not say its repository any more".to_owned());
     };

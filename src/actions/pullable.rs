@@ -61,11 +61,13 @@ fn line(image: &str, pods: &[Value]) -> Line {
     let short = image.rsplit('/').next().unwrap_or(image);
     match (fails, runs) {
         (Some(why), _) => {
-            let text = format!("image {short} cannot be pulled now ({why}): new pods of then would not start");
+            let text =
+                format!("image {short} cannot be pulled now ({why}): new pods of then would not start");
             Line::new(Mark::Warn, text)
         }
         (None, 0) => {
-            let text = format!("image {short}: no pod has it now; it is pulled again, if the registry still has it");
+            let text =
+                format!("image {short}: no pod has it now; it is pulled again, if the registry still has it");
             Line::new(Mark::Note, text)
         }
         (None, runs) => {

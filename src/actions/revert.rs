@@ -81,7 +81,9 @@ pub(super) fn draft<'a, R: Remote>(
         "pushed; what happens to the branch then is up to whoever reviews it".to_owned()
     } else {
         let minutes = desk.pace.limit.as_secs() / 60;
-        format!("watched for {minutes} min: compared with the commit, applied, its pods ready, healthy, errors and alerts against now")
+        format!(
+            "watched for {minutes} min: compared with the commit, applied, its pods ready, healthy, errors and alerts against now"
+        )
     };
     parts.push(Line::new(Mark::After, after).into());
     let command = match (promotes, review) {

@@ -52,7 +52,9 @@ pub(super) async fn look<R: Remote>(desk: &Desk<R>, app: App<'_>) -> Seen {
         let fired = desk.remote.list(&alarms, None, "", "");
         tokio::join!(desk.remote.number(&failed), desk.remote.number(&all), fired)
     };
-    let Ok((failed, all, fired)) = tokio::time::timeout(PATIENCE, asked).await else { return Seen::default() };
+    let Ok((failed, all, fired)) = tokio::time::timeout(PATIENCE, asked).await else {
+        return Seen::default();
+    };
     Seen {
         // Without a request nothing is known, and without a failed one nothing failed.
         errors: all.filter(|all| *all > 0.0).map(|all| failed.unwrap_or(0.0) / all),
@@ -116,7 +118,9 @@ mod tests {
     fn more_failed_requests_than_before_are_worse_and_few_are_fine() {
         let verdict = compare(&seen(Some(0.081), &["HighErrorRate"]), &seen(Some(0.004), &["HighErrorRate"]));
         assert!(!verdict.worse);
-        assert!(verdict.said.starts_with("error rate 8") && verdict.said.contains("still firing: HighErrorRate"));
+        assert!(
+            verdict.said.starts_with("error rate 8") && verdict.said.contains("still firing: HighErrorRate")
+        );
         assert!(compare(&seen(Some(0.02), &[]), &seen(Some(0.30), &["HighErrorRate"])).worse);
         assert!(!compare(&seen(Some(0.30), &[]), &seen(Some(0.28), &[])).worse, "falling is not worse");
         assert!(!compare(&seen(Some(0.0), &[]), &seen(Some(0.009), &[])).worse, "below a percent is fine");

@@ -204,7 +204,8 @@ async fn tenant(desk: &Desk<'_>, connection: &Connection, targets: &[Target]) ->
 
 /// Turns a command line into what is asked for.
 fn asked(command: Command) -> Result<(Asked, Acting)> {
-    let application = |verb, options, name| Asked { verb, options, objects: Objects::Applications(vec![name]) };
+    let application =
+        |verb, options, name| Asked { verb, options, objects: Objects::Applications(vec![name]) };
     let several = |verb, options, name: String, also: Vec<String>| {
         let names = std::iter::once(name).chain(also).collect();
         Asked { verb, options, objects: Objects::Applications(names) }

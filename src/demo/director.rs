@@ -120,7 +120,8 @@ impl Director {
             return Ok(());
         }
         let told = std::mem::replace(&mut self.told, heads);
-        for (repository, (was, is)) in [DEPLOY_URL, PLATFORM_URL].into_iter().zip(told.iter().zip(&self.told)) {
+        for (repository, (was, is)) in [DEPLOY_URL, PLATFORM_URL].into_iter().zip(told.iter().zip(&self.told))
+        {
             if was == is {
                 continue;
             }
@@ -130,7 +131,9 @@ impl Director {
             let reads = |json: &str| {
                 json.contains(repository)
                     && (repository == PLATFORM_URL
-                        || folders.iter().any(|folder| *folder == "base" || json.contains(&format!("{folder}/"))))
+                        || folders
+                            .iter()
+                            .any(|folder| *folder == "base" || json.contains(&format!("{folder}/"))))
             };
             let concerned: Vec<String> = cx
                 .objects

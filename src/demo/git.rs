@@ -175,10 +175,13 @@ impl Repo {
 
     /// Returns the files that differ between two commits.
     pub fn changed(&self, was: &str, is: &str) -> Result<Vec<String>, GitError> {
-        let tree = |id: &str| Oid::from_str(id).and_then(|id| self.git.find_commit(id)).and_then(|commit| commit.tree());
+        let tree = |id: &str| {
+            Oid::from_str(id).and_then(|id| self.git.find_commit(id)).and_then(|commit| commit.tree())
+        };
         let read = || {
             let difference = self.git.diff_tree_to_tree(Some(&tree(was)?), Some(&tree(is)?), None)?;
-            let paths = difference.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
+            let paths =
+                difference.deltas().flat_map(|delta| [delta.old_file().path(), delta.new_file().path()]);
             let mut paths: Vec<String> = paths.flatten().map(|path| path.display().to_string()).collect();
             paths.sort();
             paths.dedup();

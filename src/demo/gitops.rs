@@ -252,11 +252,8 @@ impl Gitops {
             let name = line.trim().trim_end_matches("{}").trim_end();
             let name = name.strip_suffix(':').filter(|_| line.starts_with("  ") && !line.starts_with("   "));
             if name.is_some_and(|name| name == app.name || also.iter().any(|other| other == name)) {
-                let _ = write!(
-                    text,
-                    "  {}:\n    config:\n      {key}: \"{value}\"\n",
-                    name.unwrap_or_default()
-                );
+                let _ =
+                    write!(text, "  {}:\n    config:\n      {key}: \"{value}\"\n", name.unwrap_or_default());
             } else {
                 let _ = writeln!(text, "{line}");
             }

@@ -110,7 +110,10 @@ async fn a_bad_value_in_git_is_cured_by_a_revert_where_a_rollback_would_not_stay
     assert_eq!(file.matches("POOL_SIZE").count(), 1, "cart keeps it: {file}");
     assert_eq!(git(&deploy(&bench), &["rev-parse", "main^"]), tip);
     let message = git(&deploy(&bench), &["log", "-1", "--format=%B", "main"]);
-    assert!(message.contains("as far as it concerns tenant-3-checkout") && message.contains("INC-7"), "{message}");
+    assert!(
+        message.contains("as far as it concerns tenant-3-checkout") && message.contains("INC-7"),
+        "{message}"
+    );
     let after = bench.document(&app).await;
     assert!(is(&after, "/status/health/status", "Healthy") && is(&after, "/status/sync/status", "Synced"));
     assert_eq!(bench.desk.audit.verify().unwrap().unwrap().records, 2);
@@ -124,7 +127,11 @@ async fn in_a_frozen_window_the_rollback_heals_and_the_revert_makes_it_last() {
     let mut bench = Bench::start("rollback-in-frozen-window").await;
     let app = bench.checkout(2);
     let revert = bench.plan(Verb::Revert, &app, Options::default()).await;
-    assert_line(&revert, Mark::Warn, "sync window freeze is closed for automatic syncs: what is pushed waits for it");
+    assert_line(
+        &revert,
+        Mark::Warn,
+        "sync window freeze is closed for automatic syncs: what is pushed waits for it",
+    );
     assert_line(&revert, Mark::Note, "the other way: roll back in Argo CD");
     let before = bench.document(&app).await;
     let (id, _) = entry_before(&before);
@@ -164,7 +171,10 @@ async fn a_push_for_review_changes_nothing_before_somebody_merges_it() {
     assert_line(&plan, Mark::Note, "nothing is deployed before it is merged into main");
     let branch = plan.git[0].push_to.clone();
     let outcome = bench.run(plan).await;
-    assert!(matches!(&outcome, Outcome::Accepted(how) if how.starts_with("pushed for review")), "{outcome:?}");
+    assert!(
+        matches!(&outcome, Outcome::Accepted(how) if how.starts_with("pushed for review")),
+        "{outcome:?}"
+    );
     let at = deploy(&bench);
     let (tip, review) = (git(&at, &["rev-parse", "main"]), git(&at, &["rev-parse", &branch]));
     pass(&bench, 240).await;
@@ -259,7 +269,9 @@ async fn from_the_command_line_a_revert_is_planned_refused_without_the_name_and_
     assert_eq!(code, 0, "{said}");
     let end: Value = serde_json::from_str(said.trim()).unwrap();
     assert_eq!(end["outcome"], "verified", "{said}");
-    let (code, said) = program(&bench, folder.path(), &["promote", name, "--from", "nowhere", "--to", "prod", "--plan"]).await;
+    let (code, said) =
+        program(&bench, folder.path(), &["promote", name, "--from", "nowhere", "--to", "prod", "--plan"])
+            .await;
     assert_ne!(code, 0, "{said}");
     assert!(said.contains("there is no folder of nowhere beside one of prod"), "{said}");
 }
@@ -331,9 +343,7 @@ fn plan_by_keys(console: &mut Terminal, name: &str, key: &str) -> String {
     console.press("\r");
     console.wait("the application", |screen| screen.contains(&format!("application argocd/{name}")));
     console.press(key);
-    console.wait("the plan", |screen| {
-        screen.contains("Type ") && !screen.contains("pending")
-    });
+    console.wait("the plan", |screen| screen.contains("Type ") && !screen.contains("pending"));
     console.text()
 }
 

@@ -297,7 +297,7 @@ async fn a_leaked_secret_is_rotated_down_to_the_last_pod() {
     let Event::After(ending) = &record[1].event else { panic!("{record:#?}") };
     assert_eq!(ending.steps.len(), 7);
     assert!(ending.steps.iter().all(|step| step.mark == "done"), "{:#?}", ending.steps);
-    assert!(bench.desk.audit.verify().unwrap().is_some());
+    assert!(bench.desk.audit.verify().unwrap().is_ok());
     // And back, by the same way.
     let outcome = bench.act(Verb::RestoreSecret, Options::default()).await;
     assert!(

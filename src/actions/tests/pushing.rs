@@ -171,9 +171,11 @@ async fn several_applications_of_one_file_go_back_one_on_top_of_the_other() {
     assert_line(&plan, Mark::Change, "cart: envs/prod/version.yaml: version: \"2.1.0\" -> \"2.0.0\"");
     let confirmed = bench.confirm(plan);
     let (progress, _kept) = mpsc::channel(64);
-    let outcome =
-        carry_out(&bench.desk, confirmed, Follow::No, &progress, &CancellationToken::new()).await;
-    assert!(matches!(&outcome, Outcome::Accepted(how) if how.starts_with("all 2: checkout: ")), "{outcome:?}");
+    let outcome = carry_out(&bench.desk, confirmed, Follow::No, &progress, &CancellationToken::new()).await;
+    assert!(
+        matches!(&outcome, Outcome::Accepted(how) if how.starts_with("all 2: checkout: ")),
+        "{outcome:?}"
+    );
     let file = git(&at, &["show", "main:envs/prod/version.yaml"], "");
     assert_eq!(file, "apps:\n  cart:\n    version: \"2.0.0\"\n  checkout:\n    version: \"1.7.4\"");
     let subjects = git(&at, &["log", "-2", "--format=%s", "main"], "");
@@ -206,7 +208,10 @@ async fn several_applications_are_rolled_back_each_to_its_own_entry_and_the_firs
         let confirmed = bench.confirm(plan);
         let outcome = bench.run(confirmed).await;
         if ending == "Succeeded" {
-            assert!(matches!(&outcome, Outcome::Verified(how) if how.contains("cart: ") && how.contains("checkout: ")), "{outcome:?}");
+            assert!(
+                matches!(&outcome, Outcome::Verified(how) if how.contains("cart: ") && how.contains("checkout: ")),
+                "{outcome:?}"
+            );
         } else {
             assert!(matches!(&outcome, Outcome::Failed(why) if why.contains("1 not touched")), "{outcome:?}");
         }

@@ -82,7 +82,8 @@ impl Clone {
         let range = format!("{after}..{}", self.tip.id);
         let grep = format!("--grep={text}");
         let list = |more: &[&str]| {
-            let mut arguments = vec!["rev-list".to_owned(), "--count".to_owned(), "--fixed-strings".to_owned()];
+            let mut arguments =
+                vec!["rev-list".to_owned(), "--count".to_owned(), "--fixed-strings".to_owned()];
             arguments.extend(more.iter().map(|word| (*word).to_owned()));
             arguments.push(range.clone());
             arguments
@@ -90,7 +91,8 @@ impl Clone {
         let mut counts = Vec::new();
         for arguments in [list(&[]), list(&[&grep])] {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let said = self.call(&arguments, Input::None, LOCAL, "read the messages").await.unwrap_or_default();
+            let said =
+                self.call(&arguments, Input::None, LOCAL, "read the messages").await.unwrap_or_default();
             counts.push(String::from_utf8_lossy(&said).trim().to_owned());
         }
         counts[0] == counts[1] && !counts[0].is_empty()
