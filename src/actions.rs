@@ -37,6 +37,7 @@ mod protect;
 mod pullable;
 mod reads;
 mod refresh;
+mod renew;
 mod restart;
 mod revert;
 mod rollback;
@@ -98,6 +99,8 @@ pub enum Verb {
     Unprotect,
     /// Delete a NodeClaim, so that Karpenter replaces the machine.
     DeleteNodeclaim,
+    /// Have a Certificate issued anew.
+    Renew,
     /// Keep alerts quiet for a while.
     Silence,
     /// Make a silence longer.
@@ -118,7 +121,7 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -136,6 +139,7 @@ impl Verb {
         Self::Protect,
         Self::Unprotect,
         Self::DeleteNodeclaim,
+        Self::Renew,
         Self::Silence,
         Self::ExtendSilence,
         Self::ExpireSilence,
@@ -176,6 +180,7 @@ impl Verb {
             Self::Protect => "protect",
             Self::Unprotect => "unprotect",
             Self::DeleteNodeclaim => "delete-nodeclaim",
+            Self::Renew => "renew",
             Self::Silence => "silence",
             Self::ExtendSilence => "extend-silence",
             Self::ExpireSilence => "expire-silence",
@@ -207,6 +212,7 @@ impl Verb {
             Self::Protect => "Protect",
             Self::Unprotect => "Unprotect",
             Self::DeleteNodeclaim => "Delete NodeClaim",
+            Self::Renew => "Renew",
             Self::Silence => "Silence",
             Self::ExtendSilence => "Extend silence",
             Self::ExpireSilence => "Expire silence",

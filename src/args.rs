@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 mod nodes;
 mod secrets;
 
-pub use nodes::{Drain, Nodeclaim, NodeclaimWhat, Nodes};
+pub use nodes::{Drain, Nodeclaim, NodeclaimWhat, Nodes, Renew};
 pub use secrets::Rotate;
 
 /// A terminal operations console for multi-tenant Kubernetes platforms run by GitOps.
@@ -167,6 +167,8 @@ pub enum Command {
     Alerts(Alerts),
     /// List, make, extend and expire silences.
     Silence(Silence),
+    /// Have cert-manager issue a certificate anew.
+    Renew(Renew),
     /// Print who changed what, why, when and how it ended.
     Audit(Audit),
     /// Take back what an entry of the record did, where that is possible.

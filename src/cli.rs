@@ -259,6 +259,7 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         | Command::Unprotect(_)
         | Command::Nodeclaim(_)
         | Command::Rotate(_)
+        | Command::Renew(_)
         | Command::Silence(_)
         | Command::Undo(_)) => act::run(&mut desk, command).await,
     }

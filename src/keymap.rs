@@ -150,6 +150,7 @@ fn family(command: Command) -> &'static str {
         Command::Rotate | Command::RefreshSecret | Command::RestoreSecret | Command::ResumeRotation => {
             "secret"
         }
+        Command::Renew => "certificate",
         Command::Silence => "alert",
         Command::ExtendSilence | Command::ExpireSilence => "silence",
         _ => "application",

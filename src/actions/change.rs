@@ -19,6 +19,8 @@ pub enum Change {
     Patch(Patch, Value),
     /// A merge patch of its `scale` subresource.
     Scale(Value),
+    /// The whole object, put in the place of its `status` subresource.
+    Status(Value),
     /// A delete with these `DeleteOptions`.
     Delete(Value),
     /// A new object of a type, in the namespace of the one that it is made for.
@@ -44,6 +46,7 @@ impl Change {
             }
             Self::Patch(form, body) => Self::Patch(form, versioned(body, version)),
             Self::Scale(body) => Self::Scale(versioned(body, version)),
+            Self::Status(object) => Self::Status(versioned(object, version)),
             Self::Delete(mut options) => {
                 options["preconditions"]["resourceVersion"] = json!(version);
                 Self::Delete(options)

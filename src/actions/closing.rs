@@ -148,6 +148,9 @@ fn concerns(verb: &str, target: &Target) -> bool {
         "rotate" | "resume-rotation" | "restore-secret" | "refresh-secret" => plural == "externalsecrets",
         "refresh" | "hard-refresh" | "sync" | "rollback" | "revert" | "promote" | "terminate"
         | "hold-autosync" | "release-autosync" => target.object.resource == applications(),
+        "renew" => plural == "certificates",
+        "refresh" | "hard-refresh" | "sync" | "rollback" | "terminate" | "hold-autosync"
+        | "release-autosync" => target.object.resource == applications(),
         _ => true,
     }
 }
@@ -222,6 +225,7 @@ fn judge(verb: &str, id: &str, begun: Timestamp, target: &Target, document: Opti
             }
         }
         "restart" => restart(begun, document),
+        "renew" => renew(begun, document),
         "refresh" | "hard-refresh" => refresh(begun, app),
         "sync" | "rollback" => operation(id, begun, app),
         "terminate" => terminate(begun, app),
@@ -255,6 +259,27 @@ fn judge(verb: &str, id: &str, begun: Timestamp, target: &Target, document: Opti
             Found::Unknown(format!("it was changed since, and ends at {}", text(document, "/endsAt")))
         }
         _ => Found::Unknown("what this verb leaves behind is not known".to_owned()),
+    }
+}
+
+/// A Certificate tells by the beginning of what it holds, and by what goes on.
+fn renew(begun: Timestamp, certificate: &Value) -> Found {
+    // Kubernetes writes whole seconds.
+    let since = |text: &str| text.parse::<Timestamp>().is_ok_and(|at| at.as_second() >= begun.as_second());
+    if since(text(certificate, "/status/notBefore")) {
+        return Found::Done(format!(
+            "it was issued anew and ends at {}",
+            text(certificate, "/status/notAfter")
+        ));
+    }
+    let conditions = certificate.pointer("/status/conditions").and_then(Value::as_array);
+    let issuing = conditions.into_iter().flatten().find(|one| text(one, "/type") == "Issuing");
+    match issuing.filter(|issuing| since(text(issuing, "/lastTransitionTime"))) {
+        Some(issuing) if text(issuing, "/status") == "True" => {
+            Found::Unknown("a new one is still being issued".to_owned())
+        }
+        Some(issuing) => Found::NotDone(text(issuing, "/message").to_owned()),
+        None => Found::NotDone("nothing was issued since".to_owned()),
     }
 }
 

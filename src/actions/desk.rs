@@ -184,6 +184,7 @@ impl Remote for Systems {
         match change {
             Change::Patch(form, body) => connection.patch(permit, object, "", *form, body).await,
             Change::Scale(body) => connection.patch(permit, object, "scale", Patch::Merge, body).await,
+            Change::Status(whole) => connection.replace_under(permit, object, "status", whole).await,
             Change::Delete(options) => connection.delete(permit, object, options).await,
             Change::Create(resource, body) => connection.create_for(permit, object, resource, body).await,
         }
@@ -194,6 +195,7 @@ impl Remote for Systems {
         match change {
             Change::Patch(form, body) => connection.rehearse_patch(object, "", *form, body).await,
             Change::Scale(body) => connection.rehearse_patch(object, "scale", Patch::Merge, body).await,
+            Change::Status(whole) => connection.rehearse_replace(object, "status", whole).await,
             Change::Delete(options) => connection.rehearse_delete(object, options).await,
             Change::Create(resource, body) => connection.rehearse_create(object, resource, body).await,
         }

@@ -266,6 +266,20 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             drains::pod(cluster, "n-1", "checkout-b-1").await;
             (drains::claim(cluster, "default-1", "n-1").await, Options::default())
         }
+        Verb::Renew => {
+            let certificate = object("cert-manager.io", "certificates", "tenant-2", "checkout-tls");
+            let document = json!({
+                "spec": { "secretName": "checkout-tls", "dnsNames": ["shop.example.com"],
+                          "issuerRef": { "kind": "ClusterIssuer", "name": "letsencrypt" } },
+                "status": { "revision": 4, "notAfter": "2026-01-08T12:00:00Z", "conditions": [
+                    { "type": "Ready", "status": "True", "reason": "Ready" }] },
+            });
+            cluster.put(&certificate, document).await;
+            let issuer = object("cert-manager.io", "clusterissuers", "", "letsencrypt");
+            let ready = json!([{ "type": "Ready", "status": "True" }]);
+            cluster.put(&issuer, json!({ "status": { "conditions": ready } })).await;
+            (certificate, Options::default())
+        }
         Verb::Silence => {
             (alert(cluster, "HighErrorRate", "f1").await, Options { minutes: Some(60), ..Options::default() })
         }

@@ -33,7 +33,8 @@ use crate::sources::objects::Written;
 pub(super) const STEPS: [&str; 2] = ["put the fields back", "rolled out"];
 
 /// Verbs that cannot be taken back, and why.
-const REFUSED: [(&str, &str); 8] = [
+const REFUSED: [(&str, &str); 9] = [
+    ("renew", "a certificate that was issued stays: nothing is to be put back"),
     ("refresh", "a comparison changes nothing that could be put back"),
     ("hard-refresh", "a comparison changes nothing that could be put back"),
     ("sync", "what was deployed before is in the history: roll back to it (opsdeck rollback NAME)"),

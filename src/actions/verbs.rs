@@ -6,7 +6,7 @@ use super::desk::{Desk, Remote};
 use super::draft::Draft;
 use super::run::{Trouble, Work};
 use super::{
-    Outcome, Plan, Request, Steer, Verb, autosync, claim, drain, node, pod, protect, refresh, restart,
+    Outcome, Plan, Request, Steer, Verb, autosync, claim, drain, node, pod, protect, refresh, renew, restart,
     revert, rollback, rotate, silence, sync, terminate, undo,
 };
 use crate::identity::ObjectRef;
@@ -35,6 +35,7 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::Protect => protect::draft(object, document, true),
         Verb::Unprotect => protect::draft(object, document, false),
         Verb::DeleteNodeclaim => claim::draft(desk, request, object, document),
+        Verb::Renew => renew::draft(desk, object, document),
         Verb::Silence => silence::draft_add(desk, request, document),
         Verb::ExtendSilence | Verb::ExpireSilence => silence::draft_change(desk, request, object, document),
         Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
@@ -79,6 +80,7 @@ pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
         Verb::Drain => return drain::steps(others),
         Verb::Protect | Verb::Unprotect => &protect::STEPS,
         Verb::DeleteNodeclaim => &claim::STEPS,
+        Verb::Renew => &renew::STEPS,
         Verb::Silence => &silence::ADD_STEPS,
         Verb::ExtendSilence | Verb::ExpireSilence => &silence::CHANGE_STEPS,
         Verb::Rotate | Verb::ResumeRotation => &rotate::STEPS,
@@ -108,6 +110,7 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::Protect => protect::write(work, true).await,
         Verb::Unprotect => protect::write(work, false).await,
         Verb::DeleteNodeclaim => claim::write(work).await,
+        Verb::Renew => renew::write(work).await,
         Verb::Silence => silence::write_add(work).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
         Verb::RefreshSecret => rotate::write(work).await,
@@ -133,6 +136,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::Cordon | Verb::Uncordon | Verb::Drain => node::follow(work, stored),
         Verb::Protect | Verb::Unprotect => protect::follow(work, stored),
         Verb::DeleteNodeclaim => claim::follow(work, stored).await,
+        Verb::Renew => renew::follow(work, stored).await,
         Verb::Silence => silence::follow_add(work, stored).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
         Verb::RefreshSecret | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret => {
@@ -166,6 +170,8 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::Drain => "Look at the pods that are left, and at their budgets",
         Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
             "Look at the ExternalSecret, its store and their events"
+        Verb::Renew => {
+            "Look at the request, the order and the challenges of the certificate: one that is pending says what it waits for"
         }
         Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
             "Look at the silences, and at the Alertmanager that has it"

@@ -173,6 +173,8 @@ commands! {
         Unprotect = "unprotect", "unprotect";
         /// Deletes the NodeClaim: Karpenter replaces the machine.
         DeleteNodeclaim = "delete-nodeclaim", "delete";
+        /// Has the Certificate issued anew.
+        Renew = "renew", "renew";
         /// Keeps the alert quiet for a while.
         Silence = "silence", "silence";
         /// Makes the silence longer.
@@ -561,6 +563,7 @@ impl Command {
             Self::Protect => Verb::Protect,
             Self::Unprotect => Verb::Unprotect,
             Self::DeleteNodeclaim => Verb::DeleteNodeclaim,
+            Self::Renew => Verb::Renew,
             Self::Silence => Verb::Silence,
             Self::ExtendSilence => Verb::ExtendSilence,
             Self::ExpireSilence => Verb::ExpireSilence,

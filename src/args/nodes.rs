@@ -1,4 +1,4 @@
-//! The command line of what is done to nodes and their claims.
+//! The command line of what is done to nodes and their claims, and to certificates.
 
 use clap::{Args, Subcommand};
 
@@ -68,6 +68,17 @@ pub struct Drain {
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<String>,
     /// How; it is always followed, because nothing is evicted after this program has ended.
+    #[command(flatten)]
+    pub acting: Acting,
+}
+
+/// `opsdeck renew`.
+#[derive(Debug, Args)]
+pub struct Renew {
+    /// The certificates, each NAME or certificate/NAME.
+    #[arg(num_args = 1.., required = true, value_name = "CERTIFICATE")]
+    pub certificates: Vec<String>,
+    /// How.
     #[command(flatten)]
     pub acting: Acting,
 }

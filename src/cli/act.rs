@@ -21,6 +21,7 @@ use crate::args::{self, Acting, AutosyncTo, Command, Format, NodeclaimWhat, Sile
 use crate::audit::Audit;
 use crate::gate::{Gate, Rules};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
+use crate::kinds::certificates::certificates;
 use crate::kinds::{Kinds, alerts, secrets};
 use crate::model::tenants::Tenants;
 use crate::nearest::did_you_mean;
@@ -280,6 +281,18 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
             (Asked { verb: Verb::DeleteNodeclaim, options: plain, objects }, acting)
         }
         Command::Rotate(args) => rotate(args)?,
+        Command::Renew(args) => {
+            let names = args
+                .certificates
+                .into_iter()
+                .map(|name| {
+                    let words = ["certificate/", "certificates/", "cert/"];
+                    words.iter().find_map(|word| name.strip_prefix(word)).unwrap_or(&name).to_owned()
+                })
+                .collect();
+            let objects = Objects::Named { resource: certificates(), namespaced: true, names };
+            (Asked { verb: Verb::Renew, options: plain, objects }, args.acting)
+        }
         Command::Silence(args) => silence(args)?,
         other => return Err(Usage::report(format!("{other:?} changes nothing"))),
     })

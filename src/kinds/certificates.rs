@@ -425,6 +425,7 @@ fn certificates_kind() -> Kind {
             )
         })
         .needs(&[(GROUP, "certificaterequests"), (ACME, "orders"), (ACME, "challenges")])
+        .verbs(&["renew"])
         .health(|row| row.verdict())
         .links(|row| {
             let mut links = Vec::new();

@@ -160,6 +160,7 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::Drain => "drain",
         Verb::Protect => "protect",
         Verb::Unprotect => "unprotect",
+        Verb::Renew => "renew",
         Verb::Silence => "silence",
         Verb::ExtendSilence => "extend",
         Verb::ExpireSilence => "expire",

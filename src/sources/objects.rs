@@ -203,6 +203,20 @@ impl Connection {
         self.send(&asked, Method::POST, &path, "application/json", body).await
     }
 
+    /// Puts a whole object in the place of its subresource, such as `status`.
+    pub async fn replace_under(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        subresource: &str,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("update", format!("{subresource} of {object}"));
+        covered(permit, object, &asked)?;
+        let path = self.path(object, subresource).await?;
+        self.send(&asked, Method::PUT, &path, "application/json", body).await
+    }
+
     /// Creates an object for the sake of another one, in its namespace: it must name that one as its owner, because
     /// that is what the permission is for.
     pub async fn create_for(
@@ -238,6 +252,18 @@ impl Connection {
         let asked = self.asked("patch", object.to_string());
         let path = self.path(object, subresource).await?;
         self.pretend(&asked, Method::PATCH, &path, form.content_type(), body).await
+    }
+
+    /// Has the server pretend that it takes a whole object (`dryRun=All`); nothing is written.
+    pub async fn rehearse_replace(
+        &self,
+        object: &ObjectRef,
+        subresource: &str,
+        body: &Value,
+    ) -> Result<Written, SourceError> {
+        let asked = self.asked("update", format!("{subresource} of {object}"));
+        let path = self.path(object, subresource).await?;
+        self.pretend(&asked, Method::PUT, &path, "application/json", body).await
     }
 
     /// Has the server pretend that it deletes an object (`dryRun=All`); nothing is written.

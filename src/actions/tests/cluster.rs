@@ -205,6 +205,14 @@ impl Inside {
                 self.merge(object, &json!({}));
                 Ok(self.objects[&key(object)].clone())
             }
+            Change::Status(body) => {
+                if !same(body.pointer("/metadata/resourceVersion"), "/metadata/resourceVersion") {
+                    return Err(conflict("the object has been modified"));
+                }
+                self.writes.push(body.clone());
+                self.merge(object, &json!({ "status": body["status"] }));
+                Ok(self.objects[&key(object)].clone())
+            }
             Change::Scale(body) => {
                 if !same(body.pointer("/metadata/resourceVersion"), "/metadata/resourceVersion") {
                     return Err(conflict("the object has been modified"));

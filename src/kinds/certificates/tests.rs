@@ -157,7 +157,10 @@ fn an_issuer_says_how_names_are_proven() {
 
 #[test]
 fn an_alert_of_cert_manager_leads_to_its_certificate_and_other_names_do_not() {
-    let labels = |name: &str| crate::signals::Labels::from_iter([("alertname", name), ("name", "a-tls")]);
+    let labels = |name: &str| {
+        let pairs = [("alertname", name), ("name", "a-tls")];
+        crate::signals::Labels::from_iter(pairs.map(|(key, value)| (Text::from(key), Text::from(value))))
+    };
     assert_eq!(crate::kinds::alerts::certificate_of(&labels("CertManagerCertExpirySoon")), Some("a-tls"));
     assert_eq!(crate::kinds::alerts::certificate_of(&labels("ExternalSecretNotReady")), None);
 }
