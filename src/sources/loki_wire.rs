@@ -129,6 +129,57 @@ impl<'de> Deserialize<'de> for Line {
     }
 }
 
+/// The time of an entry in nanoseconds, as text; what is of another type is none, and costs its entry only.
+struct Time(Option<i64>);
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a time")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
+                Ok(Time(text.parse().ok()))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Time, E> {
+                Ok(Time(None))
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Time, E> {
+                Ok(Time(None))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Time, E> {
+                Ok(Time(None))
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Time, E> {
+                Ok(Time(None))
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Time, E> {
+                Ok(Time(None))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Time, A::Error> {
+                while parts.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Time(None))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut parts: A) -> Result<Time, A::Error> {
+                while parts.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Time(None))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
 impl<'de> Deserialize<'de> for Tuple {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
@@ -140,8 +191,7 @@ impl<'de> Deserialize<'de> for Tuple {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Tuple, A::Error> {
-                let at: Option<std::borrow::Cow<'de, str>> = parts.next_element()?;
-                let at = at.and_then(|at| at.parse().ok());
+                let at = parts.next_element::<Time>()?.and_then(|time| time.0);
                 let line = parts.next_element::<Line>()?;
                 let about = parts.next_element::<Option<About>>()?.flatten();
                 while parts.next_element::<IgnoredAny>()?.is_some() {}
@@ -258,6 +308,14 @@ mod tests {
         let streams = streams(body.as_bytes()).unwrap();
         assert!(streams.entries[0].text.len() < 2 * crate::text::LINE_LIMIT);
         assert_eq!(streams.entries[0].bytes().len(), line.len());
+    }
+
+    #[test]
+    fn an_entry_whose_time_is_no_text_costs_itself_only() {
+        let body = br#"{"data":{"result":[{"stream":{},"values":[["1","a"],[1700000000000000000,"b"],[1.5,"c"],[null,"d"],[{"x":[1]},"e"],["2","f"]]}]}}"#;
+        let streams = streams(body).unwrap();
+        let seen: Vec<&str> = streams.entries.iter().map(|one| &*one.text).collect();
+        assert_eq!((seen, streams.garbled), (vec!["a", "f"], 4));
     }
 
     #[test]
