@@ -21,9 +21,6 @@ use super::kubeconfig::ConnectError;
 /// How long a plugin may take: single sign-on over a slow link takes some seconds, a prompt nobody sees for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How much of what a plugin complains about is shown.
-const COMPLAINT: usize = 300;
-
 #[derive(Deserialize)]
 struct Answer {
     status: Option<Status>,
@@ -104,7 +101,7 @@ async fn run(exec: &ExecConfig) -> Result<Status, ConnectError> {
     };
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
-        let complaint: String = crate::text::one_line(&complaint).chars().take(COMPLAINT).collect();
+        let complaint = super::answer::quote(&complaint);
         return Err(broken(format!("failed ({}): {complaint}", output.status)));
     }
     // The error of the decoder is not shown: it could quote the credential.

@@ -4,13 +4,11 @@ use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 
 use super::account::Account;
 use crate::sources::SourceError;
+use crate::sources::answer::quote;
 use crate::sources::kubeconfig::causes;
 
 /// What a call of the SDK fails with.
 pub(super) type Failure<E> = SdkError<E, aws_sdk_cloudwatch::config::http::HttpResponse>;
-
-/// How much of a foreign text is quoted.
-const QUOTE: usize = 300;
 
 /// Codes that ask to wait, of this protocol and of older ones.
 const THROTTLES: [&str; 8] = [
@@ -39,17 +37,13 @@ const REFUSED: [&str; 7] = [
     "OptInRequired",
 ];
 
-fn quoted(text: &str) -> String {
-    crate::text::one_line(text).chars().take(QUOTE).collect()
-}
-
 fn what(account: &Account) -> String {
     format!("{} in {}", account.service, account.region)
 }
 
 /// Says that it asks to wait.
 pub(super) fn throttled(account: &Account, reason: &str, until: Option<jiff::Timestamp>) -> SourceError {
-    SourceError::Throttled { what: what(account), until, reason: quoted(reason) }
+    SourceError::Throttled { what: what(account), until, reason: quote(reason) }
 }
 
 /// Reads what a call failed with; `action` is the IAM action that it needs.
@@ -60,7 +54,7 @@ where
     let unreachable = |reason: String| SourceError::Unreachable {
         what: what(account),
         place: account.place.to_string(),
-        reason: quoted(&reason),
+        reason: quote(&reason),
     };
     match error {
         SdkError::TimeoutError(_) => unreachable("no answer came in time".to_owned()),
@@ -84,14 +78,14 @@ where
             of_code(account, action, code, message, status)
         }
         SdkError::ConstructionFailure(_) => {
-            SourceError::Invalid { what: format!("a call of {action}"), reason: quoted(&causes(error)) }
+            SourceError::Invalid { what: format!("a call of {action}"), reason: quote(&causes(error)) }
         }
-        other => SourceError::Garbled { what: what(account), reason: quoted(&causes(other)) },
+        other => SourceError::Garbled { what: what(account), reason: quote(&causes(other)) },
     }
 }
 
 fn of_code(account: &Account, action: &str, code: &str, message: &str, status: u16) -> SourceError {
-    let told = |fallback: &str| quoted(if message.is_empty() { fallback } else { message });
+    let told = |fallback: &str| quote(if message.is_empty() { fallback } else { message });
     if THROTTLES.contains(&code) || status == 429 {
         return throttled(account, &told(code), None);
     }
@@ -173,7 +167,7 @@ pub(super) fn of_credentials(account: &Account, text: &str) -> SourceError {
     }
     SourceError::Unauthenticated {
         what: what(account),
-        reason: format!("the credentials ({}) cannot be had: {}", account.whose, quoted(text)),
+        reason: format!("the credentials ({}) cannot be had: {}", account.whose, quote(text)),
     }
 }
 
