@@ -156,27 +156,24 @@ impl Groups {
         let mut members: Vec<Vec<usize>> = Vec::new();
         for row in 0..rows {
             let Some(object) = at(row) else { continue };
-            let word = match kind.cell(object, column, lens) {
-                Cell::Text(text) | Cell::Link { text, .. } | Cell::Status { text, .. } => text,
-                Cell::Empty | Cell::Unknown => Text::from(""),
-                cell => Text::from(cell.text(lens.now)),
-            };
-            let number = *numbers.entry(word).or_insert_with_key(|word| {
-                let open = self.open.contains(word);
-                self.heads.push(Head { word: word.clone(), rows: 0, counts: Vec::new(), open });
-                members.push(Vec::new());
-                self.heads.len() - 1
-            });
-            let (Some(head), Some(own)) = (self.heads.get_mut(number), members.get_mut(number)) else {
-                continue;
-            };
-            head.rows += 1;
-            own.push(row);
-            if let Some(Cell::Status { text, health }) = status.map(|status| kind.cell(object, status, lens))
-            {
-                match head.counts.iter_mut().find(|(known, ..)| *known == text) {
-                    Some((_, _, count)) => *count += 1,
-                    None => head.counts.push((text, health, 1)),
+            let standing = status.map(|status| kind.cell(object, status, lens));
+            for word in kind.words(object, column, lens) {
+                let number = *numbers.entry(word).or_insert_with_key(|word| {
+                    let open = self.open.contains(word);
+                    self.heads.push(Head { word: word.clone(), rows: 0, counts: Vec::new(), open });
+                    members.push(Vec::new());
+                    self.heads.len() - 1
+                });
+                let (Some(head), Some(own)) = (self.heads.get_mut(number), members.get_mut(number)) else {
+                    continue;
+                };
+                head.rows += 1;
+                own.push(row);
+                if let Some(Cell::Status { text, health }) = &standing {
+                    match head.counts.iter_mut().find(|(known, ..)| known == text) {
+                        Some((_, _, count)) => *count += 1,
+                        None => head.counts.push((text.clone(), *health, 1)),
+                    }
                 }
             }
         }
@@ -185,8 +182,9 @@ impl Groups {
             self.lines.push(Line::Head(number));
             if self.heads.get(number).is_some_and(|head| head.open) {
                 for row in own {
+                    // A row that stands under several heads is found at the first.
                     if let Some(place) = self.places.get_mut(*row) {
-                        *place = Some(self.lines.len());
+                        place.get_or_insert(self.lines.len());
                     }
                     self.lines.push(Line::Row(*row));
                 }

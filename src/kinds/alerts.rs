@@ -256,6 +256,7 @@ fn alert_kind() -> Kind {
             }
             words(&alert.receivers)
         })
+        .each(|row| if row.body.is_unheard() { Vec::new() } else { row.body.alert.receivers.clone() })
         .column(Column::new(Shape::Text, "quiet", "what keeps it quiet").joined().priority(4), |row| {
             let alert = &row.body.alert;
             let mut why: Vec<Text> = Vec::new();

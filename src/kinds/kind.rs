@@ -80,6 +80,7 @@ impl Shape {
 }
 
 type CellOf = Box<dyn Fn(&Object, &Lens<'_>) -> Cell + Send + Sync>;
+type EachOf = Box<dyn Fn(&Object, &Lens<'_>) -> Vec<Text> + Send + Sync>;
 type VerdictOf = Box<dyn Fn(&Object, &Lens<'_>) -> (Health, Text) + Send + Sync>;
 type LinksOf = Box<dyn Fn(&Object, &Lens<'_>) -> Vec<Link> + Send + Sync>;
 
@@ -102,6 +103,7 @@ pub struct Column {
     /// Whether rows can be grouped by it.
     pub groups: bool,
     cell: Option<CellOf>,
+    each: Option<EachOf>,
 }
 
 impl Column {
@@ -117,6 +119,7 @@ impl Column {
             joined: false,
             groups: false,
             cell: None,
+            each: None,
         }
     }
 
@@ -324,6 +327,21 @@ impl Kind {
         }
     }
 
+    /// Returns the words under which a row stands where rows are grouped by a column: those of its cell, or each of
+    /// several, such as the receivers of an alert. Never empty.
+    pub fn words(&self, object: &Object, column: usize, lens: &Lens<'_>) -> Vec<Text> {
+        let several = self.columns.get(column).and_then(|column| column.each.as_ref());
+        let words = several.map(|each| each(object, lens)).unwrap_or_default();
+        if !words.is_empty() {
+            return words;
+        }
+        vec![match self.cell(object, column, lens) {
+            Cell::Text(text) | Cell::Link { text, .. } | Cell::Status { text, .. } => text,
+            Cell::Empty | Cell::Unknown => Text::from(""),
+            cell => Text::from(cell.text(lens.now)),
+        }]
+    }
+
     /// Says how an object is, and why in words; the words are empty where there is nothing to say.
     pub fn health(&self, object: &Object, lens: &Lens<'_>) -> (Health, Text) {
         (self.health)(object, lens)
@@ -478,6 +496,17 @@ impl<T: Send + Sync + 'static> Describe<T> {
             None => Cell::Unknown,
         }));
         self.kind.columns.push(column);
+        self
+    }
+
+    /// Says which words the cell of the column that was described last is made of: a row is grouped under each.
+    pub(super) fn each(mut self, each: impl Fn(Row<'_, T>) -> Vec<Text> + Send + Sync + 'static) -> Self {
+        if let Some(column) = self.kind.columns.last_mut() {
+            column.each = Some(Box::new(move |object, lens| match object.body::<T>() {
+                Some(body) => each(Row { object, body, lens }),
+                None => Vec::new(),
+            }));
+        }
         self
     }
 
