@@ -93,6 +93,9 @@ pub trait Remote: Witness + Sync {
         place: &str,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
+    /// Says which Alertmanagers do not answer while others do, each in a sentence.
+    fn unanswered(&self) -> impl Future<Output = Vec<String>> + Send;
+
     /// Returns what the sources of an Application want at one revision each, rendered by argocd-server; without the
     /// values of Secrets.
     fn manifests(
@@ -218,6 +221,10 @@ impl Remote for Systems {
         place: &str,
     ) -> Result<(), SourceError> {
         Self::expire_silence(self, permit, silence, place).await
+    }
+
+    async fn unanswered(&self) -> Vec<String> {
+        Self::unanswered(self).await
     }
 
     async fn manifests(

@@ -136,6 +136,7 @@ async fn preview<R: Remote>(desk: &Desk<R>, matchers: &[Matcher]) -> Vec<Line> {
             return vec![Line::new(Mark::Stop, format!("which alerts it would hide is not known: {error}"))];
         }
     };
+    let gaps = desk.remote.unanswered().await;
     let firing: Vec<&Value> = all.iter().filter(|alert| fires(alert)).collect();
     let hit: Vec<&&Value> = firing
         .iter()
@@ -144,7 +145,9 @@ async fn preview<R: Remote>(desk: &Desk<R>, matchers: &[Matcher]) -> Vec<Line> {
             matchers.iter().all(|matcher| matcher.matches(&labels))
         })
         .collect();
-    let mut lines = Vec::new();
+    let gap =
+        |why: &String| Line::new(Mark::Warn, format!("what this Alertmanager has is not counted: {why}"));
+    let mut lines: Vec<Line> = gaps.iter().map(gap).collect();
     for alert in hit.iter().take(NAMED) {
         let labels = labels_of(alert);
         let place = alerts::namespace_of(&labels).map_or_else(String::new, |name| format!(" in {name}"));

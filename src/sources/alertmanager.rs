@@ -202,6 +202,11 @@ pub(super) async fn documents(endpoints: &[Endpoint], plural: &str) -> Result<Ve
     Ok(all)
 }
 
+/// Says which of them do not answer for their alerts, and why; nothing where none does, which is an error of its own.
+pub(super) async fn unanswered(endpoints: &[Endpoint]) -> Vec<SourceError> {
+    gather(endpoints, "/api/v2/alerts").await.map_or_else(|_| Vec::new(), |(_, told)| told.silent)
+}
+
 /// Posts a silence, once.
 pub(super) async fn post_silence(endpoint: &Endpoint, body: &Value) -> Result<String, SourceError> {
     let kind = HeaderValue::from_static("application/json");

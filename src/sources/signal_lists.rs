@@ -146,6 +146,12 @@ impl Systems {
         super::alertmanager::documents(&self.all(System::Alertmanager).await?, &resource.plural).await
     }
 
+    /// Says which Alertmanagers do not answer while others do, each in a sentence: what only they have is not listed.
+    pub async fn unanswered(&self) -> Vec<String> {
+        let Ok(endpoints) = self.all(System::Alertmanager).await else { return Vec::new() };
+        super::alertmanager::unanswered(&endpoints).await.iter().map(ToString::to_string).collect()
+    }
+
     /// Reads one alert or silence fresh; `None` where it is over, or was never there.
     pub async fn signal_document(&self, object: &ObjectRef) -> Result<Option<Value>, SourceError> {
         let endpoints = self.all(System::Alertmanager).await?;

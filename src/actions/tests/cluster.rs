@@ -48,6 +48,8 @@ struct Inside {
     rendered: BTreeMap<String, Vec<Value>>,
     /// Whether evicted pods take their time to end: until [`Cluster::reap`].
     stubborn: bool,
+    /// Alertmanagers that do not answer.
+    gaps: Vec<String>,
     /// Why the server would refuse what it is asked to pretend.
     unwilling: Option<String>,
     /// Secrets of AWS, by name.
@@ -224,8 +226,25 @@ impl Inside {
         }
     }
 
+    /// Issues a Certificate that is to be issued, as cert-manager ends it.
+    fn issue(&mut self, object: &ObjectRef) {
+        let Some(certificate) = self.objects.get(&key(object)) else { return };
+        let conditions = certificate.pointer("/status/conditions").and_then(Value::as_array);
+        let issuing = |one: &Value| one["type"] == "Issuing" && one["status"] == "True";
+        if !conditions.is_some_and(|all| all.iter().any(issuing)) {
+            return;
+        }
+        let revision = certificate["status"]["revision"].as_i64().unwrap_or(0) + 1;
+        let status = json!({ "revision": revision, "notBefore": "2026-01-05T12:00:00Z", "notAfter": "2026-04-05T12:00:00Z",
+            "conditions": [{ "type": "Ready", "status": "True", "reason": "Ready" }] });
+        self.merge(object, &json!({ "status": status }));
+    }
+
     /// Moves the Argo CD controller one step on an Application.
     fn control(&mut self, object: &ObjectRef) {
+        if self.controlled && &*object.resource.plural == "certificates" {
+            self.issue(object);
+        }
         if !self.controlled || &*object.resource.plural != "applications" {
             return;
         }
@@ -371,6 +390,11 @@ impl Cluster {
         let before = inside.objects.len();
         inside.objects.retain(|_, object| object.pointer("/metadata/deletionTimestamp").is_none());
         before - inside.objects.len()
+    }
+
+    /// Makes an Alertmanager not answer.
+    pub async fn gap(&self, why: &str) {
+        self.0.lock().await.gaps.push(why.to_owned());
     }
 
     /// Makes the server refuse what it is asked to pretend.
@@ -617,6 +641,10 @@ impl Remote for Cluster {
         inside.writes.push(json!({ "expire": &*silence.name }));
         inside.merge(silence, &json!({ "status": { "state": "expired" } }));
         Ok(())
+    }
+
+    async fn unanswered(&self) -> Vec<String> {
+        self.0.lock().await.gaps.clone()
     }
 
     async fn manifests(

@@ -22,6 +22,16 @@ async fn the_plan_names_every_alert_that_it_would_hide_and_leaves_noise_out_of_t
 }
 
 #[tokio::test]
+async fn an_alertmanager_that_does_not_answer_is_named_in_the_plan() {
+    let bench = Bench::new();
+    let one = alert(&bench.cluster, "HighErrorRate", "f1").await;
+    bench.cluster.gap("Alertmanager at monitoring/b:9093 cannot be reached").await;
+    let plan = bench.plan(Verb::Silence, &one, for_an_hour()).await;
+    assert!(plan.can_run(), "{:#?}", plan.lines);
+    assert_line(&plan, Mark::Warn, "not counted: Alertmanager at monitoring/b:9093 cannot be reached");
+}
+
+#[tokio::test]
 async fn a_silence_that_hides_too_large_a_share_is_refused_and_a_wide_one_is_warned_of() {
     let bench = Bench::new();
     let mut first = None;
