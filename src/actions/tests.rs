@@ -20,6 +20,7 @@ mod drains;
 mod gate;
 mod planning;
 mod pushing;
+mod renewals;
 mod repositories;
 mod rotations;
 mod running;

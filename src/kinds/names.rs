@@ -549,6 +549,6 @@ mod tests {
         assert_eq!(kind(&cluster, "expires"), Cell::Age(ago(-86_400 * 60).parse().unwrap()));
         assert_eq!(kind(&cluster, "why"), Cell::Empty);
         cluster.list("certificates", vec![certificate(-60)]);
-        assert_eq!(kind(&cluster, "why"), Cell::Text(Text::from("certificate front: ended 1m ago")));
+        assert_eq!(kind(&cluster, "why"), Cell::Text(Text::from("certificate front: ended 60s ago")));
     }
 }

@@ -41,7 +41,7 @@ impl Site {
 
     /// Runs the binary; nobody sits at a terminal.
     async fn run(&self, arguments: &[&str]) -> Ran {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+        let output = crate::program::opsdeck()
             .args(arguments)
             .env("KUBECONFIG", &self.running.kubeconfig)
             .env("OPSDECK_STATE_DIR", self.home())

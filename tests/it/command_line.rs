@@ -27,7 +27,7 @@ impl Shell {
     }
 
     async fn run(&self, arguments: &[&str]) -> Printed {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+        let output = crate::program::opsdeck()
             .args(arguments)
             .env("KUBECONFIG", &self.platform.kubeconfig)
             .env("OPSDECK_STATE_DIR", self.state.path())

@@ -241,7 +241,7 @@ impl Shell {
 
     /// Runs the program; with `moving`, a second of the world passes every few milliseconds meanwhile.
     async fn run(&self, args: &[&str], moving: bool) -> (i32, String, String) {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+        let output = crate::program::opsdeck()
             .args(args)
             .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
             .env("OPSDECK_STATE_DIR", self.folder.path())

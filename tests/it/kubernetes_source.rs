@@ -214,7 +214,7 @@ async fn the_command_line_lists_any_type_that_the_server_has() {
     let platform = platform().await;
     let state = tempfile::tempdir().unwrap();
     let get = async |kind: &str| {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+        let output = crate::program::opsdeck()
             .args(["get", kind, "-A", "-o", "json"])
             .env("KUBECONFIG", &platform.kubeconfig)
             .env("OPSDECK_STATE_DIR", state.path())

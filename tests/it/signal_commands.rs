@@ -77,7 +77,7 @@ impl Shell {
     }
 
     async fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Said {
-        let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
+        let output = crate::program::opsdeck()
             .args(args)
             .env("KUBECONFIG", self.folder.path().join("config"))
             .env("OPSDECK_STATE_DIR", self.folder.path())

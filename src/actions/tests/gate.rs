@@ -29,6 +29,7 @@ async fn a_missing_permission_stops_the_plan_of_every_verb() {
             Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
                 ("create", "services/proxy".to_owned())
             }
+            Verb::Renew => ("update", format!("{}/status", object.resource)),
             _ => ("patch", object.resource.to_string()),
         };
         bench.cluster.deny(right).await;
@@ -46,6 +47,7 @@ async fn a_permission_that_is_lost_after_the_question_refuses_every_verb_and_is_
         let plan = bench.plan(verb, &object, options).await;
         let confirmed = bench.confirm(plan);
         bench.cluster.deny("patch").await;
+        bench.cluster.deny("update").await;
         bench.cluster.deny("delete").await;
         bench.cluster.deny("create").await;
         let outcome = bench.run(confirmed).await;

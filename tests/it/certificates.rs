@@ -1,0 +1,150 @@
+//! The story of a certificate that cannot be renewed: from the command line, and from keys to the verified end.
+
+use std::time::Duration;
+
+use opsdeck::clock::Clock;
+use opsdeck::demo::objects::Key;
+use opsdeck::demo::platform::{Handle, Options as Start, Platform, Running};
+use opsdeck::demo::types::Type;
+use opsdeck::demo::world;
+use serde_json::{Value, json};
+
+struct Story {
+    platform: Running,
+    folder: tempfile::TempDir,
+    _moves: tokio_util::task::AbortOnDropHandle<()>,
+}
+
+impl Story {
+    /// Starts the platform; a second of its time passes every few milliseconds.
+    async fn start() -> Self {
+        opsdeck::install_crypto_provider();
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(Clock::system().now());
+        let world = world::Options {
+            tenants: 3,
+            pods_per_tenant: 6,
+            nodes: 4,
+            story: "certificate-expiring".to_owned(),
+            alive: false,
+            ..world::Options::default()
+        };
+        let kubeconfig = Some(folder.path().join("kubeconfig"));
+        let options =
+            Start { world, port: 0, kubeconfig, clock: clock.clone(), pace: None, ..Start::default() };
+        let platform = Platform::start(options).await.unwrap();
+        std::fs::write(folder.path().join("config.toml"), "[contexts.\"*\"]\nenvironment = \"dev\"\n")
+            .unwrap();
+        let handle = platform.handle.clone();
+        let moves = tokio::spawn(async move {
+            // Not faster than the clock of the program beside it, or the new certificate begins before the action.
+            let mut pace = tokio::time::interval(Duration::from_millis(250));
+            loop {
+                pace.tick().await;
+                clock.advance(Duration::from_secs(1));
+                if handle.step().await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self { platform, folder, _moves: tokio_util::task::AbortOnDropHandle::new(moves) }
+    }
+
+    async fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let output = crate::program::opsdeck()
+            .args(args)
+            .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
+            .env("OPSDECK_STATE_DIR", self.folder.path())
+            .env("OPSDECK_CONFIG_DIR", self.folder.path())
+            .env("HOME", self.folder.path())
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(Duration::from_mins(2), output).await.unwrap().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+}
+
+/// Takes the private zone out of the issuer, as `kubectl edit` would.
+async fn mend(handle: &Handle) {
+    let mended = handle.call(|world, now| {
+        let key = Key::new(Type::ClusterIssuer, "", "letsencrypt");
+        let solver = json!({"dns01": {"route53": {"region": "eu-west-1"}}});
+        world.objects.modify(&key, now, |issuer| issuer["spec"]["acme"]["solvers"] = json!([solver])).is_ok()
+    });
+    assert!(mended.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_says_why_a_renewal_fails_and_renews_once_it_is_mended() {
+    let story = Story::start().await;
+    let named = ["renew", "checkout-tls", "-n", "tenant-2"];
+    let (code, out, err) = story.run(&[&named[..], &["--plan", "-o", "json"]].concat()).await;
+    assert_eq!(code, 0, "{out}{err}");
+    let plan: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(plan["plan"]["command"], "cmctl renew checkout-tls -n tenant-2");
+    assert!(out.contains("in a row failed") && out.contains("NXDOMAIN looking up TXT"), "{out}");
+
+    let now = [&named[..], &["--yes", "--wait"]].concat();
+    let (code, out, err) = story.run(&now).await;
+    assert_eq!(code, 1, "{out}{err}");
+    assert!(out.contains("DNS-01 for ") && out.contains("NXDOMAIN"), "{out}");
+    assert!(
+        out.contains("Look whether the DNS-01 solver of clusterissuers.cert-manager.io letsencrypt"),
+        "{out}"
+    );
+
+    mend(&story.platform.handle).await;
+    let (code, out, err) = story.run(&now).await;
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(out.starts_with("verified: revision ") && out.contains("it ends in 8"), "{out}");
+    // What nobody has is said.
+    let (code, _, err) = story.run(&["renew", "no-such", "-n", "tenant-2", "--yes"]).await;
+    assert_eq!(code, 1);
+    assert!(err.contains("no-such does not exist"), "{err}");
+    let (_, names, err) = story.run(&["get", "names", "-n", "tenant-2", "-o", "json"]).await;
+    assert!(names.contains("checkout-tls"), "{names}{err}");
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_lead_from_the_certificate_to_why_it_fails_and_to_a_verified_renewal() {
+    let story = Story::start().await;
+    let folder = story.folder.path().display().to_string();
+    let handle = story.platform.handle.clone();
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let kubeconfig = format!("{folder}/kubeconfig");
+        let variables = [
+            ("HOME", folder.as_str()),
+            ("OPSDECK_STATE_DIR", &folder),
+            ("OPSDECK_CONFIG_DIR", &folder),
+            ("KUBECONFIG", &kubeconfig),
+        ];
+        let program = env!("CARGO_BIN_EXE_opsdeck");
+        let mut console = crate::terminal::Terminal::start(program, &[], &variables, (160, 42));
+        console.wait("it is connected", |screen| screen.contains("k8s live"));
+        console.press(":certificates\r");
+        console.wait("the one that fails stands first", |screen| {
+            screen.contains("✗ Failed") && screen.contains("checkout-tls")
+        });
+        console.press("\r");
+        console.wait("the detail says why", |screen| {
+            screen.contains("NXDOMAIN") && screen.contains("challenge")
+        });
+        runtime.block_on(mend(&handle));
+        console.press("R");
+        console.wait("the plan, with every check answered", |screen| {
+            screen.contains("you may update") && !screen.contains("pending")
+        });
+        console.press("y");
+        console.wait("it asks why, or begins", |screen| screen.contains("Renew"));
+        console.press("\r");
+        console.wait("the verdict", |screen| screen.contains("Verified"));
+        console.press(":q\r");
+        assert!(console.end().success());
+    })
+    .await
+    .unwrap();
+}
