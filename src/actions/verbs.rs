@@ -170,6 +170,7 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::Drain => "Look at the pods that are left, and at their budgets",
         Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
             "Look at the ExternalSecret, its store and their events"
+        }
         Verb::Renew => {
             "Look at the request, the order and the challenges of the certificate: one that is pending says what it waits for"
         }
