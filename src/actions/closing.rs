@@ -149,8 +149,6 @@ fn concerns(verb: &str, target: &Target) -> bool {
         "refresh" | "hard-refresh" | "sync" | "rollback" | "revert" | "promote" | "terminate"
         | "hold-autosync" | "release-autosync" => target.object.resource == applications(),
         "renew" => plural == "certificates",
-        "refresh" | "hard-refresh" | "sync" | "rollback" | "terminate" | "hold-autosync"
-        | "release-autosync" => target.object.resource == applications(),
         _ => true,
     }
 }
