@@ -99,7 +99,8 @@ pub async fn carry_out_steered<R: Remote>(
             traces: &mut traces,
             commit: String::new(),
         };
-        let outcome = work.one(follow, steer).await;
+        // Boxed: with every verb in it the future is deep, and whoever awaits it is deeper.
+        let outcome = Box::pin(work.one(follow, steer)).await;
         steps.extend(work.steps.iter().map(|step| Check {
             mark: json!(step.standing).as_str().unwrap_or_default().to_owned(),
             text: match step.detail.as_str() {

@@ -460,3 +460,26 @@ fn a_certificate_that_cannot_be_renewed_says_so_along_its_chain_and_is_renewed_o
     assert_eq!(text(&order, "/status/state"), "valid");
     assert_eq!(below(&platform, &order, Type::Challenge).len(), 0, "challenges vanish when answered");
 }
+
+#[test]
+fn a_bad_value_in_git_breaks_the_new_pods_alone_and_a_push_that_takes_it_back_heals_them() {
+    let mut platform = play("bad-config-in-git");
+    let name = "tenant-3-checkout";
+    assert!(health_is(&platform.app(name), "Degraded"));
+    assert!(health_is(&platform.app("tenant-3-cart"), "Healthy"), "cart can live with it");
+    let mut deploy = super::git::Repo::open(&platform.dir.path().join("deploy.git")).unwrap();
+    let path = "envs/prod/tenant-3/values.yaml";
+    let before = deploy.read("main~1", path).unwrap();
+    assert!(!before.contains("POOL_SIZE") && deploy.read("main", path).unwrap().contains("POOL_SIZE"));
+    let pushed = deploy
+        .commit(&super::git::Commit {
+            author: "maria.lopez".to_owned(),
+            at: platform.world.now(),
+            message: "take it back".to_owned(),
+            files: vec![(path.to_owned(), Some(before))],
+        })
+        .unwrap();
+    // Noticed within seconds, as a webhook would tell it, and not only with the next comparison.
+    platform.until(20, name, |app| text(app, "/status/sync/revision") == pushed);
+    platform.until(90, name, |app| health_is(app, "Healthy") && app["operation"].is_null());
+}

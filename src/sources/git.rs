@@ -294,10 +294,11 @@ impl Git {
         let spec = format!("+refs/heads/{0}:refs/opsdeck/{0}", clone.tip.branch);
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &clone.url, &spec];
         let said = clone.call(&fetch, Input::None, CLONE, "fetch the branch").await;
-        said.map_err(|error| unreachable(&clone.url, error))?;
+        // Another console may have fetched it at the same moment, and have locked this one out.
         if clone.has(&clone.tip.id).await {
             return Ok(clone);
         }
+        said.map_err(|error| unreachable(&clone.url, error))?;
         Err(GitError::Moved { place: clone.url, branch: clone.tip.branch })
     }
 

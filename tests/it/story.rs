@@ -52,6 +52,8 @@ fn is_restored(terminal: &Terminal) {
 #[test]
 fn the_rollback_of_a_bad_deploy_goes_from_keys_to_the_audit() {
     let home = tempfile::tempdir().unwrap();
+    let clock = opsdeck::clock::Clock::system();
+    let opened = clock.now();
     let mut console = demo(home.path(), &["--story", "bad-deploy"]);
     console
         .wait("the demo is connected", |screen| screen.contains("k8s live") && screen.contains("argo live"));
@@ -92,6 +94,9 @@ fn the_rollback_of_a_bad_deploy_goes_from_keys_to_the_audit() {
     console.press(&format!("{name}\t"));
     console.press("INC-7 checkout crash-loops\r\r");
     console.wait("the verdict", |screen| screen.contains("Verified"));
+    // Printed and not asserted: the machine decides. The target of the platform is two minutes.
+    let took = clock.now().duration_since(opened).as_secs();
+    eprintln!("bad-deploy: {took} s from opening the console to a verified rollback (target 120 s)");
 
     let record = audit(home.path(), &[]);
     for said in [
