@@ -270,8 +270,8 @@ async fn a_leaked_secret_is_rotated_down_to_the_last_pod() {
     let mut bench = Bench::start("leaked-secret").await;
     bench.clock.advance(Duration::from_secs(5));
     bench.platform.handle.step().await.unwrap();
-    let events =
-        bench.desk.remote.connection().documents(&Resource::new("", "events"), Some("tenant-2"), "", "");
+    let events = Resource::new("", "events");
+    let events = bench.desk.remote.connection().documents(&events, Some("tenant-2"), "", "");
     let leaked = events.await.unwrap().into_iter().find(|event| event["reason"] == "CredentialLeaked");
     assert!(leaked.is_some(), "the scanner says so");
     let plan = bench.plan(Verb::Rotate, &bench.external(), Options::default()).await;
