@@ -18,16 +18,22 @@ use crate::text::one_line;
 
 pub mod application;
 mod autosync;
+mod bounds;
 mod change;
 mod claim;
 mod closing;
+mod delete;
 mod desk;
 mod difference;
 mod draft;
 mod drain;
+mod edit;
 mod git_change;
 mod git_difference;
+mod halt;
 mod images;
+mod job;
+mod managed;
 mod manifests;
 mod node;
 pub mod operation;
@@ -40,10 +46,14 @@ mod refresh;
 mod renew;
 mod restart;
 mod revert;
+mod revision;
 mod rollback;
 mod rollout;
 mod rotate;
 mod run;
+mod scale;
+mod set_image;
+pub mod sheet;
 mod silence;
 mod steer;
 mod sync;
@@ -52,6 +62,7 @@ pub mod undo;
 mod verbs;
 mod verdict;
 pub mod windows;
+mod workload;
 
 pub use change::Change;
 pub use closing::{Closed, close};
@@ -87,6 +98,28 @@ pub enum Verb {
     DeletePod,
     /// Restart a workload.
     Restart,
+    /// Change how many pods a workload has.
+    Scale,
+    /// Give a workload the pod template of an earlier revision.
+    RolloutUndo,
+    /// Pause a rollout, or KEDA's scaling.
+    Pause,
+    /// Suspend a `CronJob` or a Job.
+    Suspend,
+    /// Let go on what is paused or suspended.
+    Resume,
+    /// Give a container another image.
+    SetImage,
+    /// Change the fewest and the most pods of an autoscaler.
+    SetBounds,
+    /// Run a `CronJob` now.
+    RunJob,
+    /// Change an object in an editor.
+    Edit,
+    /// Delete an object.
+    Delete,
+    /// Take a pod away whose node does not end it.
+    ForceDelete,
     /// Mark a node unschedulable.
     Cordon,
     /// Mark a node schedulable.
@@ -121,7 +154,7 @@ pub enum Verb {
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 37] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -133,6 +166,17 @@ impl Verb {
         Self::ReleaseAutosync,
         Self::DeletePod,
         Self::Restart,
+        Self::Scale,
+        Self::RolloutUndo,
+        Self::Pause,
+        Self::Suspend,
+        Self::Resume,
+        Self::SetImage,
+        Self::SetBounds,
+        Self::RunJob,
+        Self::Edit,
+        Self::Delete,
+        Self::ForceDelete,
         Self::Cordon,
         Self::Uncordon,
         Self::Drain,
@@ -155,6 +199,11 @@ impl Verb {
         self == Self::Silence
     }
 
+    /// Tells whether the name of what it is done to is typed everywhere, also where nothing is protected.
+    pub fn types_name(self) -> bool {
+        matches!(self, Self::Delete | Self::ForceDelete)
+    }
+
     /// Tells whether it goes on writing while it is followed: it can be held, and its end is the end of the program.
     pub fn writes_on(self) -> bool {
         verbs::writes_on(self)
@@ -174,6 +223,17 @@ impl Verb {
             Self::ReleaseAutosync => "release-autosync",
             Self::DeletePod => "delete-pod",
             Self::Restart => "restart",
+            Self::Scale => "scale",
+            Self::RolloutUndo => "rollout-undo",
+            Self::Pause => "pause",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::SetImage => "set-image",
+            Self::SetBounds => "set-bounds",
+            Self::RunJob => "run-job",
+            Self::Edit => "edit",
+            Self::Delete => "delete",
+            Self::ForceDelete => "force-delete",
             Self::Cordon => "cordon",
             Self::Uncordon => "uncordon",
             Self::Drain => "drain",
@@ -206,6 +266,17 @@ impl Verb {
             Self::ReleaseAutosync => "Release auto-sync of",
             Self::DeletePod => "Delete pod",
             Self::Restart => "Restart",
+            Self::Scale => "Scale",
+            Self::RolloutUndo => "Undo the rollout of",
+            Self::Pause => "Pause",
+            Self::Suspend => "Suspend",
+            Self::Resume => "Resume",
+            Self::SetImage => "Set the image of",
+            Self::SetBounds => "Set the bounds of",
+            Self::RunJob => "Run now",
+            Self::Edit => "Edit",
+            Self::Delete => "Delete",
+            Self::ForceDelete => "FORCE the deletion of pod",
             Self::Cordon => "Cordon",
             Self::Uncordon => "Uncordon",
             Self::Drain => "Drain",
@@ -290,6 +361,75 @@ pub struct Options {
     /// Promote: the environment that gets it.
     #[serde(skip_serializing_if = "is_default")]
     pub to_environment: Option<String>,
+    /// Scale: how many pods. Pause of a `ScaledObject`: at how many; `None` for as many as there are.
+    #[serde(skip_serializing_if = "is_default")]
+    pub replicas: Option<i64>,
+    /// Rollout undo: the revision; `None` for the one before.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rollout_revision: Option<i64>,
+    /// Set image: `CONTAINER=IMAGE` each.
+    #[serde(skip_serializing_if = "is_default")]
+    pub images: Vec<String>,
+    /// Set bounds: the fewest pods; `None` to leave it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub min_replicas: Option<i64>,
+    /// Set bounds: the most pods; `None` to leave it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max_replicas: Option<i64>,
+    /// Run: the name of the job; `None` for one made of the `CronJob`'s.
+    #[serde(skip_serializing_if = "is_default")]
+    pub job_name: Option<String>,
+    /// Delete: what becomes of what hangs on the object.
+    #[serde(skip_serializing_if = "is_default")]
+    pub cascade: Cascade,
+    /// Edit: what a person made of the object. It is not part of what is printed or recorded.
+    #[serde(skip)]
+    pub edited: Option<std::sync::Arc<sheet::Edited>>,
+}
+
+/// What becomes of the objects that an object owns when it is deleted, as `kubectl delete --cascade` says it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cascade {
+    /// They are deleted after it.
+    #[default]
+    Background,
+    /// They are deleted before it: it stays, held, until they are gone.
+    Foreground,
+    /// They stay, without an owner.
+    Orphan,
+}
+
+impl Cascade {
+    /// All of them, in the order in which a key goes through them.
+    pub const ALL: [Self; 3] = [Self::Background, Self::Foreground, Self::Orphan];
+
+    /// Returns the word of the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::Foreground => "foreground",
+            Self::Orphan => "orphan",
+        }
+    }
+
+    /// Returns the word of the wire, `propagationPolicy`.
+    pub fn policy(self) -> &'static str {
+        match self {
+            Self::Background => "Background",
+            Self::Foreground => "Foreground",
+            Self::Orphan => "Orphan",
+        }
+    }
+
+    /// Says what it means.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Background => "what hangs on it goes after it (background)",
+            Self::Foreground => "what hangs on it goes first, and it stays until then (foreground)",
+            Self::Orphan => "what hangs on it stays, without an owner (orphan)",
+        }
+    }
 }
 
 /// Tells whether an option was left as it is: plans and records name only those of their verb.

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 mod nodes;
 mod secrets;
+pub mod workloads;
 
 pub use nodes::{Drain, Nodeclaim, NodeclaimWhat, Nodes, Renew};
 pub use secrets::Rotate;
@@ -147,8 +148,26 @@ pub enum Command {
     Autosync(Autosync),
     /// Restart a workload.
     Restart(Restart),
-    /// Delete a pod.
-    Delete(Delete),
+    /// Change how many pods a workload has.
+    Scale(workloads::Scale),
+    /// Undo, pause and resume rollouts.
+    Rollout(workloads::Rollout),
+    /// Pause the rollout of a Deployment, or the scaling of a KEDA `ScaledObject`.
+    Pause(workloads::Pause),
+    /// Suspend a `CronJob` or a Job.
+    Suspend(workloads::Objects),
+    /// Let go on what is paused or suspended.
+    Resume(workloads::Objects),
+    /// Give a container of a workload another image.
+    SetImage(workloads::SetImage),
+    /// Change the fewest and the most pods of an autoscaler.
+    SetBounds(workloads::SetBounds),
+    /// Run a `CronJob` now.
+    Run(workloads::Run),
+    /// Change an object in $KUBE_EDITOR, $VISUAL or $EDITOR; the server's dry run and the difference come before the question.
+    Edit(workloads::Objects),
+    /// Delete objects; the name must be confirmed, but for pods that something replaces.
+    Delete(workloads::Delete),
     /// Mark nodes unschedulable.
     Cordon(Nodes),
     /// Mark nodes schedulable.
@@ -626,17 +645,6 @@ pub struct Restart {
     pub acting: Acting,
 }
 
-/// `opsdeck delete`.
-#[derive(Debug, Args)]
-pub struct Delete {
-    /// `pod NAME...`, or `pod/NAME...`.
-    #[arg(num_args = 1.., required = true, value_name = "pod NAME")]
-    pub pods: Vec<String>,
-    /// How.
-    #[command(flatten)]
-    pub acting: Acting,
-}
-
 /// `opsdeck alerts`.
 #[derive(Debug, Args)]
 pub struct Alerts {
@@ -799,6 +807,18 @@ mod tests {
             "opsdeck restart deployment/checkout -n tenant-2 -y",
             "opsdeck restart deployment checkout",
             "opsdeck delete pod a b",
+            "opsdeck delete deployment/web --cascade orphan --confirm web",
+            "opsdeck delete pod web-0 --force --confirm web-0",
+            "opsdeck scale deploy/web sts/db --replicas 3",
+            "opsdeck rollout undo deploy/web --to-revision 2 --plan",
+            "opsdeck rollout pause deploy/web",
+            "opsdeck pause so/web --replicas 2",
+            "opsdeck suspend cj report",
+            "opsdeck resume cronjob/report",
+            "opsdeck set-image deploy/web app=r/a:2 side=r/b:3 -y",
+            "opsdeck set-bounds hpa/web --min 2 --max 9",
+            "opsdeck run cronjob/report --name report-now",
+            "opsdeck edit cm/settings -n shop",
             "opsdeck cordon a",
             "opsdeck audit --since 24h -o json",
             "opsdeck audit verify",

@@ -10,6 +10,7 @@ mod board;
 mod console;
 pub mod demo;
 mod doctor;
+mod editor;
 mod frame;
 mod gather;
 mod get;
@@ -20,6 +21,7 @@ mod query;
 mod report;
 mod settings;
 mod tenants;
+mod workloads;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -251,6 +253,15 @@ async fn dispatch(cli: Cli, command: Command, paths: Paths) -> Result<Exit> {
         | Command::Terminate(_)
         | Command::Autosync(_)
         | Command::Restart(_)
+        | Command::Scale(_)
+        | Command::Rollout(_)
+        | Command::Pause(_)
+        | Command::Suspend(_)
+        | Command::Resume(_)
+        | Command::SetImage(_)
+        | Command::SetBounds(_)
+        | Command::Run(_)
+        | Command::Edit(_)
         | Command::Delete(_)
         | Command::Cordon(_)
         | Command::Uncordon(_)

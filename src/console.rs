@@ -31,7 +31,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
 use crate::app::action::Action;
-use crate::app::effect::{Effect, Need};
+use crate::app::effect::{Effect, Need, Sheet};
 use crate::app::history::View;
 use crate::app::input;
 use crate::app::message::Message;
@@ -97,6 +97,9 @@ pub trait Outside {
 
     /// Asks the whole job to stop; [`Alarm::Stop`] follows.
     fn ask_to_stop(&mut self);
+
+    /// Gives the terminal to the person's editor with a text, takes it again, and returns what the editor left.
+    fn edit(&mut self, text: &str) -> io::Result<String>;
 
     /// Takes the mouse or leaves it to the terminal.
     fn mouse(&mut self, taken: bool) -> io::Result<()>;
@@ -351,6 +354,12 @@ where
                 Effect::Quit => self.ended = Some(Ended::Quit),
                 Effect::Suspend => self.outside.ask_to_stop(),
                 Effect::Redraw => self.redraw(),
+                Effect::Editor(sheet) => {
+                    let left = self.outside.edit(&sheet.0);
+                    self.redraw();
+                    let left = left.map(Sheet::from).map_err(|error| error.to_string());
+                    self.act(Action::Said(Message::Edited(left)));
+                }
                 Effect::Mouse(taken) => {
                     let done = self.outside.mouse(taken);
                     self.trouble("the mouse", done);

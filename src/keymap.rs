@@ -134,15 +134,37 @@ fn together(a: Command, b: Command) -> bool {
 
 /// Tells whether two verbs can apply to the same object at the same moment.
 fn overlap(a: Command, b: Command) -> bool {
-    let turns = [[Command::HoldAutosync, Command::ReleaseAutosync], [Command::Protect, Command::Unprotect]];
-    family(a) == family(b) && !turns.iter().any(|turn| turn.contains(&a) && turn.contains(&b))
+    let turns = [
+        [Command::HoldAutosync, Command::ReleaseAutosync],
+        [Command::Protect, Command::Unprotect],
+        [Command::Pause, Command::Resume],
+        [Command::SuspendJob, Command::Resume],
+        // A CronJob has no rollout to pause.
+        [Command::Pause, Command::SuspendJob],
+    ];
+    // What has a delete of its own has not the one for everything, and what is no object of the API server neither.
+    let apart = |one: Command, other: Command| match one {
+        Command::Delete => {
+            matches!(other, Command::DeletePod | Command::DeleteNodeclaim) || family(other) == "silence"
+        }
+        Command::Edit => matches!(family(other), "alert" | "silence"),
+        _ => false,
+    };
+    if apart(a, b) || apart(b, a) {
+        return false;
+    }
+    let every = [a, b].iter().any(|command| matches!(command, Command::Delete | Command::Edit));
+    (every || family(a) == family(b)) && !turns.iter().any(|turn| turn.contains(&a) && turn.contains(&b))
 }
 
 /// The kinds of object that a verb is for; verbs of different families never meet.
 fn family(command: Command) -> &'static str {
     match command {
-        Command::DeletePod => "pod",
-        Command::Restart => "workload",
+        Command::DeletePod | Command::ForceDelete => "pod",
+        Command::Restart | Command::Scale | Command::RolloutUndo | Command::SetImage => "workload",
+        Command::SetBounds => "scaler",
+        Command::RunJob => "cronjob",
+        Command::Pause | Command::SuspendJob | Command::Resume => "halt",
         Command::Cordon | Command::Uncordon | Command::Drain | Command::Protect | Command::Unprotect => {
             "node"
         }

@@ -28,6 +28,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod concern;
 pub mod karpenter;
+pub mod keda;
 pub mod measured;
 pub mod names;
 pub mod network;

@@ -167,6 +167,7 @@ impl Runner {
             Effect::LookBack => self.look_back(),
             Effect::ReadBoards(directory) => self.read_boards(directory),
             Effect::Fetch(object) => self.fetch(object, store),
+            Effect::FetchToEdit(object) => self.fetch_to_edit(object),
             Effect::SaveLines { path, bytes } => self.save(path, bytes),
             Effect::Learn(resource) => self.learn(resource),
             Effect::Plan { number, request } => self.plan(number, request),
@@ -183,6 +184,7 @@ impl Runner {
             // These are the terminal's, and the loop's own.
             Effect::Quit
             | Effect::Suspend
+            | Effect::Editor(_)
             | Effect::Redraw
             | Effect::Mouse(_)
             | Effect::Theme(_)
@@ -530,6 +532,20 @@ impl Runner {
         tokio::spawn(async move {
             let result = connection.document(&object).await.map(Arc::new);
             let _ = notes.send(Note::Said(Message::Document { object, result })).await;
+        });
+    }
+
+    /// Reads an object that is to be edited.
+    fn fetch_to_edit(&self, object: ObjectRef) {
+        let Some(connection) = self.connection.clone() else {
+            let error = not_connected(&object);
+            self.say(Message::ToEdit(Err(error)));
+            return;
+        };
+        let notes = self.notes.clone();
+        tokio::spawn(async move {
+            let result = connection.document(&object).await.map(Arc::new);
+            let _ = notes.send(Note::Said(Message::ToEdit(result))).await;
         });
     }
 

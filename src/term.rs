@@ -157,6 +157,14 @@ impl Taken {
         self.enter()
     }
 
+    /// Gives the terminal back while something else runs in it, and takes it again.
+    pub fn lend<T>(&mut self, run: impl FnOnce() -> T) -> io::Result<T> {
+        self.leave();
+        let done = run();
+        self.enter()?;
+        Ok(done)
+    }
+
     fn leave(&self) {
         if self.held.0.swap(false, Ordering::SeqCst) {
             give_back(&mut io::stdout());

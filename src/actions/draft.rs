@@ -41,6 +41,8 @@ pub(super) struct Found {
     pub also: Vec<Also>,
     /// What will be pushed to a repository.
     pub git: Option<GitChange>,
+    /// Values that are changed and were found out: JSON pointer, before, afterwards.
+    pub values: Vec<(String, Value, Value)>,
 }
 
 impl From<Vec<Line>> for Found {
@@ -88,7 +90,7 @@ pub(super) enum Part<'a> {
     /// A check.
     Asked(Check<'a>),
     /// A value that is changed, for the record: JSON pointer, before, afterwards.
-    Value(&'static str, Value, Value),
+    Value(String, Value, Value),
 }
 
 impl From<Line> for Part<'_> {
@@ -194,7 +196,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
                 Part::Known(line) => slots.push(vec![prefixed(prefix.as_deref(), line)]),
                 Part::Value(field, before, after) => plan.changes.push(Changed {
                     object: target.object.clone(),
-                    field: field.to_owned(),
+                    field,
                     before,
                     after,
                     withheld: false,
@@ -251,6 +253,15 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     while let Some((slot, found)) = asked.next().await {
         slots[slot] = found.lines;
         plan.git.extend(found.git);
+        if let Some(object) = sakes.get(&slot) {
+            plan.changes.extend(found.values.into_iter().map(|(field, before, after)| Changed {
+                object: (*object).clone(),
+                field,
+                before,
+                after,
+                withheld: false,
+            }));
+        }
         for also in found.also {
             for access in &also.access {
                 if !rights.contains(access) {
@@ -390,7 +401,13 @@ fn confirmation<R>(desk: &Desk<R>, request: &Request) -> Confirmation {
         // Several objects without one tenant, or none yet: the context says what is at stake.
         (None, _) => desk.rules.context.to_string(),
     };
-    if desk.rules.protected { Confirmation::Type(name()) } else { Confirmation::Yes }
+    match (request.verb.types_name(), request.targets.as_slice()) {
+        // What is gone is gone: the name of the one thing that is deleted is typed everywhere.
+        (true, [one]) => Confirmation::Type(one.object.name.to_string()),
+        (true, _) => Confirmation::Type(name()),
+        (false, _) if desk.rules.protected => Confirmation::Type(name()),
+        (false, _) => Confirmation::Yes,
+    }
 }
 
 /// Reads text from a document; empty where there is none.

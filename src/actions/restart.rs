@@ -7,6 +7,7 @@ use super::desk::Remote;
 use super::draft::{Draft, text};
 use super::rollout::{Rollout, judge, on_delete};
 use super::run::{Trouble, Work};
+use super::workload::{label, singular};
 use super::{Line, Mark, Outcome, owners};
 use crate::gate::Access;
 use crate::identity::ObjectRef;
@@ -16,11 +17,6 @@ use crate::sources::objects::Written;
 pub(super) const ANNOTATION: &str = "kubectl.kubernetes.io/restartedAt";
 
 pub(super) const STEPS: [&str; 2] = ["mark the pod template", "pods replaced"];
-
-/// Writes the kind as kubectl's messages do, in the singular.
-fn singular(object: &ObjectRef) -> &str {
-    object.resource.plural.strip_suffix('s').unwrap_or(&object.resource.plural)
-}
 
 pub(super) fn draft<'a>(object: &ObjectRef, document: &'a Value) -> Draft<'a> {
     let mut parts = Vec::new();
@@ -126,28 +122,29 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
 }
 
 pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, _stored: &Written) -> Outcome {
+    roll(work, 1).await
+}
+
+/// Follows the rollout of a workload in a step, to its end or until it is stuck.
+pub(super) async fn roll<R: Remote>(work: &mut Work<'_, R>, step: usize) -> Outcome {
     let plural = work.object.resource.plural.clone();
     loop {
         match work.look().await {
             Ok(Some(document)) => match judge(&plural, &document) {
                 Rollout::Done(how) => {
-                    work.done(1, how.clone());
+                    work.done(step, how.clone());
                     return Outcome::Verified(format!("{how}, in {}", work.taken()));
                 }
                 Rollout::Stuck(why) => {
                     return Outcome::Failed(format!(
-                        "{why}. Look at the new pods' events and logs; {}",
-                        format_args!(
-                            "kubectl rollout undo {}/{} goes back",
-                            singular(work.object),
-                            work.object.name
-                        )
+                        "{why}. Look at the new pods' events and logs; opsdeck rollout undo {} goes back",
+                        label(work.object)
                     ));
                 }
-                Rollout::Going(how) => work.running(1, how),
+                Rollout::Going(how) => work.running(step, how),
             },
             Ok(None) => return Outcome::Failed(format!("{} does not exist any more", work.object)),
-            Err(error) => work.running(1, error),
+            Err(error) => work.running(step, error),
         }
         work.pause().await;
     }

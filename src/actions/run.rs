@@ -19,7 +19,7 @@ use crate::gate::{Admission, Basis, Permit, Refusal};
 use crate::human;
 use crate::identity::{ObjectRef, Target};
 use crate::sources::SourceError;
-use crate::sources::objects::Written;
+use crate::sources::objects::{Patch, Written};
 use crate::text::one_line;
 
 /// How often a write is tried: an Application's status is written by its controller all the time.
@@ -585,23 +585,31 @@ impl<R: Remote> Work<'_, R> {
     ) -> Result<Written, Trouble> {
         let at = self.object;
         let mut last = String::new();
-        let mut unsure = false;
+        let mut unsure: Option<(Value, Value)> = None;
         for attempt in 0..ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(self.desk.pace.retry).await;
             }
-            if std::mem::take(&mut unsure)
+            if let Some((before, patch)) = unsure.take()
                 && let Some(object) = self.find(at, &landed).await?
             {
                 self.written = true;
+                self.changed(at, &before, &patch, &object);
                 return Ok(Written { object, warnings: Vec::new() });
             }
             let (permit, object) = self.permit().await?;
-            let change =
-                build(&object).map_err(Trouble::Refused)?.on(text(&object, "/metadata/resourceVersion"));
+            let change = build(&object).map_err(Trouble::Refused)?;
+            let patch = match &change {
+                Change::Patch(Patch::Merge, body) => Some(body.clone()),
+                _ => None,
+            };
+            let change = change.on(text(&object, "/metadata/resourceVersion"));
             match self.desk.remote.send(&permit, at, &change).await {
                 Ok(stored) => {
                     self.written = true;
+                    if let Some(patch) = patch {
+                        self.changed(at, &object, &patch, &stored.object);
+                    }
                     return Ok(stored);
                 }
                 // Somebody wrote between the look and the write: nothing was applied, look again.
@@ -613,13 +621,16 @@ impl<R: Remote> Work<'_, R> {
                 // The answer was lost, or came from something in between: it may have been applied.
                 Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
                     last = error.to_string();
-                    unsure = true;
+                    unsure = patch.map(|patch| (object, patch)).or(Some((Value::Null, Value::Null)));
                 }
                 Err(error) => return Err(Trouble::Failed(error.to_string())),
             }
         }
-        if unsure && let Some(object) = self.find(at, &landed).await? {
+        if let Some((before, patch)) = unsure
+            && let Some(object) = self.find(at, &landed).await?
+        {
             self.written = true;
+            self.changed(at, &before, &patch, &object);
             return Ok(Written { object, warnings: Vec::new() });
         }
         Err(Trouble::Failed(format!("not written after {ATTEMPTS} attempts: {last}")))
@@ -659,6 +670,53 @@ impl<R: Remote> Work<'_, R> {
             "whether it was written is not known: the answer was lost, and {at} cannot be read ({error}); look at it before you try again"
         );
         Err(Trouble::Failed(text))
+    }
+
+    /// Creates an object for the sake of the one of the action; `made` is where it will be, under a name that only this
+    /// action uses, and `ours` tells whether an object there is the one that this action made.
+    pub async fn create(
+        &mut self,
+        made: &ObjectRef,
+        build: impl Fn(&Value) -> Change,
+        ours: impl Fn(&Value) -> bool,
+    ) -> Result<Written, Trouble> {
+        let at = self.object;
+        let mut last = String::new();
+        for attempt in 0..ATTEMPTS {
+            if attempt > 0 {
+                tokio::time::sleep(self.desk.pace.retry).await;
+            }
+            let (permit, object) = self.permit().await?;
+            match self.desk.remote.send(&permit, at, &build(&object)).await {
+                Ok(stored) => {
+                    self.written = true;
+                    return Ok(stored);
+                }
+                Err(SourceError::Throttled { what, until, reason }) => {
+                    last = format!("{what} asks to wait: {reason}");
+                    self.wait_until(until, &last).await?;
+                }
+                // Its name is taken: by this action, whose answer was lost, or by somebody else.
+                Err(error @ SourceError::Conflict { .. }) => {
+                    return match self.find(made, &ours).await? {
+                        Some(object) => {
+                            self.written = true;
+                            Ok(Written { object, warnings: Vec::new() })
+                        }
+                        None => Err(Trouble::Refused(error.to_string())),
+                    };
+                }
+                Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
+                    last = error.to_string();
+                    if let Some(object) = self.find(made, &ours).await? {
+                        self.written = true;
+                        return Ok(Written { object, warnings: Vec::new() });
+                    }
+                }
+                Err(error) => return Err(Trouble::Failed(error.to_string())),
+            }
+        }
+        Err(Trouble::Failed(format!("not made after {ATTEMPTS} attempts: {last}")))
     }
 
     /// Deletes the object as these options say, bound to its UID and to the version that the gate looked at; returns

@@ -26,6 +26,7 @@ mod rotations;
 mod running;
 mod silences;
 mod undoing;
+mod workloads;
 
 use cluster::{Cluster, Fault, object};
 
@@ -107,7 +108,11 @@ impl Bench {
     /// Plans, says yes, and runs.
     #[track_caller]
     fn confirm(&mut self, plan: Plan) -> Confirmed {
-        confirm(&mut self.gate, plan, Answer::Yes, self.desk.clock.now()).unwrap()
+        let answer = match &plan.confirmation {
+            Confirmation::Yes => Answer::Yes,
+            Confirmation::Type(name) => Answer::Typed(name.clone()),
+        };
+        confirm(&mut self.gate, plan, answer, self.desk.clock.now()).unwrap()
     }
 
     async fn act(&mut self, verb: Verb, object: &ObjectRef, options: Options) -> Outcome {
@@ -243,6 +248,17 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             tenant(cluster, application()).await;
             (deployment(), Options::default())
         }
+        Verb::Scale
+        | Verb::RolloutUndo
+        | Verb::Pause
+        | Verb::Suspend
+        | Verb::Resume
+        | Verb::SetImage
+        | Verb::SetBounds
+        | Verb::RunJob
+        | Verb::Edit
+        | Verb::Delete
+        | Verb::ForceDelete => workloads::something(cluster, verb).await,
         Verb::Cordon | Verb::Uncordon => {
             let node = object("", "nodes", "", "n-1");
             let spec = if verb == Verb::Uncordon { json!({ "unschedulable": true }) } else { json!({}) };

@@ -33,8 +33,11 @@ use crate::sources::objects::Written;
 pub(super) const STEPS: [&str; 2] = ["put the fields back", "rolled out"];
 
 /// Verbs that cannot be taken back, and why.
-const REFUSED: [(&str, &str); 9] = [
+const REFUSED: [(&str, &str); 12] = [
     ("renew", "a certificate that was issued stays: nothing is to be put back"),
+    ("delete", "what was deleted does not come back; where Argo CD manages it, a sync makes it anew"),
+    ("force-delete", "a pod that was taken away does not come back; its owner has made another"),
+    ("run-job", "what the job did is done: delete the job, or wait for its end"),
     ("refresh", "a comparison changes nothing that could be put back"),
     ("hard-refresh", "a comparison changes nothing that could be put back"),
     ("sync", "what was deployed before is in the history: roll back to it (opsdeck rollback NAME)"),
@@ -183,6 +186,16 @@ fn way(entry: Entry<'_>, ending: &Ending, now: Timestamp) -> Result<(Verb, Vec<T
             let tip = tip.ok_or("the record does not say what it pushed: look at the branch")?;
             let options = Options { to_revision: Some(tip.to_owned()), ..Options::default() };
             Ok((Verb::Revert, applications(), options))
+        }
+        "rollout-undo" => {
+            let was = intent.changes.iter().find_map(|change| change.before.as_i64());
+            let was = was.ok_or("the record does not say which revision it was")?;
+            let options = Options { rollout_revision: Some(was), ..Options::default() };
+            Ok((Verb::RolloutUndo, intent.targets.clone(), options))
+        }
+        "set-image" => {
+            let images = super::set_image::back(&intent.changes)?;
+            Ok((Verb::SetImage, intent.targets.clone(), Options { images, ..Options::default() }))
         }
         "silence" if ending.made.is_empty() => {
             Err("the record does not say which silence it made: look at the silences".to_owned())

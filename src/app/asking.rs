@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::actions::{Answer, Options, PARALLEL, Request, Standing, SyncResource, Verb};
+use crate::actions::{Answer, Cascade, Options, Outcome, PARALLEL, Request, Standing, SyncResource, Verb};
 use crate::app::application::Pane;
 use crate::app::command::Command;
 use crate::app::detail::Document;
@@ -16,6 +16,7 @@ use crate::app::question::{Field, Question};
 use crate::app::running::Running;
 use crate::app::state::{Overlay, State};
 use crate::app::viewport::Viewport;
+use crate::app::wording;
 use crate::human;
 use crate::identity::{ObjectRef, Target};
 use crate::kinds::applications::Application;
@@ -30,14 +31,30 @@ const STRIDES: [u32; 4] = [1, 5, 10, 20];
 /// How many ended actions are remembered; the audit has them all.
 const REMEMBERED: usize = 100;
 
-/// Opens the question of a verb about what is selected or marked.
+/// Opens the question of a verb about what is selected or marked; one that needs a word first is begun in the palette,
+/// and an edit in the editor.
 pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
-    let Some(verb) = command.verb() else { return Vec::new() };
+    if command == Command::Edit {
+        return super::editing::begin(state, store);
+    }
+    match request(state, store, command) {
+        Ok(request) if wording::needed(command).is_some() => {
+            wording::begin(state, store, command, &request.targets)
+        }
+        Ok(request) => begin(state, request),
+        Err(why) => {
+            state.say(Health::Idle, why);
+            Vec::new()
+        }
+    }
+}
+
+/// Makes the request of a verb about what is selected or marked; the error is a sentence.
+pub fn request(state: &State, store: &Store, command: Command) -> Result<Request, String> {
+    let nothing = || format!("nothing is selected here to {}", command.label());
+    let verb = command.verb().ok_or_else(nothing)?;
     let targets = state.targets(store, command);
-    let Some(first) = targets.first() else {
-        state.say(Health::Idle, format!("nothing is selected here to {}", command.label()));
-        return Vec::new();
-    };
+    let first = targets.first().ok_or_else(nothing)?;
     let owner = |target: &Target| {
         let object = store.object(&target.object)?;
         state.tenancy.of(&target.object.resource, object)
@@ -75,7 +92,7 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
         options.to_revision =
             app.history_id().filter(|id| newest.is_some_and(|newest| *id <= newest)).map(|id| id.to_string());
     }
-    begin(state, Request { verb, targets, options, tenant, reason: String::new() })
+    Ok(Request { verb, targets, options, tenant, reason: String::new() })
 }
 
 /// Opens the question of a promotion between two environments: `:promote staging prod`.
@@ -184,7 +201,8 @@ fn before_the_present(store: &Store, object: &ObjectRef) -> Option<i64> {
     ids.iter().rev().nth(1).copied()
 }
 
-fn begin(state: &mut State, request: Request) -> Vec<Effect> {
+/// Opens a question and has its plan made.
+pub fn begin(state: &mut State, request: Request) -> Vec<Effect> {
     state.asked += 1;
     let number = state.asked;
     state.overlay = Some(Overlay::Question(Box::new(Question::new(number, request.clone()))));
@@ -208,6 +226,10 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
             question.top = 0;
         }
         Command::OtherWay => return other_way(state),
+        Command::ChangeEdit => {
+            let (request, why) = (question.request.clone(), super::editing::stops(state));
+            return super::editing::again(state, &request, why);
+        }
         Command::PlanUp => question.top = question.top.saturating_sub(1),
         Command::PlanDown => question.top += 1,
         _ => return toggle(state, command),
@@ -230,6 +252,10 @@ fn toggle(state: &mut State, command: Command) -> Vec<Effect> {
         Command::CycleParallel => {
             let now = options.parallel.unwrap_or(PARALLEL);
             options.parallel = STRIDES.into_iter().find(|next| *next > now).or(STRIDES.first().copied());
+        }
+        Command::CycleCascade => {
+            let at = Cascade::ALL.iter().position(|one| *one == options.cascade).unwrap_or(0);
+            options.cascade = Cascade::ALL[(at + 1) % Cascade::ALL.len()];
         }
         Command::ToggleSelected if options.resources.is_empty() => options.resources.extend(selected),
         Command::ToggleSelected => options.resources.clear(),
@@ -383,6 +409,13 @@ pub fn steers(state: &State, store: &Store, command: Command) -> bool {
     match command {
         Command::HoldAction => running.ended.is_none() && running.plan.request.verb.writes_on(),
         Command::EndAction => running.ended.is_none(),
+        Command::EditAgain => {
+            running.plan.request.options.edited.is_some()
+                && running
+                    .ended
+                    .as_ref()
+                    .is_some_and(|(outcome, _)| matches!(outcome, Outcome::Refused(_) | Outcome::Failed(_)))
+        }
         _ => running.ended.is_some() && !left_cordoned(running, store).is_empty(),
     }
 }
@@ -410,6 +443,11 @@ fn left_cordoned(running: &Running, store: &Store) -> Vec<Target> {
 pub fn steer(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
     let Some(running) = selected(state) else { return Vec::new() };
     let (id, held) = (running.plan.id.clone(), running.held);
+    if command == Command::EditAgain {
+        let request = running.plan.request.clone();
+        let why = running.ended.as_ref().map_or(String::new(), |(outcome, _)| outcome.detail().to_owned());
+        return super::editing::again(state, &request, why);
+    }
     let (order, said) = match command {
         Command::HoldAction if held => (Order::GoOn, "it goes on"),
         Command::HoldAction => (Order::Hold, "held: nothing more is evicted until it goes on"),

@@ -161,6 +161,28 @@ commands! {
         DeletePod = "delete-pod", "delete";
         /// Restarts the workload.
         Restart = "restart", "restart";
+        /// Changes how many pods the workload has.
+        Scale = "scale", "scale";
+        /// Gives the workload the pod template of an earlier revision.
+        RolloutUndo = "rollout-undo", "undo rollout";
+        /// Pauses the rollout of the Deployment, or the scaling of KEDA's ScaledObject.
+        Pause = "pause", "pause";
+        /// Suspends the CronJob or the Job.
+        SuspendJob = "suspend-job", "suspend";
+        /// Lets go on what is paused or suspended.
+        Resume = "resume", "resume";
+        /// Gives a container of the workload another image.
+        SetImage = "set-image", "image";
+        /// Changes the fewest and the most pods of the autoscaler.
+        SetBounds = "set-bounds", "bounds";
+        /// Runs the CronJob now.
+        RunJob = "run-job", "run now";
+        /// Opens the object in an editor; what is changed there is planned before it is written.
+        Edit = "edit", "edit";
+        /// Deletes the object; its name must be typed.
+        Delete = "delete", "delete";
+        /// Takes a pod away that does not end because its node is dead; its name must be typed.
+        ForceDelete = "force-delete", "force";
         /// Marks the node unschedulable.
         Cordon = "cordon", "cordon";
         /// Marks the node schedulable.
@@ -400,6 +422,8 @@ commands! {
         EndAction = "end-action", "end";
         /// Asks to uncordon the nodes of the drain.
         TakeBack = "take-back", "uncordon";
+        /// Edits the object again with the change of before, which was not written.
+        EditAgain = "edit-again", "edit again";
     }
     Plan {
         /// Runs the plan that is on screen.
@@ -422,6 +446,10 @@ commands! {
         ToggleEmptydir = "toggle-emptydir", "emptyDir";
         /// Chooses how many pods may be ending at a time: 1, 5, 10, 20.
         CycleParallel = "cycle-parallel", "parallel";
+        /// Chooses what becomes of what hangs on the object: background, foreground, orphan.
+        CycleCascade = "cycle-cascade", "cascade";
+        /// Goes back to the editor with the change as it is.
+        ChangeEdit = "change-edit", "edit again";
         /// Syncs the resource alone that is selected, or all again.
         ToggleSelected = "toggle-selected", "selected only";
         /// Shows the whole difference, resource by resource, or the plan again.
@@ -557,6 +585,17 @@ impl Command {
             Self::ReleaseAutosync => Verb::ReleaseAutosync,
             Self::DeletePod => Verb::DeletePod,
             Self::Restart => Verb::Restart,
+            Self::Scale => Verb::Scale,
+            Self::RolloutUndo => Verb::RolloutUndo,
+            Self::Pause => Verb::Pause,
+            Self::SuspendJob => Verb::Suspend,
+            Self::Resume => Verb::Resume,
+            Self::SetImage => Verb::SetImage,
+            Self::SetBounds => Verb::SetBounds,
+            Self::RunJob => Verb::RunJob,
+            Self::Edit => Verb::Edit,
+            Self::Delete => Verb::Delete,
+            Self::ForceDelete => Verb::ForceDelete,
             Self::Cordon => Verb::Cordon,
             Self::Uncordon => Verb::Uncordon,
             Self::Drain => Verb::Drain,

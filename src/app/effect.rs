@@ -11,6 +11,22 @@ use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::signals::Ask;
 use crate::store::Query;
 
+/// A text for an editor; values may stand in it, so it does not print itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sheet(pub String);
+
+impl From<String> for Sheet {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Sheet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sheet({} bytes)", self.0.len())
+    }
+}
+
 /// Something the program will do.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
@@ -43,6 +59,10 @@ pub enum Effect {
     LookBack,
     /// Fetch a whole object.
     Fetch(ObjectRef),
+    /// Fetch a whole object to be edited.
+    FetchToEdit(ObjectRef),
+    /// Give the terminal to the person's editor with this text, and say what it left.
+    Editor(Sheet),
     /// Learn how the server lists a type that the console has no description of.
     Learn(Resource),
     /// Make the plan of a request.

@@ -323,6 +323,8 @@ impl State {
             Command::ToggleForce => matches!(verb, Verb::Sync | Verb::Drain),
             Command::ToggleDryRun | Command::ToggleApplyOnly => verb == Verb::Sync,
             Command::ToggleEmptydir | Command::CycleParallel => verb == Verb::Drain,
+            Command::CycleCascade => verb == Verb::Delete,
+            Command::ChangeEdit => verb == Verb::Edit,
             Command::ToggleSelected => {
                 verb == Verb::Sync
                     && (!question.request.options.resources.is_empty()
@@ -539,7 +541,7 @@ impl State {
     fn verb_fits(&self, store: &Store, command: Command, object: &ObjectRef) -> bool {
         let Some(verb) = command.verb() else { return false };
         let Some(kind) = self.kinds.get(&object.resource) else { return false };
-        kind.verbs.contains(&verb.word())
+        super::verbs::is_for(verb, kind)
             && store.object(object).is_some_and(|found| super::verbs::would_change(verb, found))
     }
 

@@ -12,6 +12,7 @@ use crate::app::session::Link;
 use crate::app::state::{Overlay, State};
 use crate::app::table::Table;
 use crate::app::update;
+use crate::app::wording;
 use crate::identity::{Context, ObjectRef, Resource, Text};
 use crate::kinds::{Health, Leads};
 use crate::nearest::did_you_mean;
@@ -237,6 +238,10 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         ("sync", Some(_)) => {
             return asking::sync(state, store, &jump.rest);
         }
+        (word, Some(_)) if Command::named(word).is_some_and(wording::takes_words) => {
+            let Some(command) = Command::named(word) else { return Ok(Vec::new()) };
+            return wording::ask(state, store, command, &jump.rest);
+        }
         ("tenant", Some(name)) => {
             let found = known_tenant(state, name)?;
             tenant(state, Some(found));
@@ -291,6 +296,9 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
     if let Some(command) = Command::named(&jump.head)
         && !(of_a_number(&command) && known_tenant(state, &jump.head).is_ok())
     {
+        if let Some(usage) = wording::needed(command) {
+            return Err(usage.to_owned());
+        }
         // What applies is asked of the view beneath the palette.
         let palette = state.overlay.take();
         if state.applies(store, command) {

@@ -95,6 +95,8 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
             running.ended = Some((outcome, now));
             state.say(health, text);
         }
+        Message::ToEdit(result) => return super::editing::fetched(state, result),
+        Message::Edited(result) => return super::editing::returned(state, result.map(|sheet| sheet.0)),
         Message::LogBegun { of } => {
             if let Some(logs) = logs_of(state, &of) {
                 logs.begin();

@@ -63,6 +63,10 @@ pub enum Message {
         /// How.
         outcome: Outcome,
     },
+    /// An object that is to be edited.
+    ToEdit(Result<Arc<serde_json::Value>, SourceError>),
+    /// What the editor left, or why there is none.
+    Edited(Result<crate::app::effect::Sheet, String>),
     /// Logs begin to be read, from their beginning.
     LogBegun {
         /// Which logs.

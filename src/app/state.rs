@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::app::detail::Page;
+use crate::app::editing::Editing;
 use crate::app::history::Views;
 use crate::app::memory::Memory;
 use crate::app::palette::Palette;
@@ -92,6 +93,8 @@ pub struct State {
     pub status: Option<Status>,
     /// The actions of this session, oldest first.
     pub running: Vec<Running>,
+    /// The edit that is under way.
+    pub editing: Option<Editing>,
     /// The number of the last question.
     pub asked: u64,
     /// The live keys.
@@ -155,6 +158,7 @@ impl State {
             overlay: None,
             status: None,
             running: Vec::new(),
+            editing: None,
             asked: 0,
             keymap,
             theme: config.theme.clone(),

@@ -5,10 +5,27 @@
 use std::sync::Arc;
 
 use crate::actions::Verb;
-use crate::kinds::Object;
+use crate::actions::sheet::is_secret;
+use crate::kinds::alerts;
 use crate::kinds::applications::{Application, Operation};
+use crate::kinds::batch::{CronJob, Job};
 use crate::kinds::cluster::Node;
+use crate::kinds::keda::ScaledObject;
+use crate::kinds::workloads::Deployment;
+use crate::kinds::{Kind, Object};
 use crate::signals::{Origin, Raised, Silence, SilenceState};
+
+/// Tells whether a verb is for objects of a kind. Everything that the API server keeps can be edited and deleted, but
+/// for what has a delete of its own, and for Secrets, whose values would pass through an editor.
+pub fn is_for(verb: Verb, kind: &Kind) -> bool {
+    let own = |word: &str| kind.verbs.contains(&word);
+    match verb {
+        Verb::Edit | Verb::Delete if &*kind.resource.group == alerts::GROUP => false,
+        Verb::Edit => !is_secret(&kind.resource),
+        Verb::Delete => !own("delete-pod") && !own("delete-nodeclaim"),
+        _ => own(verb.word()),
+    }
+}
 
 /// Tells whether a verb would change anything; yes where that is not known.
 pub fn would_change(verb: Verb, object: &Object) -> bool {
@@ -20,6 +37,9 @@ pub fn would_change(verb: Verb, object: &Object) -> bool {
             Verb::Unprotect => node.do_not_disrupt,
             _ => true,
         };
+    }
+    if let Some(changes) = of_workload(verb, object) {
+        return changes;
     }
     if let Some(silence) = object.body::<Arc<Silence>>() {
         return silence.state != SilenceState::Expired;
@@ -35,5 +55,22 @@ pub fn would_change(verb: Verb, object: &Object) -> bool {
         Verb::HoldAutosync => application.auto_sync.is_on(),
         Verb::ReleaseAutosync => application.held.is_some() && !application.auto_sync.is_on(),
         _ => true,
+    }
+}
+
+/// The same for what can be paused, suspended or forced; `None` for every other verb and object.
+fn of_workload(verb: Verb, object: &Object) -> Option<bool> {
+    let halted = object
+        .body::<Deployment>()
+        .map(|one| one.paused)
+        .or_else(|| object.body::<CronJob>().map(|one| one.suspended))
+        .or_else(|| object.body::<Job>().map(|one| one.suspended))
+        .or_else(|| object.body::<ScaledObject>().map(|one| one.paused));
+    match verb {
+        Verb::Pause | Verb::Suspend => halted.map(|halted| !halted),
+        Verb::Resume => halted,
+        // An ordinary delete comes first.
+        Verb::ForceDelete => Some(object.meta.deleted.is_some()),
+        _ => None,
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{connect, gather, systems};
-use super::{Desk, Exit, Usage};
+use super::{Desk, Exit, Usage, editor, workloads};
 use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
     Step, SyncResource, Verb, undo,
@@ -49,6 +49,8 @@ enum Objects {
     Applications(Vec<String>),
     /// Nodes of a pool or zone, the oldest first.
     Nodes { pool: Option<String>, zone: Option<String>, limit: usize },
+    /// Kinds and names, as they were written.
+    Worded(Vec<(String, String)>),
     /// Names of a type, in the namespace of the scope where the type has one.
     Named { resource: Resource, namespaced: bool, names: Vec<String> },
 }
@@ -155,8 +157,17 @@ async fn undo(desk: &mut Desk<'_>, args: args::Undo) -> Result<Exit> {
 
 /// Plans a request, asks, and carries it out.
 async fn go(desk: &mut Desk<'_>, actions: &Actions, request: Request, acting: &Acting) -> Result<Exit> {
-    let (drafts, _) = mpsc::channel(1);
-    let plan = actions::plan(actions, request, &drafts).await;
+    let plan = if request.verb == Verb::Edit {
+        match edited(desk, actions, request).await? {
+            Ok(plan) => plan,
+            Err(sentence) => {
+                desk.err.line(&format!("the edit ends: {sentence}"))?;
+                return Ok(Exit::Done);
+            }
+        }
+    } else {
+        made(actions, request).await
+    };
     if acting.output == Format::Text {
         print_plan(desk, &plan)?;
     }
@@ -177,6 +188,43 @@ async fn go(desk: &mut Desk<'_>, actions: &Actions, request: Request, acting: &A
         Outcome::Failed(_) => Exit::Failed,
         Outcome::Refused(_) => Exit::Refused,
     })
+}
+
+/// Makes the plan of a request.
+async fn made(actions: &Actions, request: Request) -> Plan {
+    let (drafts, _) = mpsc::channel(1);
+    actions::plan(actions, request, &drafts).await
+}
+
+/// Has an object edited and the plan of the change made; what the server refuses goes back to the editor, with the
+/// reason on top, until it is changed no more. The inner error says why there is no change.
+async fn edited(
+    desk: &mut Desk<'_>,
+    actions: &Actions,
+    mut request: Request,
+) -> Result<std::result::Result<Plan, String>> {
+    let [target] = request.targets.as_slice() else {
+        return Err(Usage::report("one object is edited at a time"));
+    };
+    let target = target.clone();
+    let connection = actions.remote.connection();
+    let mut why = String::new();
+    loop {
+        let before = request.options.edited.take();
+        let kept = before.as_deref().map(|before| (before, why.as_str()));
+        let edited = match editor::edited(desk, connection, &target, kept).await? {
+            Ok(edited) => edited,
+            Err(sentence) => return Ok(Err(sentence)),
+        };
+        // Given back as it was: the editor is done with it, and the plan says why it cannot be.
+        let same = before.is_some_and(|before| before.patch() == edited.patch());
+        request.options.edited = Some(edited);
+        let plan = made(actions, request.clone()).await;
+        if plan.can_run() || same {
+            return Ok(Ok(plan));
+        }
+        why = plan.stops().map(|line| line.text.clone()).collect::<Vec<_>>().join("\n");
+    }
 }
 
 /// Finds the one tenant that all targets belong to; none where it is not known or there are several.
@@ -205,6 +253,12 @@ async fn tenant(desk: &Desk<'_>, connection: &Connection, targets: &[Target]) ->
 
 /// Turns a command line into what is asked for.
 fn asked(command: Command) -> Result<(Asked, Acting)> {
+    let command = match workloads::asked(command)? {
+        Ok(workloads::Asked { verb, options, objects, acting }) => {
+            return Ok((Asked { verb, options, objects: Objects::Worded(objects) }, acting));
+        }
+        Err(command) => command,
+    };
     let application =
         |verb, options, name| Asked { verb, options, objects: Objects::Applications(vec![name]) };
     let several = |verb, options, name: String, also: Vec<String>| {
@@ -263,10 +317,6 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
         Command::Restart(args) => {
             let objects = workload(&args.workload)?;
             (Asked { verb: Verb::Restart, options: plain, objects }, args.acting)
-        }
-        Command::Delete(args) => {
-            let objects = pods(&args.pods)?;
-            (Asked { verb: Verb::DeletePod, options: plain, objects }, args.acting)
         }
         Command::Cordon(args) => (nodes(Verb::Cordon, args.nodes), args.acting),
         Command::Uncordon(args) => (nodes(Verb::Uncordon, args.nodes), args.acting),
@@ -396,25 +446,6 @@ fn workload(words: &[String]) -> Result<Objects> {
     Ok(Objects::Named { resource: kind.resource.clone(), namespaced: true, names: vec![name.to_owned()] })
 }
 
-/// Reads `pod NAME...` or `pod/NAME...`.
-fn pods(words: &[String]) -> Result<Objects> {
-    let is_pod = |word: &str| matches!(word, "pod" | "pods" | "po");
-    let names: Vec<String> = match words.split_first() {
-        Some((kind, names)) if is_pod(kind) => names.to_vec(),
-        _ => words
-            .iter()
-            .map(|word| match word.split_once('/') {
-                Some((kind, name)) if is_pod(kind) => Ok(name.to_owned()),
-                _ => Err(Usage::report(format!("{word}: only pods are deleted; write pod/NAME"))),
-            })
-            .collect::<Result<_>>()?,
-    };
-    if names.is_empty() {
-        return Err(Usage::report("name the pods to delete: opsdeck delete pod NAME..."));
-    }
-    Ok(Objects::Named { resource: Resource::new("", "pods"), namespaced: true, names })
-}
-
 fn sync_resource(text: &str) -> Result<SyncResource> {
     SyncResource::read(text).map_err(|error| Usage::report(format!("--resource {error}")))
 }
@@ -443,6 +474,10 @@ async fn targets(
                 Ok(references) => references,
                 Err(sentence) => return Ok(Err(sentence)),
             }
+        }
+        Objects::Worded(words) => {
+            let connection = actions.remote.connection();
+            workloads::references(connection, words, acting.scope.namespace.as_deref()).await?
         }
         Objects::Named { resource, namespaced, names } => {
             let own = actions.remote.connection().entry().namespace.as_deref();
@@ -704,21 +739,6 @@ fn print_outcome(desk: &mut Desk<'_>, plan: &Plan, outcome: &Outcome, format: Fo
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn words(line: &str) -> Vec<String> {
-        line.split(' ').map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn pods_are_named_after_the_word_or_one_by_one_and_nothing_else_is_deleted() {
-        for line in ["pod a b", "po/a pods/b"] {
-            let Ok(Objects::Named { names, .. }) = pods(&words(line)) else { panic!("{line}") };
-            assert_eq!(names, ["a", "b"], "{line}");
-        }
-        for line in ["pod", "deployment/a", "a"] {
-            assert!(pods(&words(line)).is_err(), "{line}");
-        }
-    }
 
     #[test]
     fn a_resource_of_a_sync_is_written_as_argocd_takes_it() {

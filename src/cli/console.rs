@@ -1,18 +1,24 @@
 //! `opsdeck`: the console on this terminal.
 
+use std::cell::RefCell;
 use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
 
 use clap::CommandFactory as _;
 use color_eyre::eyre::{Result, WrapErr as _};
-use crossterm::event::EventStream;
+use crossterm::event::{Event, EventStream};
+use futures::Stream;
 use jiff::{SignedDuration, Timestamp};
 use ratatui::Terminal;
 use tokio::sync::mpsc;
 
-use super::{Usage, configure, settings};
+use super::{Usage, configure, editor, settings};
 use crate::actions::{Verb, local_user};
 use crate::app::effect::{Effect, Need};
 use crate::app::going;
@@ -37,6 +43,9 @@ use crate::trace;
 
 /// How many envelopes wait at most; the sources wait when the console is slower.
 const MAIL: usize = 256;
+
+/// The number of SIGINT.
+const INTERRUPT: i32 = 2;
 
 /// How many notes wait at most.
 const NOTES: usize = 1024;
@@ -102,18 +111,22 @@ pub async fn run(opening: Opening, paths: &Paths, reports: &Reports) -> Result<E
     };
     tell_rollbacks(equipment.audit.clone(), clock.now(), notes.clone());
     let runner = Runner::new(equipment, envelopes, notes);
-    let alarms = alarms(reports)?;
+    let lent = Arc::new(AtomicBool::new(false));
+    let alarms = alarms(reports, Arc::clone(&lent))?;
     let taken = Taken::take(reports, state.mouse).wrap_err("the terminal cannot be taken")?;
+    let keys = Keys::read();
     let here = Here {
         runner,
         taken,
+        keys: keys.clone(),
+        lent,
         tmux: variable("TMUX").is_some_and(|value| !value.is_empty()),
         memory: paths.memory_file(),
     };
     let terminal = Terminal::new(Framed::new(BufWriter::with_capacity(64 * 1024, io::stdout())))?;
     let mut console = Console::new(terminal, here, screens(), look, clock, state);
     let mailbox = Mailbox { envelopes: mail, notes: noted, alarms };
-    let ended = console.run(EventStream::new(), mailbox, first).await;
+    let ended = console.run(keys, mailbox, first).await;
     let Here { runner, taken, .. } = console.into_outside();
     // The terminal first: what is left to wait for should not be waited for in front of a dead screen.
     drop(taken);
@@ -227,7 +240,7 @@ fn open_kind(state: &mut State, kind: &str) -> Result<()> {
 }
 
 /// Puts what ends or stops the console from outside on one channel.
-fn alarms(reports: &Reports) -> Result<mpsc::Receiver<Alarm>> {
+fn alarms(reports: &Reports, lent: Arc<AtomicBool>) -> Result<mpsc::Receiver<Alarm>> {
     let (sender, receiver) = mpsc::channel(8);
     let (signals, mut signalled) = mpsc::channel(8);
     term::signals(signals).wrap_err("the system's signals cannot be received")?;
@@ -237,6 +250,8 @@ fn alarms(reports: &Reports) -> Result<mpsc::Receiver<Alarm>> {
             let alarm = tokio::select! {
                 () = panicked.notified() => Alarm::End(Ended::Panicked),
                 signal = signalled.recv() => match signal {
+                    // The terminal sends these to everybody in front of it; they were meant for the editor.
+                    Some(Signalled::Stop | Signalled::End(INTERRUPT)) if lent.load(Ordering::SeqCst) => continue,
                     Some(Signalled::End(number)) => Alarm::End(Ended::Signal(number)),
                     Some(Signalled::Stop) => Alarm::Stop,
                     None => return,
@@ -250,10 +265,43 @@ fn alarms(reports: &Reports) -> Result<mpsc::Receiver<Alarm>> {
     Ok(receiver)
 }
 
+/// The keys of the terminal; while an editor has it nobody reads them here.
+#[derive(Clone)]
+struct Keys(Rc<RefCell<Option<EventStream>>>);
+
+impl Keys {
+    fn read() -> Self {
+        Self(Rc::new(RefCell::new(Some(EventStream::new()))))
+    }
+
+    fn stop(&self) {
+        self.0.borrow_mut().take();
+    }
+
+    fn start(&self) {
+        *self.0.borrow_mut() = Some(EventStream::new());
+    }
+}
+
+impl Stream for Keys {
+    type Item = io::Result<Event>;
+
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.0.borrow_mut().as_mut() {
+            Some(stream) => Pin::new(stream).poll_next(task),
+            // The loop itself waits for the editor, and asks again afterwards.
+            None => Poll::Pending,
+        }
+    }
+}
+
 /// This terminal and the runner.
 struct Here {
     runner: Runner,
     taken: Taken,
+    keys: Keys,
+    /// Whether an editor has the terminal.
+    lent: Arc<AtomicBool>,
     tmux: bool,
     /// Where it is remembered how tables are arranged.
     memory: PathBuf,
@@ -289,6 +337,17 @@ impl Outside for Here {
 
     fn suspend(&mut self) -> io::Result<()> {
         self.taken.suspend()
+    }
+
+    fn edit(&mut self, text: &str) -> io::Result<String> {
+        let editor = editor::chosen(|name| std::env::var(name).ok());
+        // Whoever reads keys here would take them from the editor; and what ctrl-c and ctrl-z mean there is its own.
+        self.keys.stop();
+        self.lent.store(true, Ordering::SeqCst);
+        let left = self.taken.lend(|| editor::run(&editor, text));
+        self.lent.store(false, Ordering::SeqCst);
+        self.keys.start();
+        left?
     }
 
     fn ask_to_stop(&mut self) {

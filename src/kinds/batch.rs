@@ -143,6 +143,7 @@ fn jobs() -> Kind {
         .about("pods that run to an end")
         .namespaced()
         .name()
+        .verbs(&["suspend", "resume"])
         .column(
             Column::new(Shape::Ratio, "completions", "pods that succeeded of those that must").priority(1),
             |row| Cell::Ratio { have: row.body.succeeded, want: row.body.completions },
@@ -246,6 +247,7 @@ fn cron_jobs() -> Kind {
         .shorts(&["cj"])
         .namespaced()
         .name()
+        .verbs(&["run-job", "suspend", "resume", "set-image"])
         .column(Column::new(Shape::Text, "schedule", "when it runs, as cron writes it").priority(1), |row| {
             Cell::Text(row.body.schedule.clone())
         })
@@ -498,6 +500,7 @@ fn autoscalers() -> Kind {
         .shorts(&["hpa"])
         .namespaced()
         .name()
+        .verbs(&["set-bounds"])
         .column(Column::new(Shape::Text, "target", "what it scales").priority(1), |row| {
             let (kind, name) = (&row.body.target_kind, &row.body.target_name);
             Cell::Text(Text::from(format!("{kind}/{name}")))

@@ -722,7 +722,7 @@ pub(super) fn kind() -> Kind {
         .column(Column::new(Shape::Text, "qos", "quality of service class").wide(), |row| {
             row.body.qos.clone().map_or(Cell::Empty, Cell::Text)
         })
-        .verbs(&["delete-pod"])
+        .verbs(&["delete-pod", "force-delete"])
         .health(|row| row.verdict())
         .links(|row| {
             row.body

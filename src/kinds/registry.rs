@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
-    Kind, alerts, argo, batch, certificates, cluster, karpenter, names, network, pods, quota, secrets,
+    Kind, alerts, argo, batch, certificates, cluster, karpenter, keda, names, network, pods, quota, secrets,
     workloads,
 };
 use crate::identity::Resource;
@@ -35,6 +35,7 @@ impl Kinds {
                 vec![pods::kind()],
                 workloads::kinds(),
                 batch::kinds(),
+                keda::kinds(),
                 cluster::kinds(),
                 karpenter::kinds(),
                 network::kinds(),

@@ -67,6 +67,14 @@ fn full(cluster: &Cluster) -> HashMap<String, Value> {
                               "conditions": [{"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"}]}}),
         ),
         (
+            "scaledobjects",
+            json!({"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "3"}},
+                   "spec": {"scaleTargetRef": {"name": "checkout"}, "minReplicaCount": 1, "maxReplicaCount": 9,
+                            "triggers": [{"type": "aws-sqs-queue"}]},
+                   "status": {"hpaName": "keda-hpa-checkout", "lastActiveTime": ago(60),
+                              "conditions": [condition("Ready", "True"), condition("Paused", "True")]}}),
+        ),
+        (
             "poddisruptionbudgets",
             json!({"spec": {"minAvailable": "50%", "selector": labels},
                    "status": {"disruptionsAllowed": 0, "currentHealthy": 2, "desiredHealthy": 2, "expectedPods": 4}}),

@@ -323,7 +323,7 @@ fn deployments() -> Kind {
         .column(Column::new(Shape::Text, "strategy", "how pods are replaced").wide(), |row| {
             row.body.strategy.clone().map_or(Cell::Empty, Cell::Text)
         })
-        .verbs(&["restart"])
+        .verbs(&["restart", "scale", "rollout-undo", "pause", "resume", "set-image"])
         .use_of_pods("Deployment")
         .alerted("apps", "deployments")
         .health(|row| row.body.verdict())
@@ -469,7 +469,7 @@ fn stateful_sets() -> Kind {
         .column(Column::new(Shape::Count, "partition", "pods below it keep the old revision").wide(), |row| {
             if row.body.partition == 0 { Cell::Empty } else { Cell::Count(row.body.partition) }
         })
-        .verbs(&["restart"])
+        .verbs(&["restart", "scale", "rollout-undo", "set-image"])
         .use_of_pods("StatefulSet")
         .alerted("apps", "statefulsets")
         .health(|row| row.body.verdict())
@@ -585,7 +585,7 @@ fn daemon_sets() -> Kind {
             Column::new(Shape::Count, "misscheduled", "nodes that should have no pod and have one").wide(),
             |row| Cell::Count(row.body.misscheduled),
         )
-        .verbs(&["restart"])
+        .verbs(&["restart", "rollout-undo", "set-image"])
         .use_of_pods("DaemonSet")
         .alerted("apps", "daemonsets")
         .health(|row| row.body.verdict())
@@ -656,6 +656,7 @@ fn replica_sets() -> Kind {
         .shorts(&["rs"])
         .namespaced()
         .name()
+        .verbs(&["scale"])
         .column(ready_column(), |row| Cell::Ratio { have: row.body.ready, want: row.body.wanted })
         .column(status_column(), |row| {
             let (health, _) = row.body.verdict();

@@ -109,6 +109,10 @@ impl Outside for Notebook {
         Ok(())
     }
 
+    fn edit(&mut self, text: &str) -> io::Result<String> {
+        Ok(text.to_owned())
+    }
+
     fn ask_to_stop(&mut self) {
         self.asked_to_stop += 1;
     }
