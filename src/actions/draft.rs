@@ -402,10 +402,10 @@ fn confirmation<R>(desk: &Desk<R>, request: &Request) -> Confirmation {
         (None, _) => desk.rules.context.to_string(),
     };
     match (request.verb.types_name(), request.targets.as_slice()) {
+        (_, _) if desk.rules.protected => Confirmation::Type(name()),
         // What is gone is gone: the name of the one thing that is deleted is typed everywhere.
         (true, [one]) => Confirmation::Type(one.object.name.to_string()),
         (true, _) => Confirmation::Type(name()),
-        (false, _) if desk.rules.protected => Confirmation::Type(name()),
         (false, _) => Confirmation::Yes,
     }
 }

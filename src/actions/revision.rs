@@ -68,8 +68,12 @@ fn bare(template: &Value) -> Value {
         labels.remove(HASH);
     }
     // An empty object and none say the same.
+    let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
     if let Some(metadata) = bare.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.retain(|_, value| !value.is_null());
+        metadata.retain(|_, value| !empty(value));
+    }
+    if let Some(fields) = bare.as_object_mut() {
+        fields.retain(|_, value| !empty(value));
     }
     bare
 }
@@ -265,11 +269,7 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         .find(|change| change.object == *work.object && change.field == FIELD)
         .and_then(|change| change.after.as_i64())
         .ok_or_else(|| Trouble::Refused("the plan names no revision".to_owned()))?;
-    let document = match work.look().await {
-        Ok(Some(document)) => document,
-        Ok(None) => return Err(Trouble::Refused(format!("{} does not exist any more", work.object))),
-        Err(error) => return Err(Trouble::Refused(error)),
-    };
+    let (_, document) = work.permit().await?;
     let kept = revisions(work.desk, work.object, &document).await.map_err(Trouble::Refused)?;
     let to = choose(&kept, Some(planned)).map_err(Trouble::Refused)?.clone();
     let (at, template) = (work.object.clone(), to.template());

@@ -103,6 +103,22 @@ fn strategic(whole: &mut Value, patch: &Value) {
     }
 }
 
+/// Says what the controllers of workloads make of an object at once; nothing where it is so already.
+fn settled(object: &ObjectRef, document: &Value) -> Option<Value> {
+    let status = match &*object.resource.plural {
+        "deployments" if document.pointer("/status/readyReplicas").is_some() => {
+            let wanted = &document["spec"]["replicas"];
+            json!({ "replicas": wanted, "readyReplicas": wanted, "updatedReplicas": wanted, "availableReplicas": wanted })
+        }
+        "jobs" => json!({ "conditions": [{ "type": "Complete", "status": "True" }] }),
+        "horizontalpodautoscalers" => json!({ "currentReplicas": document["spec"]["minReplicas"] }),
+        _ => return None,
+    };
+    let mut now = document["status"].clone();
+    json_patch::merge(&mut now, &status);
+    (now != document["status"]).then(|| json!({ "status": now }))
+}
+
 fn key(object: &ObjectRef) -> String {
     object.to_string()
 }
@@ -245,7 +261,13 @@ impl Inside {
         if self.controlled && &*object.resource.plural == "certificates" {
             self.issue(object);
         }
-        if !self.controlled || &*object.resource.plural != "applications" {
+        if !self.controlled {
+            return;
+        }
+        if let Some(patch) = self.objects.get(&key(object)).and_then(|document| settled(object, document)) {
+            self.merge(object, &patch);
+        }
+        if &*object.resource.plural != "applications" {
             return;
         }
         let Some(app) = self.objects.get(&key(object)) else { return };

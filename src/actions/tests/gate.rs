@@ -24,7 +24,10 @@ async fn a_missing_permission_stops_the_plan_of_every_verb() {
         let mut bench = Bench::new();
         let (object, options) = something_for(&bench.cluster, verb).await;
         let (right, on) = match verb {
-            Verb::DeletePod | Verb::DeleteNodeclaim => ("delete", object.resource.to_string()),
+            Verb::DeletePod | Verb::DeleteNodeclaim | Verb::Delete | Verb::ForceDelete => {
+                ("delete", object.resource.to_string())
+            }
+            Verb::RunJob => ("create", "jobs.batch".to_owned()),
             // Alertmanager is reached through the proxy of its service.
             Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
                 ("create", "services/proxy".to_owned())

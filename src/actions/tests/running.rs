@@ -24,7 +24,8 @@ async fn every_mutation_leaves_a_pair_of_records_in_one_chain() {
             (intent.who.server.as_str(), intent.who.local.as_str()),
             ("alice@example", "alice on laptop")
         );
-        assert_eq!((intent.reason.as_str(), intent.confirmation.as_str()), ("INC-7", "yes"));
+        let given = if verb.types_name() { format!("typed {}", object.name) } else { "yes".to_owned() };
+        assert_eq!((intent.reason.as_str(), &intent.confirmation), ("INC-7", &given));
         assert!(!intent.targets[0].uid.is_empty() && !intent.targets[0].resource_version.is_empty());
         assert!(intent.checks.iter().any(|check| check.mark == "ok"));
         assert_eq!(ending.outcome, "verified");
