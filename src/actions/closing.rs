@@ -378,7 +378,7 @@ async fn rotation<R: Remote>(
     if text(document, "/metadata/uid") != &*target.uid {
         return Found::Unknown("another object has its name now".to_owned());
     }
-    match rotate::became(desk, (verb, &record.id, record.at), &target.object, document).await {
+    match Box::pin(rotate::became(desk, (verb, &record.id, record.at), &target.object, document)).await {
         Became::Done(how) => Found::Done(how),
         Became::Stopped(where_it_is) => Found::NotDone(where_it_is),
         Became::Open => Found::Later,

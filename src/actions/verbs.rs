@@ -70,7 +70,8 @@ pub(super) fn is_ordered(verb: Verb) -> bool {
 pub(super) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &Steer) -> Outcome {
     match work.plan.request.verb {
         Verb::Drain => drain::run(work, steer).await,
-        _ => rotate::run(work, steer).await,
+        // Boxed: the chain is long, and an action's future holds the largest of all verbs.
+        _ => Box::pin(rotate::run(work, steer)).await,
     }
 }
 

@@ -46,6 +46,7 @@ mod prometheus;
 mod proxy;
 mod real_apiserver;
 mod rotation;
+mod rotation_story;
 mod schemas;
 mod scrape;
 mod screens;

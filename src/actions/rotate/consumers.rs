@@ -226,16 +226,31 @@ pub(super) async fn readers<R: Remote>(
             continue;
         }
         readers.all += 1;
-        match text(pod, "/status/startTime").parse::<Timestamp>() {
-            Ok(started) if started > changed => {}
-            Ok(_) => {
+        let Ok(started) = text(pod, "/status/startTime").parse::<Timestamp>() else {
+            readers.starting += 1;
+            continue;
+        };
+        // In the second of the change itself only the start of its containers tells: they read it then.
+        let same = started.as_second() == changed.as_second();
+        match (started > changed && !same, same.then(|| containers_started(pod)).flatten()) {
+            (true, _) => {}
+            (false, Some(last)) if last > changed => {}
+            (false, None) if same => readers.starting += 1,
+            _ => {
                 let owner =
                     list(pod, "/metadata/ownerReferences").iter().map(|one| text(one, "/kind")).next();
                 let of = owner.map_or_else(|| "no owner".to_owned(), |kind| format!("of a {kind}"));
                 readers.stale.push(format!("{} ({of})", text(pod, "/metadata/name")));
             }
-            Err(_) => readers.starting += 1,
         }
     }
     Ok(readers)
+}
+
+/// Returns when the first of the pod's containers was started; `None` while one does not run.
+fn containers_started(pod: &Value) -> Option<Timestamp> {
+    let statuses = list(pod, "/status/containerStatuses");
+    let started: Option<Vec<Timestamp>> =
+        statuses.iter().map(|one| text(one, "/state/running/startedAt").parse().ok()).collect();
+    started?.into_iter().min()
 }
