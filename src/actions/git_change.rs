@@ -121,7 +121,7 @@ async fn reverted<R: Remote>(
                 "{} is not in the history of branch {} of {}",
                 short(&good),
                 clone.tip.branch,
-                clone.url()
+                place.url
             ));
         };
         if !clone.contains(&clone.tip.id, &good).await {
@@ -137,7 +137,7 @@ async fn reverted<R: Remote>(
         let files: Vec<File> =
             changes.iter().filter_map(|change| back(change, &read, &names, &others)).collect();
         if files.is_empty() {
-            same.push(format!("{} of {}", clone.tip.branch, clone.url()));
+            same.push(format!("{} of {}", clone.tip.branch, place.url));
             continue;
         }
         let touched: Vec<String> = files.iter().map(|file| file.path.clone()).collect();
@@ -146,7 +146,7 @@ async fn reverted<R: Remote>(
         let (subject, body) = message(app, &commits, &files, &short(&good));
         let mut lines = vec![Line::new(
             Mark::To,
-            format!("branch {} of {} as it was at {}", clone.tip.branch, clone.url(), aim.said),
+            format!("branch {} of {} as it was at {}", clone.tip.branch, place.url, aim.said),
         )];
         let now = desk.clock.now();
         for commit in commits.iter().take(NAMED) {
@@ -426,7 +426,7 @@ async fn promoted<R: Remote>(
         }
         let mut lines = vec![Line::new(
             Mark::To,
-            format!("{to} gets the version of {from}, in branch {} of {}", clone.tip.branch, clone.url()),
+            format!("{to} gets the version of {from}, in branch {} of {}", clone.tip.branch, place.url),
         )];
         let (mut change, more) = made(desk, object, &place, &clone, &files, options, "promote", app).await?;
         lines.extend(more);

@@ -145,7 +145,7 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
     // So that the record knows the way back.
     let at = |id: &str| json!({ "git": { "commit": id } });
     work.changed(work.object, &at(&clone.tip.id), &at(&commit), &at(&commit));
-    work.done(2, format!("{} is in {} of {}", short(&commit), change.push_to, clone.url()));
+    work.done(2, format!("{} is in {} of {}", short(&commit), change.push_to, change.repository));
     let written = Written { object: document, warnings: Vec::new() };
     if change.push_to != change.branch {
         return Ok(written);

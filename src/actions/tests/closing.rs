@@ -5,7 +5,7 @@ use crate::audit::{Ending, Intent, Who};
 
 impl Bench {
     /// Writes the record before an action, as a console that is gone has left it; returns how it is held.
-    async fn begun(&self, id: &str, verb: &str, object: &ObjectRef) -> crate::audit::Begun {
+    pub async fn begun(&self, id: &str, verb: &str, object: &ObjectRef) -> crate::audit::Begun {
         let target = resolve(&self.desk, object).await.unwrap();
         let intent = Intent {
             context: self.desk.rules.context.clone(),
