@@ -56,7 +56,7 @@ impl State {
             Some(View::Application(_)) => &[Application, Verb, Object, List, Global, Always],
             Some(View::Explore(_)) => &[Lines, Logs, Text, List, Global, Always],
             Some(View::Board(_)) => &[Board, List, Global, Always],
-            Some(View::Actions(_)) => &[Actions, List, Global, Always],
+            Some(View::Actions(_)) => &[Actions, Verb, List, Global, Always],
             Some(View::Boards(_) | View::Info(_)) | None => &[List, Global, Always],
         }
     }

@@ -127,11 +127,7 @@ async fn in_a_frozen_window_the_rollback_heals_and_the_revert_makes_it_last() {
     let mut bench = Bench::start("rollback-in-frozen-window").await;
     let app = bench.checkout(2);
     let revert = bench.plan(Verb::Revert, &app, Options::default()).await;
-    assert_line(
-        &revert,
-        Mark::Warn,
-        "is closed for automatic syncs: what is pushed waits for it",
-    );
+    assert_line(&revert, Mark::Warn, "is closed for automatic syncs: what is pushed waits for it");
     assert_line(&revert, Mark::Note, "the other way: roll back in Argo CD");
     let before = bench.document(&app).await;
     let (id, _) = entry_before(&before);
