@@ -24,6 +24,17 @@ pub(super) const STEPS: [&str; 5] =
 /// The annotation of a request that says for which revision it is.
 const REVISION: &str = "/metadata/annotations/cert-manager.io~1certificate-revision";
 
+/// The reason that `cmctl` gives.
+const TRIGGERED: &str = "ManuallyTriggered";
+
+/// Returns the moment to write, to the second as Kubernetes does. cert-manager takes a failure since then for one of this
+/// issuing, so on a machine whose clock is behind it must not lie before the last one.
+fn moment(certificate: &Value, now: Timestamp) -> String {
+    let failed = text(certificate, "/status/lastFailureTime").parse::<Timestamp>().ok();
+    let after = failed.and_then(|failed| Timestamp::from_second(failed.as_second() + 1).ok());
+    after.map_or(now, |after| after.max(now)).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 fn condition<'a>(document: &'a Value, name: &str) -> Option<&'a Value> {
     list(document, "/status/conditions").iter().find(|condition| text(condition, "/type") == name)
 }
@@ -89,8 +100,9 @@ pub(super) fn draft<'a, R: Remote>(
     if failures > 0 {
         let tries = if failures == 1 { "1 try".to_owned() } else { format!("{failures} tries") };
         let why = condition(document, "Issuing").map_or("", |issuing| text(issuing, "/message"));
+        let why = why.rsplit_once("will be retried: ").map_or(why, |(_, why)| why);
         let text = format!("{tries} in a row failed; what is not mended since fails again. {why}");
-        parts.push(Line::new(Mark::Warn, text.trim_end()).into());
+        parts.push(Line::new(Mark::Warn, text.trim_end_matches([' ', ':'])).into());
         let found = async move {
             let seen = chain(desk, object, document, None).await;
             Vec::from_iter(seen.trouble().map(|why| Line::new(Mark::Warn, format!("the last try: {why}"))))
@@ -143,7 +155,7 @@ fn triggered(certificate: &Value, at: &str) -> Value {
     let mut whole = certificate.clone();
     let generation = certificate.pointer("/metadata/generation").cloned().unwrap_or_default();
     let issuing = json!({
-        "type": "Issuing", "status": "True", "reason": "ManuallyTriggered",
+        "type": "Issuing", "status": "True", "reason": TRIGGERED,
         "message": "Certificate re-issuance manually triggered",
         "observedGeneration": generation, "lastTransitionTime": at,
     });
@@ -162,19 +174,19 @@ fn triggered(certificate: &Value, at: &str) -> Value {
 
 pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, Trouble> {
     work.running(0, "");
-    // One moment for all attempts: an attempt that landed unseen is known again by it.
-    let at = work.begun().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let begun = work.begun();
     let stored = work
         .change(
             |certificate| {
                 if is_issuing(certificate) {
                     return Err("a new one is being issued already".to_owned());
                 }
-                Ok(Change::Status(triggered(certificate, &at)))
+                Ok(Change::Status(triggered(certificate, &moment(certificate, begun))))
             },
+            // One that was being issued was refused before.
             |certificate| {
                 condition(certificate, "Issuing").is_some_and(|issuing| {
-                    text(issuing, "/status") == "True" && text(issuing, "/lastTransitionTime") == at
+                    text(issuing, "/status") == "True" && text(issuing, "/reason") == TRIGGERED
                 })
             },
         )
@@ -292,6 +304,8 @@ impl Chain {
         let ready = condition(request, "Ready");
         if ready.is_some_and(|ready| text(ready, "/status") == "True") {
             work.done(1, format!("{name} is issued"));
+        } else if ready.is_some_and(|ready| text(ready, "/reason") == "Failed") {
+            work.failed(1, format!("{name} has failed"));
         } else {
             let approved =
                 condition(request, "Approved").is_some_and(|found| text(found, "/status") == "True");
@@ -312,6 +326,7 @@ impl Chain {
                 work.gone(3, "answered");
             }
             "" => work.running(2, format!("{name} is new")),
+            state if is_failure(state) => work.failed(2, format!("{name} is {state}")),
             state => work.running(2, format!("{name} is {state}")),
         }
         if !self.challenges.is_empty() {
@@ -321,8 +336,11 @@ impl Chain {
                 .filter(|challenge| text(challenge, "/status/state") != "valid")
                 .map(how)
                 .collect();
+            let failed = self.challenges.iter().any(|one| is_failure(text(one, "/status/state")));
             if open.is_empty() {
                 work.done(3, "answered");
+            } else if failed {
+                work.failed(3, open.join("; "));
             } else {
                 work.running(3, open.join("; "));
             }
@@ -352,7 +370,8 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
     let old = &stored.object;
     let (before, ended) = (revision(old), ends(old));
     let named = issuer(work.object, old);
-    let since = Timestamp::from_second(work.begun().as_second()).ok();
+    let since =
+        condition(old, "Issuing").and_then(|issuing| text(issuing, "/lastTransitionTime").parse().ok());
     loop {
         match work.look().await {
             Ok(Some(now)) => {
@@ -417,6 +436,15 @@ mod tests {
                  "lastTransitionTime": "2026-11-21T10:00:00Z"},
             ]})
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_does_not_bring_back_the_last_failure() {
+        let now: Timestamp = "2026-11-21T10:00:00.7Z".parse().unwrap();
+        let failed = |at: &str| json!({"status": {"lastFailureTime": at}});
+        assert_eq!(moment(&failed("2026-11-21T09:00:00Z"), now), "2026-11-21T10:00:00Z");
+        assert_eq!(moment(&failed("2026-11-21T10:03:00Z"), now), "2026-11-21T10:03:01Z");
+        assert_eq!(moment(&json!({}), now), "2026-11-21T10:00:00Z");
     }
 
     #[test]

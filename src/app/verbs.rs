@@ -9,6 +9,7 @@ use crate::actions::sheet::is_secret;
 use crate::kinds::alerts;
 use crate::kinds::applications::{Application, Operation};
 use crate::kinds::batch::{CronJob, Job};
+use crate::kinds::certificates::Certificate;
 use crate::kinds::cluster::Node;
 use crate::kinds::keda::ScaledObject;
 use crate::kinds::workloads::Deployment;
@@ -40,6 +41,9 @@ pub fn would_change(verb: Verb, object: &Object) -> bool {
     }
     if let Some(changes) = of_workload(verb, object) {
         return changes;
+    }
+    if let Some(certificate) = object.body::<Certificate>() {
+        return verb != Verb::Renew || !certificate.is_issuing();
     }
     if let Some(silence) = object.body::<Arc<Silence>>() {
         return silence.state != SilenceState::Expired;

@@ -281,6 +281,12 @@ impl Certificate {
 
     /// Says how it is, without what its orders and challenges say.
     pub fn verdict(&self, now: Timestamp) -> (Health, Text) {
+        self.verdict_for(now, None)
+    }
+
+    /// Says how it is; `cause` is why the last try failed, where something nearer to it than cert-manager's own message
+    /// tells.
+    fn verdict_for(&self, now: Timestamp, cause: Option<&str>) -> (Health, Text) {
         let left = self.ends.map(|ends| ends.as_second() - now.as_second());
         if let Some(left) = left.filter(|left| *left <= 0) {
             return (Health::Degraded, Text::from(format!("ended {} ago", human::span(-left))));
@@ -295,7 +301,8 @@ impl Certificate {
             };
             let near = left.is_none_or(|left| left < SOON);
             let health = if near { Health::Degraded } else { Health::Warning };
-            let why = failed.message.as_deref().map_or_else(String::new, |why| format!(": {}", short(why)));
+            let why = cause.or_else(|| failed.message.as_deref().map(short));
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
             return (health, Text::from(format!("{tries}{ends}{why}")));
         }
         match &self.ready {
@@ -326,14 +333,9 @@ fn short(message: &str) -> &str {
 impl Row<'_, Certificate> {
     /// Says how it is, in the words of the challenge that failed where there is one.
     fn verdict(&self) -> (Health, Text) {
-        let (health, why) = self.body.verdict(self.lens.now);
-        if health < Health::Warning {
-            return (health, why);
-        }
-        match failed_challenge(self.object, self.lens) {
-            Some((name, reason)) => (health, Text::from(format!("{why}; challenge for {name}: {reason}"))),
-            None => (health, why),
-        }
+        let cause = failed_challenge(self.object, self.lens)
+            .map(|(name, reason)| format!("challenge for {name}: {reason}"));
+        self.body.verdict_for(self.lens.now, cause.as_deref())
     }
 }
 
@@ -395,7 +397,7 @@ fn certificates_kind() -> Kind {
         .column(Column::new(Shape::Age, "expires", "when it ends").priority(1), |row| {
             row.body.ends.map_or(Cell::Unknown, Cell::Age)
         })
-        .sorted(false)
+        .sorted(true)
         .column(Column::new(Shape::Age, "renewal", "when it is to be renewed").priority(2), |row| {
             row.body.renews.map_or(Cell::Empty, Cell::Age)
         })

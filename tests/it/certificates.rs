@@ -16,7 +16,7 @@ struct Story {
 }
 
 impl Story {
-    /// Starts the platform; a second of its time passes every few milliseconds.
+    /// Starts the platform; its time passes as that of the program.
     async fn start() -> Self {
         opsdeck::install_crypto_provider();
         let folder = tempfile::tempdir().unwrap();
@@ -37,11 +37,12 @@ impl Story {
             .unwrap();
         let handle = platform.handle.clone();
         let moves = tokio::spawn(async move {
-            // Not faster than the clock of the program beside it, or the new certificate begins before the action.
-            let mut pace = tokio::time::interval(Duration::from_millis(250));
+            // As fast as the clock of the program beside it: what failed last must lie in its past.
+            let step = Duration::from_millis(250);
+            let mut pace = tokio::time::interval(step);
             loop {
                 pace.tick().await;
-                clock.advance(Duration::from_secs(1));
+                clock.advance(step);
                 if handle.step().await.is_err() {
                     return;
                 }
