@@ -5,7 +5,7 @@ use crate::app::history::View;
 use crate::app::state::State;
 use crate::identity::Resource;
 use crate::kinds::{alerts, measured};
-use crate::model::disruption;
+use crate::model::{disruption, ended};
 use crate::signals::{Ask, Using, Wanted};
 use crate::store::Query;
 
@@ -70,6 +70,7 @@ impl State {
             Some(View::Overview(_)) => {
                 OVERVIEW.iter().map(all).for_each(&mut need);
                 asks.push(Need::Answer(measured::ask(context, Using::Namespaces)));
+                asks.push(Need::Answer(ended::ask(context)));
             }
             Some(View::Table(table)) => {
                 asks.extend(measured::asks(context, &table.resource).map(Need::Answer));

@@ -2,6 +2,8 @@
 //!
 //! Alertmanager forgets an alert when it is resolved, so that it is over is seen by its absence. An alert is missed
 //! only in a list that is whole: what an Alertmanager that does not answer would have said is not over.
+//!
+//! What ended within the hour before the console looked is recalled once from what Prometheus keeps of its own alerts.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,8 +13,22 @@ use jiff::Timestamp;
 use super::watch::{News, Watch};
 use crate::identity::{Context, Text};
 use crate::kinds::{Object, alerts};
-use crate::signals::{Alert, AlertState, Raised};
+use crate::signals::{
+    Alert, AlertState, Answer, Ask, Labels, Origin, Raised, Series, Severity, Wanted, Window,
+};
 use crate::store::{Query, Shelf, Store};
+
+/// How far back alerts are recalled, in seconds: as far as the timeline reaches.
+const RECALLED: u32 = 3_600;
+/// Seconds between two values of what is recalled; an alert that is missing in two of them was over.
+const STEP: u32 = 60;
+
+/// Returns the question for the alerts that fired within the last hour, which every Prometheus with rules answers.
+pub fn ask(context: &Context) -> Ask {
+    let query = Text::from("ALERTS{alertstate=\"firing\"}");
+    let wanted = Wanted::Range { query, window: Window::Last { seconds: RECALLED }, step: STEP };
+    Ask { context: context.clone(), wanted }
+}
 
 /// How many are remembered, the latest.
 const MOST: usize = 500;
@@ -66,7 +82,47 @@ pub struct Ended {
     /// What was missed in a list that may not be whole.
     doubtful: Vec<Arc<Object>>,
     over: VecDeque<Over>,
+    /// Whether it was recalled what ended before.
+    recalled: bool,
     revision: u64,
+}
+
+/// Returns the times in which a series has values without a gap, as first and last second.
+fn runs(series: &Series) -> Vec<(i64, i64)> {
+    let gap = i64::from(STEP) * 2;
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for at in series.samples.iter().map(|sample| sample.at.div_euclid(1_000)) {
+        match runs.last_mut() {
+            Some((_, last)) if at - *last < gap => *last = at,
+            _ => runs.push((at, at)),
+        }
+    }
+    runs
+}
+
+/// Puts together again what an alert was, of the labels that Prometheus keeps of it.
+fn recalled(labels: &Labels, since: Option<Timestamp>, at: Timestamp) -> Over {
+    let labels = labels.without(&["__name__", "alertstate"]);
+    let namespace = alerts::namespace_of(&labels).map(Text::from);
+    let alert = Alert {
+        fingerprint: Text::from(""),
+        name: Text::from(labels.get("alertname").unwrap_or_default()),
+        annotations: Labels::default(),
+        severity: Severity::read(labels.get("severity")),
+        state: AlertState::Resolved,
+        since,
+        updated: None,
+        value: None,
+        receivers: Vec::new(),
+        silenced_by: Vec::new(),
+        inhibited_by: Vec::new(),
+        muted_by: Vec::new(),
+        generator: Text::from(""),
+        origins: vec![Origin::Prometheus],
+        places: Vec::new(),
+        labels,
+    };
+    Over { at, id: Text::from(alert.labels.to_string()), namespace, alert }
 }
 
 fn raised(object: &Object) -> Option<&Alert> {
@@ -104,6 +160,7 @@ impl Ended {
         if self.context.as_ref() != Some(context) {
             *self = Self { context: Some(context.clone()), revision: self.revision + 1, ..Self::default() };
         }
+        self.recall(store, context);
         let shelf = store.shelf(&Query::all(context, &alerts::alerts()));
         let gone = self.read(shelf);
         self.doubtful.extend(gone);
@@ -131,6 +188,46 @@ impl Ended {
         }
         let surplus = self.over.len().saturating_sub(MOST);
         self.over.drain(..surplus);
+    }
+
+    /// Recalls once what ended before the console looked.
+    fn recall(&mut self, store: &Store, context: &Context) {
+        if self.recalled {
+            return;
+        }
+        let Some(reading) = store.reading(&ask(context)) else { return };
+        let (Some(told), Some(looked)) = (&reading.told, reading.at) else { return };
+        let Answer::Series(all) = &told.answer else { return };
+        self.recalled = true;
+        let (now, step) = (looked.as_second(), i64::from(STEP));
+        let mut found = Vec::new();
+        for series in all.iter().filter(|series| series.labels.get("alertname").is_some()) {
+            for (from, to) in runs(series) {
+                // One that is there to the end fires still.
+                if to > now - 2 * step {
+                    continue;
+                }
+                // What fires from the beginning of the window began before, nobody knows when.
+                let known = from > now - i64::from(RECALLED) + step;
+                let since = Timestamp::from_second(from).ok().filter(|_| known);
+                let Ok(at) = Timestamp::from_second(to) else { continue };
+                found.push(recalled(&series.labels, since, at));
+            }
+        }
+        // Beside what this session saw end itself.
+        let seen = |one: &Over| {
+            self.over.iter().any(|over| {
+                over.alert.name == one.alert.name
+                    && (over.at.as_second() - one.at.as_second()).abs() < 3 * step
+            })
+        };
+        found.retain(|one| !seen(one));
+        if found.is_empty() {
+            return;
+        }
+        self.over.extend(found);
+        self.over.make_contiguous().sort_by_key(|over| over.at);
+        self.revision += 1;
     }
 
     /// Reads what changed and returns what has fired and does so no more.
@@ -166,6 +263,57 @@ impl Ended {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_ended_before_the_console_looked_is_recalled_once_and_what_fires_still_is_not() {
+        let context = Context::new("test");
+        let now: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+        let second = now.as_second();
+        let series = |name: &str, runs: &[(i64, i64)]| {
+            let pairs = [
+                ("__name__", "ALERTS"),
+                ("alertname", name),
+                ("alertstate", "firing"),
+                ("namespace", "shop"),
+                ("severity", "critical"),
+            ];
+            let at = runs.iter().flat_map(|(from, to)| (*from..=*to).step_by(60));
+            Series {
+                labels: pairs.iter().map(|(name, value)| (Text::from(*name), Text::from(*value))).collect(),
+                samples: at
+                    .map(|ago| crate::signals::Sample { at: (second + ago) * 1_000, value: 1.0 })
+                    .collect(),
+                histogram: false,
+            }
+        };
+        let all = vec![
+            series("Ended", &[(-1_800, -1_200)]),
+            series("FiresStill", &[(-600, 0)]),
+            series("Twice", &[(-3_600, -3_000), (-900, -600)]),
+        ];
+        let mut store = Store::default();
+        let ask = ask(&context);
+        let epoch = store.ask(&ask);
+        let result = Ok(crate::signals::Told::plain(Answer::Series(all)));
+        store.report(crate::signals::Report { ask, epoch, at: now, result, next: None });
+        let mut ended = Ended::default();
+        ended.refresh(&store, &context, now);
+        ended.refresh(&store, &context, now);
+        let said: Vec<String> = ended
+            .iter()
+            .map(|over| format!("{} at {}", over.headline(), over.at.as_second() - second))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                "Twice resolved at -3000",
+                "Ended resolved after 10 min at -1200",
+                "Twice resolved after 5 min at -600"
+            ]
+        );
+        let first = ended.iter().next().unwrap();
+        assert_eq!((first.namespace.as_deref(), first.alert.labels.get("alertstate")), (Some("shop"), None));
+    }
 
     #[test]
     fn how_long_it_lasted_is_said_as_one_says_it() {
