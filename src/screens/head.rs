@@ -53,7 +53,8 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
     let styled = |role: Role| base.patch(theme.style(role));
     let glyphs = Glyphs::of(theme);
     let badge = badge(session.environment);
-    let (named, timed, sources) = fitting(area, scene);
+    let counts = scene.counts();
+    let (named, timed, sources) = fitting(area, scene, &counts);
     let mut pen = Pen::new(buffer, area, glyphs.ellipsis);
     pen.gap(1);
     if named {
@@ -92,7 +93,7 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
         pen.margin_right(2);
     }
     pen.gap(3);
-    for (count, words) in scene.counts() {
+    for (count, words) in counts {
         if pen.room() < fit::width(&count) + fit::width(words) + 3 {
             break;
         }
@@ -106,8 +107,19 @@ pub fn header(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
 /// Decides what of the header has a place: the program's name, the clock, and which sources.
 ///
 /// A source that is not well comes before the clock, the clock before one that is, and all of them before the
-/// program's name: on a narrow screen nothing may hide that what is shown is old.
-fn fitting(area: Rect, scene: &Scene<'_>) -> (bool, bool, Vec<(&'static str, String, Role)>) {
+/// program's name: on a narrow screen nothing may hide that what is shown is old. How much there is comes before the
+/// sources that are well but for Kubernetes: that they are there is nothing new.
+fn fitting(
+    area: Rect,
+    scene: &Scene<'_>,
+    counts: &[(String, &'static str)],
+) -> (bool, bool, Vec<(&'static str, String, Role)>) {
+    let counted = match counts {
+        [] => 0,
+        counts => {
+            3 + counts.iter().map(|(count, words)| fit::width(count) + fit::width(words) + 3).sum::<usize>()
+        }
+    };
     let session = &scene.state.session;
     let context = session.context.as_ref().map_or(10, |context| {
         let badge = match session.environment {
@@ -125,6 +137,10 @@ fn fitting(area: Rect, scene: &Scene<'_>) -> (bool, bool, Vec<(&'static str, Str
         let fixed = 2 + context + if named { NAME } else { 0 } + if timed { CLOCK } else { 0 };
         fixed + cells(sources) <= width
     };
+    let fits_beside = |sources: &[(&str, String, Role)], named: bool, timed: bool, more: usize| {
+        let fixed = 2 + context + if named { NAME } else { 0 } + if timed { CLOCK } else { 0 };
+        fixed + cells(sources) + more <= width
+    };
     let all = sources(scene);
     let unwell = |role: Role| !matches!(role, Role::Healthy | Role::Dim);
     for (named, timed) in [(true, true), (false, true), (false, false)] {
@@ -139,9 +155,10 @@ fn fitting(area: Rect, scene: &Scene<'_>) -> (bool, bool, Vec<(&'static str, Str
         }
         // Those named first are kept where there is no room for all.
         let others: Vec<usize> = (0..all.len()).filter(|at| !kept[*at]).collect();
+        let counted = if fits_beside(&chosen(&kept), named, timed, counted) { counted } else { 0 };
         for at in others {
             kept[at] = true;
-            if !fits(named, timed, &chosen(&kept)) {
+            if !fits_beside(&chosen(&kept), named, timed, counted) {
                 kept[at] = false;
                 break;
             }

@@ -84,13 +84,43 @@ pub fn draw<'a>(
     whole
 }
 
+/// Moves a break in the middle of a word before it, where the word has room on a line of its own: half the name of a
+/// node is the name of none.
+fn before_word(text: &str, at: usize, columns: usize) -> usize {
+    let (head, tail) = text.split_at(at);
+    if head.is_empty() || head.ends_with(' ') || tail.is_empty() || tail.starts_with(' ') {
+        return at;
+    }
+    let start = head.rfind(' ').map_or(0, |space| space + 1);
+    let end = tail.find(' ').map_or(text.len(), |space| at + space);
+    if fit::width(&text[start..end]) <= columns { start } else { at }
+}
+
 /// Breaks a text whose first line has other room than those that follow.
 fn broken(text: &str, first: usize, rest: usize) -> Vec<(usize, usize)> {
     if fit::width(text) <= first {
         return vec![(0, text.len())];
     }
     let head = fit::wrap(text, first.max(1)).first().map_or(0, |(_, end)| *end);
+    let head = before_word(text, head, rest);
     let mut parts = vec![(0, head)];
     parts.extend(fit::wrap(&text[head..], rest).into_iter().map(|(from, to)| (from + head, to + head)));
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_node_goes_whole_to_the_next_line_where_it_fits() {
+        let text = "node ip-10-0-3-17.eu-west-1.compute.internal joined";
+        let lines = |first: usize, rest: usize| -> Vec<&str> {
+            broken(text, first, rest).into_iter().map(|(from, to)| text[from..to].trim_end()).collect()
+        };
+        assert_eq!(lines(30, 50), ["node", "ip-10-0-3-17.eu-west-1.compute.internal joined"]);
+        assert_eq!(lines(60, 60), [text]);
+        // What fits nowhere is broken.
+        assert_eq!(lines(20, 30)[0], "node ip-10-0-3-17.eu");
+    }
 }
