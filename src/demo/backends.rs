@@ -61,8 +61,18 @@ pub fn account(handle: &Handle) -> cloudwatch::Source {
             let looked = handle.call(|world, now| {
                 let numbers = Numbers::at(world, now);
                 let throttled = numbers.facts.signal(cloudwatch::THROTTLED).at(now.as_millisecond(), 0.0);
+                let signal = |name: &str| numbers.facts.signal(name).at(now.as_millisecond(), 0.0);
+                let paged = Some(signal(cloudwatch::PAGED) as usize).filter(|size| *size > 0);
+                let suppressed = signal(cloudwatch::SUPPRESSED) > 0.0;
                 let account = Account::of(world);
-                cloudwatch::Snapshot { samples: Arc::new(numbers), account, now, throttled }
+                cloudwatch::Snapshot {
+                    samples: Arc::new(numbers),
+                    account,
+                    now,
+                    throttled,
+                    paged,
+                    suppressed,
+                }
             });
             looked.await.ok()
         })

@@ -45,6 +45,13 @@ pub const SECRET_ACCESS_KEY: &str = "opsdeck-demo-opens-nothing-else";
 /// The name under which a story sets which part of all requests is throttled.
 pub const THROTTLED: &str = "cloudwatch-throttled";
 
+/// The name under which is set how many alarms a page holds at most, and ten times as many points: an account may turn
+/// pages earlier than it is asked to.
+pub const PAGED: &str = "cloudwatch-paged";
+
+/// The name under which is set whether an alarm of maintenance suppresses the actions of composite alarms.
+pub const SUPPRESSED: &str = "cloudwatch-suppressed";
+
 /// Where operations are, before their name.
 const PREFIX: &str = "/service/GraniteServiceVersion20100801/operation/";
 
@@ -58,6 +65,10 @@ pub struct Snapshot {
     pub now: Timestamp,
     /// The part of requests that is throttled, from 0 to 1.
     pub throttled: f64,
+    /// How many alarms a page holds at most; `None` for as many as are asked for.
+    pub paged: Option<usize>,
+    /// Whether maintenance suppresses the actions of composite alarms.
+    pub suppressed: bool,
 }
 
 /// A way to look at the account.

@@ -1,7 +1,7 @@
 //! Percent-encoding: foreign texts as parts of paths, queries and forms, so that no name leaves its place.
 
 /// Writes a text with everything escaped but the unreserved characters of RFC 3986.
-pub(super) fn escape(text: &str) -> String {
+pub(in crate::sources) fn escape(text: &str) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

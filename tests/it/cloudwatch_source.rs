@@ -60,10 +60,12 @@ impl Stage {
     }
 
     async fn throttle(&self, share: f64) {
+        self.signal(cloudwatch::THROTTLED, share).await;
+    }
+
+    async fn signal(&self, name: &'static str, value: f64) {
         let now: Timestamp = self.clock.now();
-        let set = move |world: &mut world::World, _| {
-            world.chronicle.signal(cloudwatch::THROTTLED, share, now);
-        };
+        let set = move |world: &mut world::World, _| world.chronicle.signal(name, value, now);
         self.running.handle.call(set).await.unwrap();
     }
 }
@@ -127,6 +129,41 @@ async fn alarms_of_metrics_and_of_alarms_are_told_with_whose_they_are() {
     assert!(update.is_some_and(|one| one.at.is_some() && !one.reason.is_empty()), "{history:?}");
     // What it did is told beside how it changed.
     assert!(history.iter().any(|one| one.summary.contains("tenants-oncall")), "{history:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_are_turned_to_the_end_however_small_they_are() {
+    let stage = Stage::start("bad-deploy").await;
+    let names = |alarms: Vec<Arc<Alarm>>| -> Vec<String> {
+        alarms.iter().map(|alarm| alarm.alert.name.to_string()).collect()
+    };
+    let whole = names(alarms(&stage.systems(stage.directions())).await.unwrap());
+    assert!(whole.len() > 2, "{whole:?}");
+    let by = [("DBInstanceIdentifier", "tenant-1-postgres")];
+    let wanted = finding("AWS/RDS", "CPUUtilization", "Average", &by, Scale::Plain);
+    let all = ask(&stage.systems(stage.directions()), &wanted).await.unwrap();
+    stage.signal(cloudwatch::PAGED, 1.0).await;
+    assert_eq!(names(alarms(&stage.systems(stage.directions())).await.unwrap()), whole);
+    // Ten points to a page: all but the last say PartialData, and nothing is lost or doubled.
+    let paged = ask(&stage.systems(stage.directions()), &wanted).await.unwrap();
+    assert!(series(&all)[0].samples.len() > 20, "{all:?}");
+    assert_eq!(series(&paged)[0].samples, series(&all)[0].samples);
+    assert_eq!(paged.warnings, all.warnings);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_whose_actions_are_suppressed_says_by_what_and_is_no_longer_one_that_fires() {
+    let stage = Stage::start("bad-deploy").await;
+    stage.signal(cloudwatch::SUPPRESSED, 1.0).await;
+    let alarms = alarms(&stage.systems(stage.directions())).await.unwrap();
+    let of = |name: &str| alarms.iter().find(|one| &*one.alert.name == name).unwrap();
+    let composite = of("tenant-2-user-impact");
+    assert_eq!(composite.alert.state, AlertState::Suppressed);
+    let why = composite.suppressed.as_deref().unwrap();
+    assert_eq!(why, "Alarm: platform-maintenance: Alarm platform-maintenance is in ALARM state");
+    assert!(composite.alert.muted_by.iter().any(|by| by.contains("platform-maintenance")));
+    // What it is made of is told as before.
+    assert_eq!(of("tenant-2-checkout-5xx").alert.state, AlertState::Firing);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -156,10 +156,19 @@ fn metric_alarm(standing: &Standing<MetricAlarm>, kept: &Kept) -> Cbor {
     Cbor::Map(all)
 }
 
-fn composite_alarm(standing: &Standing<CompositeAlarm>, kept: &Kept) -> Cbor {
+fn composite_alarm(standing: &Standing<CompositeAlarm>, kept: &Kept, suppressed: bool) -> Cbor {
     let alarm = &standing.alarm;
     let mut all = common(&alarm.name, &alarm.description, &standing.turns, kept.acts(&alarm.name));
     all.push(("AlarmRule".to_owned(), alarm.rule.to_string().into()));
+    if suppressed {
+        all.push(("ActionsSuppressor".to_owned(), arn("platform-maintenance").into()));
+        // What suppresses is in alarm: nobody is told meanwhile.
+        if standing.turns.last().is_some_and(|turn| turn.state == State::Alarm) {
+            all.push(("ActionsSuppressedBy".to_owned(), "Alarm".into()));
+            let reason = "Alarm platform-maintenance is in ALARM state";
+            all.push(("ActionsSuppressedReason".to_owned(), reason.into()));
+        }
+    }
     Cbor::Map(all)
 }
 
@@ -187,7 +196,8 @@ impl Chosen {
 }
 
 async fn describe_alarms(desk: &Arc<Desk>, input: &Cbor) -> Result<Cbor, Fault> {
-    let size = limit(input, "MaxRecords", 100, 50)?;
+    let size = limit(input, "MaxRecords", 100, 50)?.min(desk.snapshot.paged.unwrap_or(usize::MAX));
+    let suppressed = desk.snapshot.suppressed;
     let skipped = skip(input)?;
     let chosen = Chosen::read(input)?;
     let names: Vec<String> = input.get("AlarmNames").texts().into_iter().map(str::to_owned).collect();
@@ -252,7 +262,7 @@ async fn describe_alarms(desk: &Arc<Desk>, input: &Cbor) -> Result<Cbor, Fault> 
                 let parents = family.1.as_deref().map(|child| one.alarm.rule.names().contains(&child));
                 parents.unwrap_or(children.is_none()) && asked(&one.alarm.name, &one.turns)
             });
-            list.extend(found.map(|one| (true, composite_alarm(one, kept))));
+            list.extend(found.map(|one| (true, composite_alarm(one, kept, suppressed))));
         }
         let (list, next) = page(list, skipped, size);
         let (composite, metric): (Vec<_>, Vec<_>) = list.into_iter().partition(|(composite, _)| *composite);
@@ -494,7 +504,8 @@ async fn metric_data(desk: Arc<Desk>, input: Cbor) -> Result<Cbor, Fault> {
         let message = format!("The values for parameter id in MetricDataQueries are not unique: {twice}");
         return Err(Fault::validation(message));
     }
-    let most = limit(&input, "MaxDatapoints", POINTS as i64, POINTS)?;
+    let early = desk.snapshot.paged.map_or(usize::MAX, |size| size.saturating_mul(10));
+    let most = limit(&input, "MaxDatapoints", POINTS as i64, POINTS)?.min(early);
     let skipped = skip(&input)?;
     let ascending = input.get("ScanBy").text() == Some("TimestampAscending");
     let shown = blocking(move || {

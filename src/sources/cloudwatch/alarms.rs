@@ -272,18 +272,8 @@ impl Raw {
 
 /// Returns the page of an alarm in the console of AWS.
 fn page(region: &str, name: &str) -> Text {
-    let name: String = name
-        .chars()
-        .flat_map(|c| match c {
-            ' ' => vec!['+'],
-            c if c.is_ascii_alphanumeric() || "-_.~/".contains(c) => vec![c],
-            c => c
-                .to_string()
-                .bytes()
-                .flat_map(|byte| format!("%{byte:02X}").chars().collect::<Vec<_>>())
-                .collect(),
-        })
-        .collect();
+    // The console of AWS writes a space as a plus, and leaves slashes.
+    let name = crate::sources::percent::escape(name).replace("%20", "+").replace("%2F", "/");
     format!("https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#alarmsV2:alarm/{name}")
         .into()
 }
@@ -503,6 +493,35 @@ mod tests {
         assert_eq!(of("shop-5xx-critical", "", &[]).as_deref(), Some("critical"));
         assert_eq!(of("shop-5xx", "", &["sns platform-warn"]).as_deref(), Some("warning"));
         assert_eq!(of("homepage-latency", "", &[]), None, "a part of a word says nothing");
+    }
+
+    // contracts 6.3: `PodName` is the name of the workload.
+    #[test]
+    fn what_an_alarm_of_container_insights_watches_is_told_in_the_words_of_the_cluster() {
+        let pairs = [
+            ("ClusterName", "a"),
+            ("Namespace", "shop"),
+            ("PodName", "checkout"),
+            ("FullPodName", "checkout-1"),
+        ];
+        let dimensions =
+            pairs.map(|(name, value)| Dimension::builder().name(name).value(value).build()).to_vec();
+        let of = |namespace: &str| {
+            let alarm = MetricAlarm::builder()
+                .namespace(namespace)
+                .metric_name("pod_number_of_container_restarts")
+                .set_dimensions(Some(dimensions.clone()))
+                .build();
+            labels(&"a".into(), &None, &Watched::Metric(watch(&alarm)), None, &Tenancy::default())
+        };
+        let insights = of("ContainerInsights");
+        for (name, value) in
+            [("namespace", "shop"), ("workload", "checkout"), ("pod", "checkout-1"), ("cluster", "a")]
+        {
+            assert_eq!(insights.get(name), Some(value), "{insights:?}");
+        }
+        // Another service may call something of its own a namespace.
+        assert_eq!(of("Custom").get("namespace"), None);
     }
 
     #[test]
