@@ -6,7 +6,7 @@
 //! # JSON
 //!
 //! `{board, title, context, subject, from, to, step, source, panels, happened}`; times are RFC 3339, `step` is in
-//! seconds, and `source` is `Prometheus` or `scraped`.
+//! seconds, and `source` is `Prometheus`, `CloudWatch`, `Prometheus and CloudWatch` or `scraped`.
 //! A panel is `{title, about, kind, unit, thresholds, expressions, series, cut, missing, warnings, error, at}`, a
 //! series `{name, labels, values: [{at, value}]}`. Values that JSON has no number for are the texts `NaN`, `+Inf`
 //! and `-Inf`. `cut` counts series that were left out, `missing` names metrics that are not there, and `error` says
@@ -482,7 +482,12 @@ fn document(state: &State) -> Value {
         "from": at(from),
         "to": at(to),
         "step": step,
-        "source": if view.scraped { "scraped" } else { "Prometheus" },
+        "source": match view.board.asks() {
+            (true, false) => "CloudWatch",
+            _ if view.scraped => "scraped",
+            (true, true) => "Prometheus and CloudWatch",
+            (false, _) => "Prometheus",
+        },
         "panels": panels,
         "happened": happened,
     })

@@ -41,6 +41,10 @@ impl Site {
 
     /// Runs the binary; nobody sits at a terminal.
     async fn run(&self, arguments: &[&str]) -> Ran {
+        self.run_with(arguments, &[]).await
+    }
+
+    async fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
         let output = crate::program::opsdeck()
             .args(arguments)
             .env("KUBECONFIG", &self.running.kubeconfig)
@@ -51,6 +55,7 @@ impl Site {
             .env("LANG", "C.UTF-8")
             .env("COLORTERM", "truecolor")
             .env_remove("NO_COLOR")
+            .envs(variables.iter().copied())
             .kill_on_drop(true)
             .output();
         let output = tokio::time::timeout(Duration::from_mins(2), output).await.unwrap().unwrap();
@@ -117,6 +122,30 @@ async fn a_board_is_printed_as_the_console_draws_it_and_as_json() {
     assert_eq!((&requests["kind"], &requests["unit"]), (&"graph".into(), &"ops/s".into()));
     let deployed = document["happened"].as_array().unwrap();
     assert!(deployed.iter().any(|one| one["text"].as_str().unwrap().contains("deployed")), "{document:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_board_of_cloudwatch_asks_the_account_as_the_console_does() {
+    let site = Site::start("quiet").await;
+    let keys = site.running.write_aws_credentials().unwrap().display().to_string();
+    let account = [
+        ("AWS_ENDPOINT_URL_CLOUDWATCH", site.running.cloudwatch.url.as_str()),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_SHARED_CREDENTIALS_FILE", &keys),
+    ];
+    let text = site.run_with(&["board", "rds", "--width", "100"], &account).await;
+    assert_eq!(text.code, Some(0), "{text:?}");
+    for word in ["RDS", "CloudWatch", "tenant-1-postgres", "Connections"] {
+        assert!(text.out.contains(word), "{word}: {}", text.out);
+    }
+    let json = site.run_with(&["board", "rds", "--since", "1h", "-o", "json"], &account).await;
+    let document = json.json();
+    assert_eq!(document["source"], "CloudWatch");
+    assert!(values(panel(&document, "CPU")) > 5, "{document:#}");
+    // Without an account the board says what to do, and fails.
+    let none = site.run(&["board", "rds"]).await;
+    assert_eq!(none.code, Some(1), "{none:?}");
+    assert!(none.err.contains("name a profile"), "{none:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
