@@ -27,10 +27,14 @@ struct Served {
 
 impl Served {
     async fn start(story: &str) -> Self {
+        Self::of(story, 3).await
+    }
+
+    async fn of(story: &str, tenants: usize) -> Self {
         opsdeck::install_crypto_provider();
         let home = tempfile::tempdir().unwrap();
         let clock = Clock::manual("2026-03-02T10:00:00Z".parse().unwrap());
-        let small = world::Options { tenants: 3, pods_per_tenant: 8, nodes: 4, ..world::Options::default() };
+        let small = world::Options { tenants, pods_per_tenant: 8, nodes: 4, ..world::Options::default() };
         let options = platform::Options {
             world: world::Options { story: story.to_owned(), ..small },
             kubeconfig: Some(home.path().join("kubeconfig")),
@@ -99,7 +103,7 @@ async fn a_bad_deploy_is_pending_in_prometheus_and_then_fires_at_the_alertmanage
     assert!(looping.iter().any(|alert| alert["state"] == "pending"), "{alerts:#}");
     assert_eq!(named(&alerts, "Watchdog")[0]["state"], "firing");
 
-    served.go_on(10).await;
+    served.go_on(15).await;
     let rules =
         served.get(&format!("{PROMETHEUS}/api/v1/rules?type=alert&rule_name[]=KubePodCrashLooping")).await;
     assert_eq!(rules["data"]["groups"][0]["rules"][0]["state"], "firing", "{rules:#}");
@@ -114,6 +118,20 @@ async fn a_bad_deploy_is_pending_in_prometheus_and_then_fires_at_the_alertmanage
     );
     let series = served.query("ALERTS{alertname=\"KubePodCrashLooping\",alertstate=\"firing\"}").await;
     assert!(!series.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quiet_day_stays_quiet() {
+    let served = Served::of("quiet", 4).await;
+    served.go_on(20).await;
+    // An Application that a person syncs waits for that person from the start, and is no alert.
+    let waits = served.query("argocd_app_info{sync_status=\"OutOfSync\"}").await;
+    assert!(
+        !waits.is_empty() && waits.iter().all(|app| app["metric"]["autosync_enabled"] == "false"),
+        "{waits:#?}"
+    );
+    let firing = served.query("ALERTS{alertstate=\"firing\",alertname!=\"Watchdog\"}").await;
+    assert_eq!(firing, Vec::<Value>::new());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
