@@ -1,5 +1,7 @@
 //! The integration tests: one binary, so that it links once.
 
+// The futures of a test hold those of an action with its checks, its chain and its requests in one another.
+#![recursion_limit = "256"]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
