@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -47,6 +48,10 @@ const UNLOCKED: SignedDuration = SignedDuration::from_hours(24);
 const NOT_GIVEN_BACK: [&str; 4] = ["failed", "refused", "not-done", "cannot-be-told"];
 /// How long an append waits for another console's append.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often the files are read anew because one was closed meanwhile; one is closed after thousands of records.
+const READS: usize = 5;
+/// Lines in a row that crashes may have torn; more is no crash.
+const TORN: usize = 16;
 
 /// Why the audit cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -231,11 +236,30 @@ impl Begun {
     }
 }
 
+/// How a line comes to the disk. A trait so that a test can fill the disk or cut the power at that moment.
+pub trait Pen: std::fmt::Debug + Send + Sync {
+    /// Appends bytes to a file and syncs them to the disk; after an error any part of them may be there.
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()>;
+}
+
+/// The pen of the real disk.
+#[derive(Debug, Clone, Copy)]
+struct Synced;
+
+impl Pen for Synced {
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        // One write, so that a crash tears at most this line.
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+}
+
 /// The audit file of this user on this machine.
 #[derive(Debug, Clone)]
 pub struct Audit {
     path: PathBuf,
     rotate_at: u64,
+    pen: Arc<dyn Pen>,
 }
 
 /// What was read: the records, and how many lines were not records.
@@ -250,7 +274,14 @@ pub struct Reading {
 impl Audit {
     /// Names the file; it is created by the first record, with its directory.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), rotate_at: ROTATE_AT }
+        Self { path: path.into(), rotate_at: ROTATE_AT, pen: Arc::new(Synced) }
+    }
+
+    /// Writes with another pen.
+    #[must_use]
+    pub fn written_by(mut self, pen: Arc<dyn Pen>) -> Self {
+        self.pen = pen;
+        self
     }
 
     /// Sets the size in bytes after which the next file is begun.
@@ -324,8 +355,8 @@ impl Audit {
     /// Reads the records since a moment, over all files that are still there.
     pub fn read(&self, since: Option<Timestamp>) -> Result<Reading, AuditError> {
         let mut reading = Reading::default();
-        for file in self.files()? {
-            for line in Self::text(&file)?.lines() {
+        for (_, text) in self.texts()? {
+            for line in text.lines() {
                 match serde_json::from_str::<Record>(line) {
                     Ok(record) if since.is_none_or(|since| record.at >= since) => {
                         reading.records.push(record);
@@ -398,12 +429,22 @@ impl Audit {
 
     /// Checks the whole chain; the inner error names the first line that breaks it.
     pub fn verify(&self) -> Result<Result<Verified, Broken>, AuditError> {
-        let mut files = Vec::new();
-        for file in self.files()? {
-            let text = Self::text(&file)?;
-            files.push((file, text));
+        Ok(chain::verify(&self.texts()?))
+    }
+
+    /// Reads all files in the order of the chain; again where another console has begun a new one meanwhile.
+    fn texts(&self) -> Result<Vec<(PathBuf, String)>, AuditError> {
+        let mut files = self.files()?;
+        for _ in 0..READS {
+            let texts: Result<Vec<_>, AuditError> =
+                files.iter().map(|file| Ok((file.clone(), Self::text(file)?))).collect();
+            let now = self.files()?;
+            if now == files {
+                return texts;
+            }
+            files = now;
         }
-        Ok(chain::verify(&files))
+        Err(AuditError::Held(self.path.clone()))
     }
 
     /// Appends one record; blocking work is a few kilobytes and one sync, done off the loop's thread.
@@ -443,12 +484,17 @@ impl Audit {
             line.insert(0, '\n');
         }
         line.push('\n');
-        // One write, so that a crash tears at most this line.
-        file.write_all(line.as_bytes()).map_err(failed)?;
-        file.sync_all().map_err(failed)?;
+        let length = file.metadata().map_err(failed)?.len();
+        if let Err(error) = self.pen.write(&mut file, line.as_bytes()) {
+            // What is there of the line is no record; where it cannot be taken off, the next one owns up to it.
+            let _ = file.set_len(length);
+            return Err(failed(error));
+        }
         // The name of a new file is on the disk only when its directory is.
         #[cfg(unix)]
-        if let Some(directory) = self.path.parent() {
+        if length == 0
+            && let Some(directory) = self.path.parent()
+        {
             File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
         }
         Ok(())
@@ -493,17 +539,31 @@ impl Audit {
 
     /// Finds what the next record is chained to: the last whole line, here or in the newest closed file.
     fn tail(&self, file: &mut File) -> Result<Tail, AuditError> {
-        let (last, rest) = last_lines(file).map_err(|source| self.file_error("read", source))?;
-        let (torn, unended) = match rest {
-            None => (false, false),
-            // A crash between a record and its line end: the record counts.
-            Some(rest) => match chain::check(&rest) {
+        let (mut lines, rest) = last_lines(file).map_err(|source| self.file_error("read", source))?;
+        let mut torn = false;
+        let unended = rest.is_some();
+        if let Some(rest) = rest {
+            match chain::check(&rest) {
+                // A crash between a record and its line end: the record counts.
                 Ok(record) => {
                     return Ok(Tail { seq: record.seq, hash: record.hash, torn: false, unended: true });
                 }
-                Err(_) => (true, true),
-            },
-        };
+                Err(reason) if chain::is_record(&rest) => {
+                    return Err(self.damaged(&format!("its last line {reason}")));
+                }
+                Err(_) => torn = true,
+            }
+        }
+        // A crash in the middle of the record that would have owned up to a torn line leaves two of them.
+        let count = lines.len();
+        while lines.last().is_some_and(|line| !chain::is_record(line)) {
+            lines.pop();
+            torn = true;
+        }
+        if lines.is_empty() && count >= TORN {
+            return Err(self.damaged("its last lines are no records"));
+        }
+        let last = lines.pop();
         let line = match last {
             Some(line) => Some(line),
             None => match self.closed()?.pop() {
@@ -587,8 +647,9 @@ struct Tail {
     unended: bool,
 }
 
-/// Reads the last ended line of a file, and what follows it without an end.
-fn last_lines(file: &mut File) -> io::Result<(Option<String>, Option<String>)> {
+/// Reads the last ended lines of a file, at least one that is whole and no more than [`TORN`] where there are so
+/// many, and what follows them without an end.
+fn last_lines(file: &mut File) -> io::Result<(Vec<String>, Option<String>)> {
     const STEP: u64 = 64 * 1024;
     let len = file.metadata()?.len();
     let mut reach = STEP;
@@ -600,18 +661,20 @@ fn last_lines(file: &mut File) -> io::Result<(Option<String>, Option<String>)> {
         let text = String::from_utf8_lossy(&bytes);
         let (ended, rest) = match text.rfind('\n') {
             Some(end) => (&text[..end], &text[end + 1..]),
-            None if start > 0 => {
+            None => ("", &*text),
+        };
+        let mut lines: Vec<&str> = if ended.is_empty() { Vec::new() } else { ended.split('\n').collect() };
+        if start > 0 {
+            // The first is cut off at its beginning.
+            lines.drain(..lines.len().min(1));
+            if !lines.iter().any(|line| chain::is_record(line)) {
                 reach = reach.saturating_mul(4);
                 continue;
             }
-            None => ("", &*text),
-        };
-        let rest = (!rest.is_empty()).then(|| rest.to_owned());
-        match ended.rfind('\n') {
-            Some(begin) => return Ok((Some(ended[begin + 1..].to_owned()), rest)),
-            None if start > 0 => reach = reach.saturating_mul(4),
-            None => return Ok(((!ended.is_empty()).then(|| ended.to_owned()), rest)),
         }
+        let from = lines.len().saturating_sub(TORN);
+        let rest = (!rest.is_empty()).then(|| rest.to_owned());
+        return Ok((lines.drain(from..).map(str::to_owned).collect(), rest));
     }
 }
 

@@ -28,6 +28,8 @@ const ATTEMPTS: usize = 6;
 const READS: u32 = 5;
 /// Of how many objects each verdict is told in the sentence of all.
 const NAMED: usize = 6;
+/// Where the version of an object stands.
+const VERSION: &str = "/metadata/resourceVersion";
 /// The longest wait that a server may ask for before a write is given up, in seconds.
 const LONGEST_WAIT: i64 = 10;
 
@@ -540,7 +542,7 @@ impl<R: Remote> Work<'_, R> {
                 tokio::time::sleep(self.desk.pace.retry).await;
             }
             if let Some((permit, before, patch)) = unsure.take()
-                && let Some(object) = self.find(at, &landed).await?
+                && let Some(object) = self.find(at, text(&before, VERSION), &landed).await?
             {
                 self.landed(permit, &before, &patch, &object);
                 return Ok(Written { object, warnings: Vec::new() });
@@ -567,7 +569,7 @@ impl<R: Remote> Work<'_, R> {
             }
         }
         if let Some((permit, before, patch)) = unsure
-            && let Some(object) = self.find(at, &landed).await?
+            && let Some(object) = self.find(at, text(&before, VERSION), &landed).await?
         {
             self.landed(permit, &before, &patch, &object);
             return Ok(Written { object, warnings: Vec::new() });
@@ -591,7 +593,7 @@ impl<R: Remote> Work<'_, R> {
                 tokio::time::sleep(self.desk.pace.retry).await;
             }
             if let Some((before, patch)) = unsure.take()
-                && let Some(object) = self.find(at, &landed).await?
+                && let Some(object) = self.find(at, text(&before, VERSION), &landed).await?
             {
                 self.written = true;
                 self.changed(at, &before, &patch, &object);
@@ -621,13 +623,13 @@ impl<R: Remote> Work<'_, R> {
                 // The answer was lost, or came from something in between: it may have been applied.
                 Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
                     last = error.to_string();
-                    unsure = patch.map(|patch| (object, patch)).or(Some((Value::Null, Value::Null)));
+                    unsure = Some((object, patch.unwrap_or(Value::Null)));
                 }
                 Err(error) => return Err(Trouble::Failed(error.to_string())),
             }
         }
         if let Some((before, patch)) = unsure
-            && let Some(object) = self.find(at, &landed).await?
+            && let Some(object) = self.find(at, text(&before, VERSION), &landed).await?
         {
             self.written = true;
             self.changed(at, &before, &patch, &object);
@@ -655,21 +657,35 @@ impl<R: Remote> Work<'_, R> {
         self.admission.wrote(permit, after);
     }
 
-    /// Finds out whether a write has landed; reads a few times, because what lost the answer may last.
-    async fn find(&self, at: &ObjectRef, landed: impl Fn(&Value) -> bool) -> Result<Option<Value>, Trouble> {
+    /// Finds out whether a write that was sent on a version has landed; reads a few times, because what lost the
+    /// answer may last.
+    ///
+    /// `None` only where it surely has not: the object is as it was. Where it was changed since, the write may have
+    /// landed and been taken back; to send it again would do it twice.
+    async fn find(
+        &self,
+        at: &ObjectRef,
+        version: &str,
+        landed: impl Fn(&Value) -> bool,
+    ) -> Result<Option<Value>, Trouble> {
         let mut error = String::new();
+        let unknown = |why: String| {
+            let text = format!(
+                "whether it was written is not known: the answer was lost, and {why}; look at it before you try again"
+            );
+            Err(Trouble::Failed(text))
+        };
         for _ in 0..READS {
             match self.desk.remote.look(at).await {
-                Ok(Some(object)) => return Ok(landed(&object).then_some(object)),
-                Ok(None) => return Ok(None),
+                Ok(Some(object)) if landed(&object) => return Ok(Some(object)),
+                Ok(Some(object)) if text(&object, VERSION) == version => return Ok(None),
+                Ok(Some(_)) => return unknown(format!("{at} was changed since")),
+                Ok(None) => return unknown(format!("{at} does not exist any more")),
                 Err(reason) => error = reason,
             }
             self.pause().await;
         }
-        let text = format!(
-            "whether it was written is not known: the answer was lost, and {at} cannot be read ({error}); look at it before you try again"
-        );
-        Err(Trouble::Failed(text))
+        unknown(format!("{at} cannot be read ({error})"))
     }
 
     /// Creates an object for the sake of the one of the action; `made` is where it will be, under a name that only this

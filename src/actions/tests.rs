@@ -17,6 +17,7 @@ use crate::sources::git::{Git, GitSettings};
 mod closing;
 mod cluster;
 mod drains;
+mod faults;
 mod gate;
 mod planning;
 mod pushing;

@@ -52,21 +52,25 @@ pub fn verify(files: &[(PathBuf, String)]) -> Result<Verified, Broken> {
     let mut last: Option<u64> = None;
     for (file, text) in files {
         let broken = |line: usize, reason: String| Broken { file: file.clone(), line, reason };
+        // The first of the lines that cannot be read, and how many there are in a row.
         let mut torn: Option<(usize, String)> = None;
+        let mut count = 0;
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
             let record = match check(line) {
                 Ok(record) => record,
                 Err(reason) => {
-                    if let Some((number, reason)) = torn {
+                    // A torn line is no record at all: one that was changed is never passed over with it.
+                    if is_record(line) {
                         return Err(broken(number, reason));
                     }
-                    torn = Some((number, reason));
+                    torn.get_or_insert((number, reason));
+                    count += 1;
                     continue;
                 }
             };
             match torn.take() {
-                Some(_) if record.torn => verified.torn += 1,
+                Some(_) if record.torn => verified.torn += std::mem::take(&mut count),
                 Some((number, reason)) => return Err(broken(number, reason)),
                 None if record.torn => {
                     return Err(broken(number, "speaks of a torn line that is not there".to_owned()));
@@ -112,6 +116,11 @@ pub fn check(line: &str) -> Result<Record, String> {
     } else {
         Err("was changed after it was written: its hash is not its own".to_owned())
     }
+}
+
+/// Tells whether a line is a record, whatever its hash says.
+pub fn is_record(line: &str) -> bool {
+    serde_json::from_str::<Record>(line).is_ok()
 }
 
 /// Returns the SHA-256 of a text in hexadecimal.

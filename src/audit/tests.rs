@@ -176,6 +176,79 @@ async fn a_line_torn_by_a_crash_is_passed_over_and_owned_up_to() {
     assert_eq!(audit.read(None).unwrap().garbled, 1);
 }
 
+/// A pen that writes a part of what it is given and fails, as a full disk does.
+#[derive(Debug)]
+struct Full(usize);
+
+impl Pen for Full {
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(&bytes[..self.0.min(bytes.len())])?;
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_record_with_a_sentence_and_leaves_the_chain_whole() {
+    let (_directory, audit) = fresh();
+    write(&audit, 0..1).await;
+    let full = audit.clone().written_by(Arc::new(Full(40)));
+    let begun = audit.begin("under-way", intent("sync"), at(2)).await.unwrap();
+    for _ in 0..3 {
+        let error = full.begin("a", intent("sync"), at(3)).await.unwrap_err().to_string();
+        assert!(error.contains("audit.jsonl cannot be written") && error.contains("no change is made"), "{error}");
+    }
+    assert!(full.end(begun, ending(), at(4)).await.is_err());
+    let open: Vec<String> = audit.unfinished().unwrap().into_iter().map(|record| record.id).collect();
+    assert_eq!(open, ["under-way"], "what was refused is no action");
+    write(&audit, 5..6).await;
+    assert_eq!(audit.verify().unwrap().unwrap().records, 5);
+}
+
+#[tokio::test]
+async fn lines_torn_one_after_the_other_are_all_owned_up_to_and_a_changed_one_is_not() {
+    let (_directory, audit) = fresh();
+    write(&audit, 0..1).await;
+    let mut file = OpenOptions::new().append(true).open(audit.path()).unwrap();
+    // Killed in the middle of a record, and again in the middle of the one that would have owned up to it.
+    file.write_all(b"{\"seq\":3,\"prev\":\"ab\n{\"seq\":3,\"torn\":tr").unwrap();
+    write(&audit, 2..3).await;
+    let verified = audit.verify().unwrap().unwrap();
+    assert_eq!((verified.records, verified.torn), (4, 2));
+    // A whole record with a wrong hash is no torn line, also where the next one speaks of torn lines.
+    tamper(&audit, |lines| lines[1] = lines[1].replace("verified", "failed"));
+    assert_broken(&audit, 2, "was changed after it was written");
+    let text = "x\n".repeat(TORN);
+    file.write_all(text.as_bytes()).unwrap();
+    let error = audit.begin("a", intent("sync"), at(9)).await.unwrap_err();
+    assert!(error.to_string().contains("are no records"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_consoles_and_a_reader_make_and_see_one_chain_over_many_files() {
+    let (_directory, audit) = fresh();
+    let consoles: Vec<_> = (0..8)
+        .map(|console| {
+            let audit = Audit::at(audit.path()).rotating_at(6_000);
+            tokio::spawn(async move { write(&audit, console * 100..console * 100 + 6).await })
+        })
+        .collect();
+    let mut seen = 0;
+    while !consoles.iter().all(tokio::task::JoinHandle::is_finished) {
+        let reading = audit.clone();
+        let now = tokio::task::spawn_blocking(move || reading.read(None)).await.unwrap();
+        // A file that is closed between two looks is neither missed nor read twice.
+        let now = now.unwrap().records.len();
+        assert!(now >= seen, "{now} after {seen}");
+        seen = now;
+    }
+    for console in consoles {
+        console.await.unwrap();
+    }
+    let verified = audit.verify().unwrap().unwrap();
+    assert_eq!(verified.records, 96);
+    assert!(verified.files > 3, "{verified:?}");
+}
+
 #[tokio::test]
 async fn a_record_that_lacks_only_its_line_end_counts() {
     let (_directory, audit) = fresh();

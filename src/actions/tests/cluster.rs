@@ -287,7 +287,8 @@ impl Inside {
                     "sync": { "status": "Synced" }, "health": { "status": "Healthy" } } })
             }
             _ if app.pointer("/metadata/annotations/argocd.argoproj.io~1refresh").is_some() => {
-                json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": null } } })
+                json!({ "metadata": { "annotations": { "argocd.argoproj.io/refresh": null } },
+                    "status": { "reconciledAt": "2026-01-05T12:00:01Z" } })
             }
             _ => return,
         };
