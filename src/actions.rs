@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Changed, Held};
-use crate::gate::{Admission, Gate, Question, Refusal};
+use crate::gate::{Admission, Claims, Gate, Question, Refusal};
 pub use crate::gate::{Answer, Basis, Confirmation};
 use crate::identity::{ObjectRef, Target};
 use crate::text::one_line;
@@ -313,6 +313,18 @@ pub struct Request {
     pub tenant: Option<String>,
 }
 
+impl Request {
+    /// Says what the rules of the guard go by.
+    pub(crate) fn claims(&self) -> Claims {
+        let undone = self.options.undoes.iter().map(|undoes| undoes.verb.clone());
+        Claims {
+            verbs: std::iter::once(self.verb.word().to_owned()).chain(undone).collect(),
+            tenant: self.tenant.clone(),
+            reasoned: !self.reason.trim().is_empty(),
+        }
+    }
+}
+
 /// How a verb is carried out; what does not apply to the verb is at its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -534,6 +546,15 @@ impl Line {
     }
 }
 
+/// The rules of the guard that demand something of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// Their names, with where they are written.
+    pub rules: String,
+    /// Whether a reason must be given.
+    pub reason: bool,
+}
+
 /// A mutation with its checks, as shown before anything is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -557,9 +578,9 @@ pub struct Plan {
     /// The values that it changes, as they are and as they will be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Changed>,
-    /// The rule of the guard that decided what must be given.
+    /// The rules of the guard that demand something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
+    pub rule: Option<Ruling>,
     /// What it pushes to repositories.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub git: Vec<GitChange>,
@@ -613,6 +634,11 @@ impl Plan {
         !self.lines.iter().any(|line| matches!(line.mark, Mark::Stop | Mark::Pending))
     }
 
+    /// Tells whether a reason must be given: by the verb, or by a rule of the guard.
+    pub fn needs_reason(&self) -> bool {
+        self.request.verb.needs_reason() || self.rule.as_ref().is_some_and(|ruling| ruling.reason)
+    }
+
     /// Puts the plan in the gate's terms.
     fn question(&self) -> Question {
         Question {
@@ -622,6 +648,7 @@ impl Plan {
             confirmation: self.confirmation.clone(),
             stops: self.stops().map(|line| line.text.clone()).collect(),
             pending: self.lines.iter().any(|line| line.mark == Mark::Pending),
+            claims: self.request.claims(),
         }
     }
 }
@@ -645,7 +672,7 @@ impl Confirmed {
 ///
 /// The refusal is a sentence for the person; a slip in the typed name leaves the question open.
 pub fn confirm(gate: &mut Gate, plan: Plan, answer: Answer, now: Timestamp) -> Result<Confirmed, Refusal> {
-    if plan.request.verb.needs_reason() && plan.request.reason.trim().is_empty() {
+    if plan.needs_reason() && plan.request.reason.trim().is_empty() {
         return Err(Refusal::NotConfirmed("a reason must be given".to_owned()));
     }
     let admission = gate.answer(plan.question(), &answer, now)?;

@@ -6,6 +6,7 @@
 //! equal to the defaults follow from it. Nothing here opens a connection or knows a screen.
 
 mod contexts;
+mod guard;
 mod keys;
 mod paths;
 pub mod queries;
@@ -34,6 +35,8 @@ pub enum Origin {
     Environment(String),
     /// A flag.
     Flag(String),
+    /// A rule of the guard, with where it is written.
+    Rule(String),
 }
 
 impl fmt::Display for Origin {
@@ -43,6 +46,7 @@ impl fmt::Display for Origin {
             Self::File(place) => write!(f, "{place}"),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Rule(place) => f.write_str(place),
         }
     }
 }
@@ -156,6 +160,8 @@ pub struct Config {
     pub queries: Vec<queries::SavedQuery>,
     /// The targets of the KPI board and of the lines in graphs.
     pub kpi: Targets,
+    /// The rules of the guard; all that fit are in force.
+    pub guard: Vec<crate::gate::guard::Rule>,
     /// What holds for contexts, by pattern; the first that says something counts.
     pub contexts: Vec<ContextRule>,
     origins: BTreeMap<&'static str, Origin>,
@@ -188,6 +194,7 @@ impl Default for Config {
             log_fields: Vec::new(),
             queries: Vec::new(),
             kpi: Targets::default(),
+            guard: guard::defaults(),
             contexts: contexts::defaults(),
             origins: BTreeMap::new(),
         };
@@ -260,6 +267,9 @@ impl Config {
         for entry in source.parse()?.entries() {
             if entry.name == "contexts" {
                 contexts = contexts::read(&entry.section()?)?;
+            } else if entry.name == "guard" {
+                let rules = guard::read(&entry.section()?)?;
+                self.guard = guard::laid(rules, std::mem::take(&mut self.guard));
             } else if entry.name == "queries" {
                 self.queries = queries::read(&entry.section()?)?;
             } else if KEYS.iter().any(|key| key.section() == Some(entry.name.as_str())) {
@@ -280,7 +290,7 @@ impl Config {
 
     fn read_entry(&mut self, entry: &Entry<'_>) -> Result<(), SettingsError> {
         let Some(key) = KEYS.iter().find(|key| key.name == entry.path) else {
-            let names: Vec<_> = KEYS.iter().map(|key| key.name).chain(["contexts", "queries"]).collect();
+            let names: Vec<_> = KEYS.iter().map(|key| key.name).chain(["contexts", "guard", "queries"]).collect();
             return Err(entry.wrong(not_one_of("setting", &entry.path, &names)));
         };
         let value = key.read(entry)?;
@@ -298,7 +308,7 @@ impl Config {
             doc: key.doc,
         });
         let contexts = self.contexts.iter().flat_map(ContextRule::settings);
-        plain.chain(queries::settings(self)).chain(contexts).collect()
+        plain.chain(queries::settings(self)).chain(guard::settings(self)).chain(contexts).collect()
     }
 
     /// Returns where a value came from.
@@ -311,6 +321,10 @@ impl Config {
         let everywhere = self.readonly.then(|| self.origin("readonly").to_string());
         let mut standing =
             contexts::standing(&self.contexts, context, everywhere, &self.also_protect, &self.namespaces);
+        let environment = standing.environment.word();
+        standing.protected |=
+            self.guard.iter().any(|rule| rule.type_name && rule.is_general(context, environment));
+        standing.guard.clone_from(&self.guard);
         standing.git.push = standing.push.unwrap_or_else(|| Push::named(&self.git_push));
         standing
     }

@@ -25,6 +25,8 @@ use serde_json::Value;
 use crate::audit::{self, Begun};
 use crate::identity::{Context, ObjectRef, Resource, Target, Text};
 
+pub mod guard;
+
 /// What holds for every write in a context.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
@@ -36,6 +38,33 @@ pub struct Rules {
     pub protected: bool,
     /// Why nothing may be written, where that is so: the flag or the line of configuration.
     pub readonly: Option<String>,
+    /// The rules of the guard.
+    #[serde(skip)]
+    pub guard: Vec<guard::Rule>,
+}
+
+impl Rules {
+    /// Says what the rules of the guard demand of a change.
+    pub fn judge(&self, claims: &Claims, objects: &[&ObjectRef], now: Timestamp) -> guard::Verdict {
+        let asked = guard::Asked {
+            environment: &self.environment,
+            verbs: &claims.verbs,
+            tenant: claims.tenant.as_deref(),
+            objects,
+        };
+        guard::judge(&self.guard, asked, now)
+    }
+}
+
+/// What the rules of the guard go by, beside the objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The verb; of an undo also the verb that is taken back.
+    pub verbs: Vec<String>,
+    /// The tenant, where there is one.
+    pub tenant: Option<String>,
+    /// Whether a reason was given.
+    pub reasoned: bool,
 }
 
 /// What must be given before a plan runs; Enter alone never confirms.
@@ -174,6 +203,8 @@ pub struct Question {
     pub stops: Vec<String>,
     /// Whether something is still being checked.
     pub pending: bool,
+    /// What the rules of the guard go by.
+    pub claims: Claims,
 }
 
 /// Why nothing was written.
@@ -316,6 +347,20 @@ impl Gate {
         if now >= question.expires {
             return Err(Refusal::Expired(question.expires));
         }
+        // Asked again here: the hours may be over, and a plan that was made elsewhere counts for nothing.
+        let objects: Vec<&ObjectRef> = asked_about(&question.basis);
+        let verdict = self.rules.judge(&question.claims, &objects, now);
+        if let Some(stop) = verdict.stops.first() {
+            return Err(Refusal::Stopped(stop.clone()));
+        }
+        if verdict.reason && !question.claims.reasoned {
+            let rules = verdict.rules.join(", ");
+            return Err(Refusal::NotConfirmed(format!("a reason must be given (rule {rules})")));
+        }
+        if verdict.type_name && question.confirmation == Confirmation::Yes {
+            let rules = verdict.rules.join(", ");
+            return Err(Refusal::NotConfirmed(format!("a name must be typed (rule {rules})")));
+        }
         match (&question.confirmation, answer) {
             // A protected environment never takes a bare yes, whatever the plan says.
             (Confirmation::Yes, Answer::Yes) if !self.rules.protected => {}
@@ -336,6 +381,11 @@ impl Gate {
         self.answered.insert(question.id.clone());
         Ok(Admission { basis: question.basis })
     }
+}
+
+/// Returns the objects that a question is about, without those that are written for their sake.
+pub fn asked_about(basis: &[Basis]) -> Vec<&ObjectRef> {
+    basis.iter().filter(|basis| basis.sake.is_none()).map(|basis| &basis.target.object).collect()
 }
 
 /// A question that was answered in the way that it asks for; cannot be copied, and is used up by one action.

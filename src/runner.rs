@@ -291,6 +291,7 @@ impl Runner {
             environment: standing.environment.word().to_owned(),
             protected: standing.protected,
             readonly: standing.readonly,
+            guard: standing.guard,
         };
         // One gate for the whole session, so that an answered question stays answered.
         match &mut self.gate {

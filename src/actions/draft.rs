@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::desk::{Desk, Remote};
-use super::{Confirmation, GitChange, Line, Mark, Plan, Request, Verb, undo, verbs};
+use super::{Confirmation, GitChange, Line, Mark, Plan, Request, Ruling, Verb, undo, verbs};
 use crate::audit::{Changed, Held};
 use crate::gate::{Access, Basis};
 use crate::identity::{ObjectRef, Target};
@@ -19,6 +19,8 @@ use crate::kinds::alerts;
 
 /// How long a plan may be answered. What it relies on is looked at again anyway; this bounds what is not.
 const LIFE: Duration = Duration::from_mins(5);
+/// The shipped rule whose demand the title and the question say already.
+const PRODUCTION: &str = "rule production (default)";
 /// How long one check may take before it is given up; a plan must not hang on one slow answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -158,6 +160,18 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     }
     if targets.is_empty() {
         slots.push(vec![Line::new(Mark::Stop, "nothing is selected")]);
+    }
+    let objects: Vec<&ObjectRef> = targets.iter().map(|target| &target.object).collect();
+    let verdict = desk.rules.judge(&request.claims(), &objects, now);
+    slots.extend(verdict.stops.iter().map(|stop| vec![Line::new(Mark::Stop, stop.clone())]));
+    // That production takes a name is said by the question itself.
+    let told = verdict.demands.iter().filter(|demand| !demand.starts_with(PRODUCTION));
+    slots.extend(told.map(|demand| vec![Line::new(Mark::Note, demand.clone())]));
+    if verdict.type_name && plan.confirmation == Confirmation::Yes {
+        plan.confirmation = Confirmation::Type(name_to_type(desk, &request));
+    }
+    if !verdict.rules.is_empty() {
+        plan.rule = Some(Ruling { rules: verdict.rules.join(", "), reason: verdict.reason });
     }
     let mut afterwards = Vec::new();
     let mut found = Vec::new();
@@ -394,19 +408,22 @@ fn silenced(request: &Request) -> String {
 
 /// A protected environment takes the tenant's name, or the object's where no tenant is known.
 fn confirmation<R>(desk: &Desk<R>, request: &Request) -> Confirmation {
-    let name = || match (&request.tenant, request.targets.as_slice()) {
+    match (request.verb.types_name(), request.targets.as_slice()) {
+        (_, _) if desk.rules.protected => Confirmation::Type(name_to_type(desk, request)),
+        // What is gone is gone: the name of the one thing that is deleted is typed everywhere.
+        (true, [one]) => Confirmation::Type(one.object.name.to_string()),
+        (true, _) => Confirmation::Type(name_to_type(desk, request)),
+        (false, _) => Confirmation::Yes,
+    }
+}
+
+fn name_to_type<R>(desk: &Desk<R>, request: &Request) -> String {
+    match (&request.tenant, request.targets.as_slice()) {
         (Some(tenant), _) => tenant.clone(),
         // What is still to be made has no name of its own.
         (None, [one]) if *one.object.name != *alerts::NEW => one.object.name.to_string(),
         // Several objects without one tenant, or none yet: the context says what is at stake.
         (None, _) => desk.rules.context.to_string(),
-    };
-    match (request.verb.types_name(), request.targets.as_slice()) {
-        (_, _) if desk.rules.protected => Confirmation::Type(name()),
-        // What is gone is gone: the name of the one thing that is deleted is typed everywhere.
-        (true, [one]) => Confirmation::Type(one.object.name.to_string()),
-        (true, _) => Confirmation::Type(name()),
-        (false, _) => Confirmation::Yes,
     }
 }
 

@@ -175,7 +175,7 @@ fn intent<R: Remote>(
         holds: plan.holds.clone(),
         changes: plan.changes.clone(),
         undoes: plan.request.options.undoes.as_ref().map(|undoes| undoes.entry.clone()),
-        rule: plan.rule.clone(),
+        rule: plan.rule.as_ref().map(|ruling| ruling.rules.clone()),
     }
 }
 

@@ -44,7 +44,13 @@ fn noon() -> Timestamp {
 }
 
 fn rules() -> Rules {
-    Rules { context: Context::new("test"), environment: "dev".to_owned(), protected: false, readonly: None }
+    Rules {
+        context: Context::new("test"),
+        environment: "dev".to_owned(),
+        protected: false,
+        readonly: None,
+        guard: Vec::new(),
+    }
 }
 
 /// The label that names the tenant of a namespace, and nothing else.

@@ -360,9 +360,12 @@ fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
         question.note = Some("the plan cannot be run as it stands".to_owned());
         return Vec::new();
     }
-    if plan.request.verb.needs_reason() && question.reason.text().trim().is_empty() {
+    if plan.needs_reason() && question.reason.text().trim().is_empty() {
         question.field = Field::Reason;
-        question.note = Some("say why first: everybody reads it in the silence".to_owned());
+        question.note = Some(match &plan.rule {
+            Some(ruling) if ruling.reason => format!("say why first: rule {} asks for it", ruling.rules),
+            _ => "say why first: everybody reads it in the silence".to_owned(),
+        });
         return Vec::new();
     }
     let mut plan = plan;

@@ -104,6 +104,7 @@ async fn open(desk: &mut Desk<'_>, acting: &Acting) -> Result<Actions> {
         environment: standing.environment.word().to_owned(),
         protected: standing.protected,
         readonly: if acting.readonly { Some("--readonly".to_owned()) } else { standing.readonly },
+        guard: standing.guard,
     };
     Ok(Actions {
         remote: systems(desk, &connection),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::{Origin, Setting};
 use crate::app::session::Environment;
+use crate::gate::guard::fits;
 use crate::settings::{Entry, Place, Section, SettingsError};
 use crate::signals::System;
 use crate::sources::git::{GitSettings, Push};
@@ -57,6 +58,8 @@ pub struct Standing {
     pub git: GitSettings,
     /// Where commits are pushed to, where the context says so.
     pub push: Option<Push>,
+    /// The rules of the guard.
+    pub guard: Vec<crate::gate::guard::Rule>,
 }
 
 /// The patterns that come with the program. Local clusters are development; a name that fits nothing is an
@@ -248,6 +251,7 @@ pub(super) fn standing(
             .collect(),
         git,
         push: fitting().find_map(|rule| rule.git.as_ref()?.push),
+        guard: Vec::new(),
     }
 }
 
@@ -338,19 +342,4 @@ fn written(directions: &Directions) -> String {
         parts.push(format!("headers = {{ {} }}", names.join(", ")));
     }
     format!("{{ {} }}", parts.join(", "))
-}
-
-/// Tells whether a name fits a pattern in which `*` stands for any letters.
-pub(crate) fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.to_lowercase(), name.to_lowercase());
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
 }

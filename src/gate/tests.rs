@@ -35,6 +35,7 @@ fn question() -> Question {
         confirmation: Confirmation::Yes,
         stops: Vec::new(),
         pending: false,
+        claims: Claims::default(),
     }
 }
 
@@ -44,6 +45,7 @@ fn admission() -> Admission {
         environment: "dev".to_owned(),
         protected: false,
         readonly: None,
+        guard: Vec::new(),
     };
     let now = "2026-01-05T12:00:00Z".parse().unwrap();
     Gate::new(rules).answer(question(), &Answer::Yes, now).unwrap()

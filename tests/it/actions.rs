@@ -71,6 +71,7 @@ impl Bench {
             environment: if protected { "prod".to_owned() } else { "dev".to_owned() },
             protected,
             readonly: None,
+            guard: Vec::new(),
         };
         let setup = Setup::new(Clock::system(), Vec::new());
         let connection = Connection::open(contexts, entry, setup).await.unwrap();
