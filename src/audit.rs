@@ -296,6 +296,12 @@ impl Audit {
         &self.path
     }
 
+    /// Returns the bytes of all files: when they are more, something was written.
+    pub fn size(&self) -> u64 {
+        let files = self.files().unwrap_or_default();
+        files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum()
+    }
+
     /// Tells whether a record could be written now; a file that is not there yet is not made by asking.
     pub async fn writable(&self) -> Result<(), AuditError> {
         // The lock lies in the same directory, so taking it shows that the directory can be written.

@@ -34,6 +34,7 @@ pub mod names;
 pub mod network;
 pub mod pods;
 pub mod quota;
+pub mod record;
 pub mod rollout;
 pub mod secret_uses;
 pub mod secrets;

@@ -11,6 +11,7 @@
 
 mod lines;
 mod opening;
+pub mod record;
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -441,7 +442,12 @@ impl Runner {
             (connection.clone(), Arc::clone(&self.equipment.kinds), self.envelopes.clone());
         let asked = query.clone();
         let systems = self.systems.clone().filter(|_| &*query.resource.group == alerts::GROUP);
+        let own = (&*query.resource.group == crate::kinds::record::GROUP)
+            .then(|| (self.equipment.audit.clone(), self.equipment.clock.clone()));
         let task = tokio::spawn(async move {
+            if let Some((audit, clock)) = own {
+                return record::follow(audit, clock, asked, epoch, mail).await;
+            }
             match systems {
                 Some(systems) => systems.follow(asked, epoch, mail).await,
                 None if first => connection.follow_first(kinds, asked, epoch, mail).await,
@@ -509,6 +515,15 @@ impl Runner {
     }
 
     fn fetch(&mut self, object: ObjectRef, store: &Store) {
+        if &*object.resource.group == crate::kinds::record::GROUP {
+            let whole = store.object(&object).and_then(|found| crate::kinds::record::document(found));
+            let result = whole.map(Arc::new).ok_or_else(|| SourceError::Missing {
+                what: object.to_string(),
+                reason: "it is not among the newest entries; opsdeck audit prints all".to_owned(),
+            });
+            self.say(Message::Document { object, result });
+            return;
+        }
         if &*object.resource.group == alerts::GROUP {
             // What the systems said of it is all there is; of an alarm CloudWatch knows what happened to it.
             let found = store.object(&object);

@@ -21,6 +21,7 @@ use crate::human;
 use crate::identity::{ObjectRef, Target};
 use crate::kinds::applications::Application;
 use crate::kinds::cluster::Node;
+use crate::kinds::record::Entry;
 use crate::kinds::{Health, alerts};
 use crate::signals::{Matcher, Raised};
 use crate::store::Store;
@@ -174,6 +175,31 @@ pub fn silence(state: &mut State, store: &Store, words: &[String]) -> Result<Vec
     let request =
         Request { verb: Verb::Silence, targets: vec![target], options, tenant: None, reason: String::new() };
     Ok(begin(state, request))
+}
+
+/// Opens the question that takes an entry of the record back, or says why there is none.
+pub fn undo(state: &mut State, store: &Store, object: &ObjectRef) -> Vec<Effect> {
+    let entry = store.object(object).and_then(|object| object.body::<Entry>());
+    let Some(entry) = entry else { return Vec::new() };
+    // The objects are those of that cluster, and another one may have the same names.
+    if state.session.context.as_ref() != Some(&entry.intent.context) {
+        let text = format!("it was done in {}: open that context to undo it", entry.intent.context);
+        state.say(Health::Idle, text);
+        return Vec::new();
+    }
+    match &entry.undo {
+        Ok(request) => match serde_json::from_value::<Request>((**request).clone()) {
+            Ok(request) => begin(state, request),
+            Err(error) => {
+                state.say(Health::Degraded, format!("the entry cannot be read: {error}"));
+                Vec::new()
+            }
+        },
+        Err(why) => {
+            state.say(Health::Idle, why.to_string());
+            Vec::new()
+        }
+    }
 }
 
 /// Opens the question that gives auto-sync back where the time of a hold is over, the longest overdue first.

@@ -236,6 +236,8 @@ commands! {
         Owner = "owner", "owner";
         /// Goes to the node.
         Node = "node", "node";
+        /// Takes back what an entry of the record did: asks first, as every change does.
+        UndoEntry = "undo-entry", "undo";
         /// Copies the name.
         CopyName = "copy-name", "copy";
         /// Copies the namespace.
@@ -520,6 +522,8 @@ commands! {
         Overview = "overview", "overview";
         /// Shows the actions of this session and how they stand.
         Actions = "actions", "actions";
+        /// Shows the record: what was changed from this machine, by whom, why, and how it ended.
+        Record = "record", "record";
         /// Shows the board of what is selected.
         Metrics = "metrics", "metrics";
         /// Shows the list of boards.

@@ -4,6 +4,7 @@
 //! things from the store. Nothing here is worked out twice: cells and links are those of the kind.
 
 mod alert;
+mod record;
 
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub fn entries(detail: &Detail, lens: &Lens<'_>) -> Vec<Entry> {
         entries = alert::entries(object, raised, lens);
         alarm(object, &mut entries);
         labels(object, &mut entries);
+    } else if let Some(entry) = found.and_then(|object| object.body::<crate::kinds::record::Entry>()) {
+        return record::entries(entry);
     } else if let (Some(kind), Some(object)) = (lens.kinds.get(&detail.object.resource), found) {
         let (health, why) = kind.health(object, lens);
         for (at, column) in kind.columns.iter().enumerate() {

@@ -419,6 +419,7 @@ impl State {
         match command {
             Command::Graph | Command::ToTenant | Command::ToWorkload | Command::ToApplication => false,
             Command::Logs | Command::PreviousLogs => self.logs_of(store, &object).is_some(),
+            Command::UndoEntry => object.resource == crate::kinds::record::records(),
             Command::CopyNamespace => object.namespace.is_some(),
             Command::Owner => self.related(store, &object, "owner").is_some(),
             Command::Node => self.related(store, &object, "node").is_some(),

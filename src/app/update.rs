@@ -144,6 +144,14 @@ fn global(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
                 state.views.open(View::Actions(Viewport { cursor: last, top: 0 }));
             }
         }
+        Command::Record => {
+            state.cut_seen = true;
+            state.overlay = None;
+            let records = crate::kinds::record::records();
+            if !matches!(state.view(), Some(View::Table(table)) if table.resource == records) {
+                state.views.open(View::Table(super::table::Table::new(records)));
+            }
+        }
         Command::GiveBack => return asking::give_back(state, store),
         Command::Info => {
             state.overlay = None;
@@ -255,6 +263,7 @@ fn object(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
                 None => Vec::new(),
             }
         }
+        Command::UndoEntry => asking::undo(state, store, &object),
         Command::CopyName => copy(state, object.name.to_string()),
         Command::CopyNamespace => {
             object.namespace.map(|namespace| copy(state, namespace.to_string())).unwrap_or_default()

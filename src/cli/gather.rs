@@ -71,8 +71,12 @@ pub async fn fill(
         let (connection, kinds, query, sender) =
             (connection.clone(), kinds.clone(), query.clone(), sender.clone());
         let systems = systems.clone();
+        let own = (&*query.resource.group == crate::kinds::record::GROUP)
+            .then(|| (crate::audit::Audit::at(desk.paths.audit_file()), desk.clock.clone()));
         tasks.spawn(async move {
-            if &*query.resource.group == alerts::GROUP {
+            if let Some((audit, clock)) = own {
+                crate::runner::record::follow(audit, clock, query, epoch, sender).await;
+            } else if &*query.resource.group == alerts::GROUP {
                 systems.follow(query, epoch, sender).await;
             } else {
                 connection.follow(kinds, query, epoch, sender).await;

@@ -539,7 +539,7 @@ impl<T: Send + Sync + 'static> Describe<T> {
             });
         }
         // What is made says itself since when.
-        if &*self.kind.resource.group == super::alerts::GROUP {
+        if &*self.kind.resource.group == super::alerts::GROUP || self.kind.column("age").is_some() {
             return self.kind;
         }
         let column = Column::new(Shape::Age, "age", "time since it was created").priority(2);

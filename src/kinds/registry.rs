@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{
-    Kind, alerts, argo, batch, certificates, cluster, karpenter, keda, names, network, pods, quota, secrets,
-    workloads,
+    Kind, alerts, argo, batch, certificates, cluster, karpenter, keda, names, network, pods, quota, record,
+    secrets, workloads,
 };
 use crate::identity::Resource;
 use crate::nearest::nearest;
@@ -44,6 +44,7 @@ impl Kinds {
                 quota::kinds(),
                 secrets::kinds(),
                 alerts::kinds(),
+                record::kinds(),
             ]
             .into_iter()
             .flatten()

@@ -22,6 +22,7 @@ use crate::audit::{Ending, Pen};
 use crate::gate::{Access, Permit, Witness};
 use crate::identity::Resource;
 use crate::sources::SourceError;
+use crate::sources::cloudwatch::{CloudSecret, Moved};
 use crate::sources::objects::Written;
 
 /// How many runs there are.
@@ -303,6 +304,39 @@ impl Remote for Console {
         revisions: &[String],
     ) -> Result<Vec<Value>, SourceError> {
         self.cluster.manifests(application, project, revisions).await
+    }
+
+    async fn cloud_secret(&self, region: &str, id: &str) -> Result<CloudSecret, SourceError> {
+        self.step().await;
+        match self.misread() {
+            Some(error) => Err(error),
+            None => self.cluster.cloud_secret(region, id).await,
+        }
+    }
+
+    async fn rotate_secret(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        region: &str,
+        id: &str,
+        token: &str,
+    ) -> Result<String, SourceError> {
+        // The same token again is the same rotation (contracts 7.4): it counts once.
+        self.step().await;
+        self.cluster.rotate_secret(permit, object, region, id, token).await
+    }
+
+    async fn move_stage(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        region: &str,
+        id: &str,
+        moved: Moved<'_>,
+    ) -> Result<(), SourceError> {
+        self.step().await;
+        self.cluster.move_stage(permit, object, region, id, moved).await
     }
 
     async fn who(&self) -> Result<String, SourceError> {
