@@ -290,7 +290,8 @@ impl Config {
 
     fn read_entry(&mut self, entry: &Entry<'_>) -> Result<(), SettingsError> {
         let Some(key) = KEYS.iter().find(|key| key.name == entry.path) else {
-            let names: Vec<_> = KEYS.iter().map(|key| key.name).chain(["contexts", "guard", "queries"]).collect();
+            let names: Vec<_> =
+                KEYS.iter().map(|key| key.name).chain(["contexts", "guard", "queries"]).collect();
             return Err(entry.wrong(not_one_of("setting", &entry.path, &names)));
         };
         let value = key.read(entry)?;

@@ -17,6 +17,7 @@ mod branch;
 mod figures;
 mod join;
 mod labels;
+mod rights;
 mod series;
 mod silence;
 mod usage;
@@ -27,6 +28,7 @@ pub use branch::Branch;
 pub use figures::{Figures, Finding, Part, PartSource, Scale};
 pub use join::{Raised, join, watchdog_is_silent};
 pub use labels::Labels;
+pub use rights::{Right, Rights};
 pub use series::{Sample, Series, Window};
 pub use silence::{Matcher, MatcherError, Silence, SilenceState};
 pub use usage::{Usage, Used, Using};
@@ -123,6 +125,8 @@ pub struct Ask {
 pub enum Wanted {
     /// Which systems there are and how each is reached.
     Systems,
+    /// What one may do in a namespace.
+    Rights(Text),
     /// The alerts of every Alertmanager.
     Alerts,
     /// The silences of every Alertmanager.
@@ -197,7 +201,8 @@ impl Wanted {
             Self::Systems | Self::Alarms => Some(60),
             Self::Figures { window: Window::Last { .. }, step, .. } => Some(u64::from(*step).clamp(60, 900)),
             // Metrics come and go with what is installed.
-            Self::Values { .. } | Self::LabelNames { .. } => Some(300),
+            // Who may what changes rarely, and the gate asks anew.
+            Self::Values { .. } | Self::LabelNames { .. } | Self::Rights(_) => Some(300),
             Self::Instant { at: Some(_), .. }
             | Self::Range { window: Window::Between { .. }, .. }
             | Self::Figures { window: Window::Between { .. }, .. } => None,
@@ -210,6 +215,8 @@ impl Wanted {
 pub enum Answer {
     /// The systems.
     Systems(Vec<Found>),
+    /// What one may do in a namespace.
+    Rights(Arc<Rights>),
     /// Alerts, and what was skipped.
     Alerts(Vec<Arc<Alert>>),
     /// Alarms of CloudWatch.

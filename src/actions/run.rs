@@ -688,6 +688,26 @@ impl<R: Remote> Work<'_, R> {
         unknown(format!("{at} cannot be read ({error})"))
     }
 
+    /// Finds out whether an object was made under a name that only this action uses.
+    async fn find_made(
+        &self,
+        at: &ObjectRef,
+        ours: impl Fn(&Value) -> bool,
+    ) -> Result<Option<Value>, Trouble> {
+        let mut error = String::new();
+        for _ in 0..READS {
+            match self.desk.remote.look(at).await {
+                Ok(found) => return Ok(found.filter(|object| ours(object))),
+                Err(reason) => error = reason,
+            }
+            self.pause().await;
+        }
+        let text = format!(
+            "whether it was made is not known: the answer was lost, and {at} cannot be read ({error}); look at it before you try again"
+        );
+        Err(Trouble::Failed(text))
+    }
+
     /// Creates an object for the sake of the one of the action; `made` is where it will be, under a name that only this
     /// action uses, and `ours` tells whether an object there is the one that this action made.
     pub async fn create(
@@ -714,7 +734,7 @@ impl<R: Remote> Work<'_, R> {
                 }
                 // Its name is taken: by this action, whose answer was lost, or by somebody else.
                 Err(error @ SourceError::Conflict { .. }) => {
-                    return match self.find(made, &ours).await? {
+                    return match self.find_made(made, &ours).await? {
                         Some(object) => {
                             self.written = true;
                             Ok(Written { object, warnings: Vec::new() })
@@ -724,7 +744,7 @@ impl<R: Remote> Work<'_, R> {
                 }
                 Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
                     last = error.to_string();
-                    if let Some(object) = self.find(made, &ours).await? {
+                    if let Some(object) = self.find_made(made, &ours).await? {
                         self.written = true;
                         return Ok(Written { object, warnings: Vec::new() });
                     }

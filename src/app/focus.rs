@@ -175,7 +175,7 @@ impl State {
             return !matches!(self.view(), Some(View::Application(app)) if app.pane == Pane::History);
         }
         let Some(verb) = command.verb() else { return true };
-        if self.session.readonly.is_some() {
+        if self.session.readonly.is_some() || self.missing_right(store, command).is_some() {
             return false;
         }
         let busy = |target: &Target| {
@@ -185,6 +185,13 @@ impl State {
                 .is_some_and(Operation::is_running)
         };
         !matches!(verb, Verb::Sync | Verb::Rollback) || !self.targets(store, command).iter().any(busy)
+    }
+
+    /// Names the right that a command of a verb needs here and that is surely missing.
+    pub fn missing_right(&self, store: &Store, command: Command) -> Option<String> {
+        let verb = command.verb()?;
+        let targets = self.targets(store, command);
+        targets.iter().find_map(|target| super::verbs::missing(store, verb, &target.object))
     }
 
     /// Returns every command that applies here and now and has a key that means it, in the order of the places.
@@ -225,6 +232,9 @@ impl State {
                     let keys = if at == 0 { std::mem::take(&mut keys) } else { " ".to_owned() };
                     // Without a key nothing would be listed here, so a heading is never mistaken for a line.
                     lines.push((fit_keys(keys, usize::from(keys_width)), text.to_owned()));
+                }
+                if let Some(right) = self.missing_right(store, *command) {
+                    lines.push((" ".to_owned(), format!("you may not: {right}")));
                 }
             }
         }

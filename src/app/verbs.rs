@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::actions::Verb;
 use crate::actions::sheet::is_secret;
-use crate::kinds::alerts;
+use crate::identity::ObjectRef;
 use crate::kinds::applications::{Application, Operation};
 use crate::kinds::batch::{CronJob, Job};
 use crate::kinds::certificates::Certificate;
@@ -14,14 +14,16 @@ use crate::kinds::cluster::Node;
 use crate::kinds::keda::ScaledObject;
 use crate::kinds::workloads::Deployment;
 use crate::kinds::{Kind, Object};
-use crate::signals::{Origin, Raised, Silence, SilenceState};
+use crate::kinds::{alerts, record};
+use crate::signals::{Answer, Ask, Origin, Raised, Silence, SilenceState, Wanted};
+use crate::store::Store;
 
 /// Tells whether a verb is for objects of a kind. Everything that the API server keeps can be edited and deleted, but
 /// for what has a delete of its own, and for Secrets, whose values would pass through an editor.
 pub fn is_for(verb: Verb, kind: &Kind) -> bool {
     let own = |word: &str| kind.verbs.contains(&word);
     match verb {
-        Verb::Edit | Verb::Delete if &*kind.resource.group == alerts::GROUP => false,
+        Verb::Edit | Verb::Delete if [alerts::GROUP, record::GROUP].contains(&&*kind.resource.group) => false,
         Verb::Edit => !is_secret(&kind.resource),
         Verb::Delete => !own("delete-pod") && !own("delete-nodeclaim"),
         _ => own(verb.word()),
@@ -77,4 +79,41 @@ fn of_workload(verb: Verb, object: &Object) -> Option<bool> {
         Verb::ForceDelete => Some(object.meta.deleted.is_some()),
         _ => None,
     }
+}
+
+/// The namespace whose review also lists what one may do with what lies in none.
+const ANY: &str = "default";
+
+/// Returns the question what one may do with an object.
+pub fn rights(object: &ObjectRef) -> Ask {
+    let namespace = object.namespace.clone().unwrap_or_else(|| ANY.into());
+    Ask { context: object.context.clone(), wanted: Wanted::Rights(namespace) }
+}
+
+/// Names the right that a verb needs on an object and that is surely missing, such as `patch nodes`.
+///
+/// Only what every form of the verb needs is looked at; the plan asks for the rest.
+pub fn missing(store: &Store, verb: Verb, object: &ObjectRef) -> Option<String> {
+    let (group, plural) = (&*object.resource.group, &*object.resource.plural);
+    let (right, group, resource) = match verb {
+        Verb::DeletePod | Verb::DeleteNodeclaim => ("delete", group, plural.to_owned()),
+        Verb::Drain => ("create", "", "pods/eviction".to_owned()),
+        Verb::Refresh
+        | Verb::HardRefresh
+        | Verb::Sync
+        | Verb::Rollback
+        | Verb::Terminate
+        | Verb::HoldAutosync
+        | Verb::ReleaseAutosync
+        | Verb::Restart
+        | Verb::Cordon
+        | Verb::Uncordon
+        | Verb::Protect
+        | Verb::Unprotect => ("patch", group, plural.to_owned()),
+        _ => return None,
+    };
+    let told = store.reading(&rights(object))?.told.as_ref()?;
+    let Answer::Rights(rights) = &told.answer else { return None };
+    let place = object.namespace.as_deref().map_or_else(String::new, |namespace| format!(" in {namespace}"));
+    rights.lack(right, group, &resource).then(|| format!("{right} {resource}{place}"))
 }

@@ -195,7 +195,10 @@ async fn a_full_disk_refuses_the_record_with_a_sentence_and_leaves_the_chain_who
     let begun = audit.begin("under-way", intent("sync"), at(2)).await.unwrap();
     for _ in 0..3 {
         let error = full.begin("a", intent("sync"), at(3)).await.unwrap_err().to_string();
-        assert!(error.contains("audit.jsonl cannot be written") && error.contains("no change is made"), "{error}");
+        assert!(
+            error.contains("audit.jsonl cannot be written") && error.contains("no change is made"),
+            "{error}"
+        );
     }
     assert!(full.end(begun, ending(), at(4)).await.is_err());
     let open: Vec<String> = audit.unfinished().unwrap().into_iter().map(|record| record.id).collect();

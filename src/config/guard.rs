@@ -73,9 +73,7 @@ fn read_rule(entry: &Entry<'_>) -> Result<Rule, SettingsError> {
         let Some(entry) = table.get(name) else { return Ok(Vec::new()) };
         let words = entry.strings()?;
         match words.iter().find(|word| !allowed.contains(&word.as_str())) {
-            Some(word) => {
-                Err(entry.wrong(format!("{}: {}", entry.path, not_one_of("value", word, allowed))))
-            }
+            Some(word) => Err(entry.wrong(format!("{}: {}", entry.path, not_one_of("value", word, allowed)))),
             None => Ok(words),
         }
     };
@@ -180,7 +178,10 @@ mod tests {
         let config = Config::default();
         assert!(config.standing("prod-eu-1").protected && config.standing("in-cluster").protected);
         assert!(!config.standing("kind-local").protected);
-        assert_eq!(Config::load(Some(Source::new("c", Config::default_text())), |_| None, &[]).unwrap().guard.len(), 3);
+        assert_eq!(
+            Config::load(Some(Source::new("c", Config::default_text())), |_| None, &[]).unwrap().guard.len(),
+            3
+        );
     }
 
     #[test]
@@ -196,7 +197,13 @@ mod tests {
             .filter(|one| one.key.starts_with("guard."))
             .map(|one| format!("{} = {} ({})", one.key, one.value, one.origin))
             .collect();
-        assert!(shown.contains(&"guard.unknown-environment = { environment = [\"unknown\"], reason = true } (config.toml:1)".to_owned()), "{shown:?}");
+        assert!(
+            shown.contains(
+                &"guard.unknown-environment = { environment = [\"unknown\"], reason = true } (config.toml:1)"
+                    .to_owned()
+            ),
+            "{shown:?}"
+        );
         assert!(
             shown.iter().any(|one| one.starts_with("guard.freeze = { context = [\"prod-*\"], verb = [\"sync\", \"rollback\"], deny = \"frozen\", hours = [\"Mon-Fri 08:00-18:00 Europe/Berlin\"] } (config.toml:5)")),
             "{shown:?}"
@@ -207,12 +214,19 @@ mod tests {
     fn a_wrong_rule_is_refused_with_its_line_and_what_is_allowed() {
         let said = |text: &str| from(text).unwrap_err().to_string();
         let text = said("[guard.a]\nverb = \"drian\"\n");
-        assert!(text.starts_with("config.toml:2: guard.a.verb: unknown value \"drian\"; did you mean drain?"), "{text}");
+        assert!(
+            text.starts_with("config.toml:2: guard.a.verb: unknown value \"drian\"; did you mean drain?"),
+            "{text}"
+        );
         let text = said("[guard.a]\nenvironment = [\"live\"]\n");
         assert!(text.contains("(allowed: dev, qa, staging, prod, unknown)"), "{text}");
         assert!(said("[guard.a]\nmost = 3\n").contains("config.toml:2: unknown key \"most\""));
-        assert!(said("[guard.a]\nat-most = 0\n").contains("config.toml:2: guard.a.at-most must be 1 to 10000"));
-        assert!(said("[guard.a]\nhours = \"always\"\n").contains("write times such as \"Mon-Fri 08:00-18:00\""));
+        assert!(
+            said("[guard.a]\nat-most = 0\n").contains("config.toml:2: guard.a.at-most must be 1 to 10000")
+        );
+        assert!(
+            said("[guard.a]\nhours = \"always\"\n").contains("write times such as \"Mon-Fri 08:00-18:00\"")
+        );
         assert!(said("[guard.a]\nzone = \"Mars/North\"\n").contains("is not a time zone"));
     }
 }

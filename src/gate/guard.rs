@@ -269,7 +269,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn verdict(rules: &[Rule], verb: &str, tenant: Option<&str>, objects: &[ObjectRef], now: &str) -> Verdict {
+    fn verdict(
+        rules: &[Rule],
+        verb: &str,
+        tenant: Option<&str>,
+        objects: &[ObjectRef],
+        now: &str,
+    ) -> Verdict {
         let objects: Vec<&ObjectRef> = objects.iter().collect();
         let verbs = [verb.to_owned()];
         judge(rules, Asked { environment: "prod", verbs: &verbs, tenant, objects: &objects }, at(now))
@@ -320,7 +326,10 @@ mod tests {
         let rules = [Rule { hours: vec![day], ..rule("office") }];
         let node = [object("nodes", "", "n-1")];
         let found = verdict(&rules, "cordon", None, &node, "2026-01-05T20:00:00Z");
-        assert!(found.stops[0].contains("at other times only: Mon-Fri 08:00-18:00 Europe/Berlin"), "{found:?}");
+        assert!(
+            found.stops[0].contains("at other times only: Mon-Fri 08:00-18:00 Europe/Berlin"),
+            "{found:?}"
+        );
         let found = verdict(&rules, "cordon", None, &node, "2026-01-05T09:00:00Z");
         assert!(found.stops.is_empty() && found.demands[0].contains("allows it now"), "{found:?}");
     }

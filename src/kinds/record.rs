@@ -80,7 +80,9 @@ pub(super) fn kinds() -> Vec<Kind> {
     let kind = Kind::made::<Entry>(GROUP, "records", "Record")
         .about("what was changed from this machine: by whom, why, and how it ended")
         .shorts(&["audit", "rec"])
-        .column(Column::new(Shape::Age, "age", "time since it was begun").priority(0), |row| Cell::Age(row.body.at))
+        .column(Column::new(Shape::Age, "age", "time since it was begun").priority(0), |row| {
+            Cell::Age(row.body.at)
+        })
         // Newest first.
         .sorted(false)
         .column(Column::new(Shape::Status, "outcome", "how it ended").priority(0).groups(), |row| {
@@ -94,15 +96,18 @@ pub(super) fn kinds() -> Vec<Kind> {
             match targets.as_slice() {
                 [] => Cell::Empty,
                 [one] => Cell::Text(one.object.name.clone()),
-                [first, rest @ ..] => Cell::Text(format!("{} and {} more", first.object.name, rest.len()).into()),
+                [first, rest @ ..] => {
+                    Cell::Text(format!("{} and {} more", first.object.name, rest.len()).into())
+                }
             }
         })
         .column(Column::new(Shape::Text, "tenant", "the tenant").priority(1).groups(), move |row| {
             text(row.body.intent.tenant.as_deref().unwrap_or_default())
         })
-        .column(Column::new(Shape::Text, "who", "who did it, as the server knows them").priority(1), move |row| {
-            text(&row.body.intent.who.server)
-        })
+        .column(
+            Column::new(Shape::Text, "who", "who did it, as the server knows them").priority(1),
+            move |row| text(&row.body.intent.who.server),
+        )
         .column(Column::new(Shape::Text, "context", "where").priority(3).groups(), |row| {
             Cell::Text(row.body.intent.context.0.clone())
         })
@@ -112,27 +117,32 @@ pub(super) fn kinds() -> Vec<Kind> {
                 Cell::Text(crate::human::span(ending.duration_ms / 1_000).into())
             })
         })
-        .column(Column::new(Shape::Text, "undo", "whether it can be taken back").priority(2), |row| {
-            match &row.body.undo {
+        .column(
+            Column::new(Shape::Text, "undo", "whether it can be taken back").priority(2),
+            |row| match &row.body.undo {
                 Ok(_) => Cell::Text("yes".into()),
                 Err(_) => Cell::Text("no".into()),
-            }
+            },
+        )
+        .column(Column::new(Shape::Text, "reason", "why").priority(3), move |row| {
+            text(&row.body.intent.reason)
         })
-        .column(Column::new(Shape::Text, "reason", "why").priority(3), move |row| text(&row.body.intent.reason))
         .column(Column::new(Shape::Text, "rule", "the rules of the guard that decided").wide(), move |row| {
             text(row.body.intent.rule.as_deref().unwrap_or_default())
         })
         .column(Column::new(Shape::Text, "local", "the local user").wide(), move |row| {
             text(&row.body.intent.who.local)
         })
-        .column(Column::new(Shape::Text, "message", "how it ended, in words").titled("END").wide(), move |row| {
-            text(row.body.ending.as_ref().map_or("", |ending| &ending.detail))
-        })
+        .column(
+            Column::new(Shape::Text, "message", "how it ended, in words").titled("END").wide(),
+            move |row| text(row.body.ending.as_ref().map_or("", |ending| &ending.detail)),
+        )
         .name_wide()
         .health(|row| {
-            let why = row.body.ending.as_ref().map_or("it has no end: it is under way, or was cut off", |ending| {
-                ending.detail.as_str()
-            });
+            let why =
+                row.body.ending.as_ref().map_or("it has no end: it is under way, or was cut off", |ending| {
+                    ending.detail.as_str()
+                });
             (row.body.health(), why.into())
         })
         .done();

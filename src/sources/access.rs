@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -16,12 +17,16 @@ use super::systems::Systems;
 use crate::gate::{Access, Witness};
 use crate::identity::ObjectRef;
 use crate::kinds::alerts;
+use crate::signals::{Right, Rights};
 
 /// How long an answer is believed.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(1);
 
 /// How many answers are kept; a screen asks for a handful for each object that is opened.
 const KEPT: usize = 1_024;
+
+/// Of how many namespaces it is kept what one may do there.
+const NAMESPACES: usize = 256;
 
 const ACCESS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 const RULES: &str = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
@@ -38,7 +43,7 @@ pub struct Verdict {
 
 /// The answers that are kept.
 #[derive(Debug, Default)]
-pub(super) struct Reviews(HashMap<Access, (Timestamp, Verdict)>);
+pub(super) struct Reviews(HashMap<Access, (Timestamp, Verdict)>, HashMap<String, (Timestamp, Arc<Rights>)>);
 
 impl Reviews {
     fn recall(&self, access: &Access, now: Timestamp) -> Option<Verdict> {
@@ -60,6 +65,7 @@ impl Reviews {
     /// Forgets every answer: the server has just said no to something.
     pub(super) fn forget(&mut self) {
         self.0.clear();
+        self.1.clear();
     }
 }
 
@@ -169,6 +175,31 @@ impl Connection {
         });
         let asked = self.asked("create", format!("a review of what one may do in {namespace}"));
         self.review(&asked, RULES, &body).await
+    }
+
+    /// Returns what one may do in a namespace, at most a minute old: asked once for each, however often one comes by.
+    pub async fn rights(&self, namespace: &str) -> Result<Arc<Rights>, SourceError> {
+        let now = self.now();
+        if let Some((until, rights)) = self.reviews().lock().await.1.get(namespace)
+            && now < *until
+        {
+            return Ok(Arc::clone(rights));
+        }
+        let listed = self.rules(namespace).await?;
+        let rules = listed.resource_rules.into_iter();
+        let rules =
+            rules.map(|rule| Right { verbs: rule.verbs, groups: rule.api_groups, resources: rule.resources });
+        let rights = Arc::new(Rights { rules: rules.collect(), incomplete: listed.incomplete });
+        let mut reviews = self.reviews().lock().await;
+        if reviews.1.len() >= NAMESPACES {
+            reviews.1.retain(|_, (until, _)| now < *until);
+        }
+        if reviews.1.len() < NAMESPACES
+            && let Ok(until) = now.checked_add(BELIEVED)
+        {
+            reviews.1.insert(namespace.to_owned(), (until, Arc::clone(&rights)));
+        }
+        Ok(rights)
     }
 
     /// Asks who one is.

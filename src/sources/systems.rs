@@ -165,6 +165,10 @@ impl Systems {
     pub async fn answer(&self, wanted: &Wanted) -> Result<Told, SourceError> {
         match wanted {
             Wanted::Systems => Ok(Told::plain(Answer::Systems(self.look().await))),
+            Wanted::Rights(namespace) => {
+                let rights = self.connection().rights(namespace).await?;
+                Ok(Told::plain(Answer::Rights(rights)))
+            }
             Wanted::Alerts => super::alertmanager::alerts(&self.all(System::Alertmanager).await?).await,
             Wanted::Silences => super::alertmanager::silences(&self.all(System::Alertmanager).await?).await,
             Wanted::Rules => super::prometheus::rules(&self.one(System::Prometheus).await?).await,

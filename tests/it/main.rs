@@ -47,6 +47,7 @@ mod program;
 mod prometheus;
 mod proxy;
 mod real_apiserver;
+mod record;
 mod rotation;
 mod rotation_story;
 mod schemas;

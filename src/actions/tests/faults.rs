@@ -82,14 +82,21 @@ fn error(rng: &mut Rng) -> SourceError {
         0 => SourceError::Conflict { what, reason: "the object has been modified".to_owned() },
         1 => SourceError::Invalid { what, reason: "spec: Invalid value".to_owned() },
         2 => SourceError::Throttled { what, until: Some(noon()), reason: "too many requests".to_owned() },
-        3 => SourceError::Denied { verb: "patch".to_owned(), object: what, reason: "no RBAC policy".to_owned() },
+        3 => SourceError::Denied {
+            verb: "patch".to_owned(),
+            object: what,
+            reason: "no RBAC policy".to_owned(),
+        },
         4 => SourceError::Garbled { what, reason: "500 internal server error".to_owned() },
         _ => cut(),
     }
 }
 
 fn expired() -> SourceError {
-    SourceError::Unauthenticated { what: "the Kubernetes API".to_owned(), reason: "it has expired".to_owned() }
+    SourceError::Unauthenticated {
+        what: "the Kubernetes API".to_owned(),
+        reason: "it has expired".to_owned(),
+    }
 }
 
 impl Console {
@@ -152,7 +159,9 @@ impl Console {
         match inside.rng.u8(..100) {
             0..18 => Hit::Before(error(&mut inside.rng)),
             18..30 => Hit::After(match inside.rng.u8(..3) {
-                0 => SourceError::Garbled { what: "a proxy".to_owned(), reason: "502 bad gateway".to_owned() },
+                0 => {
+                    SourceError::Garbled { what: "a proxy".to_owned(), reason: "502 bad gateway".to_owned() }
+                }
                 _ => cut(),
             }),
             30..35 => Hit::Touched,
@@ -268,7 +277,12 @@ impl Remote for Console {
         self.mutate(object, body, self.cluster.create_under(permit, object, subresource, body)).await
     }
 
-    async fn send(&self, permit: &Permit, object: &ObjectRef, change: &Change) -> Result<Written, SourceError> {
+    async fn send(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        change: &Change,
+    ) -> Result<Written, SourceError> {
         let body = json!(format!("{change:?}"));
         self.mutate(object, &body, self.cluster.send(permit, object, change)).await
     }
@@ -295,6 +309,10 @@ impl Remote for Console {
     ) -> Result<(), SourceError> {
         let body = json!("expire");
         self.mutate(silence, &body, self.cluster.expire_silence(permit, silence, place)).await
+    }
+
+    async fn unanswered(&self) -> Vec<String> {
+        self.cluster.unanswered().await
     }
 
     async fn manifests(
@@ -429,7 +447,13 @@ async fn act(
 fn is_one_write(verb: Verb) -> bool {
     matches!(
         verb,
-        Verb::Cordon | Verb::Uncordon | Verb::Protect | Verb::Unprotect | Verb::Undo | Verb::Restart | Verb::DeletePod
+        Verb::Cordon
+            | Verb::Uncordon
+            | Verb::Protect
+            | Verb::Unprotect
+            | Verb::Undo
+            | Verb::Restart
+            | Verb::DeletePod
     )
 }
 
@@ -516,7 +540,8 @@ async fn run(seed: u64, directory: &Path) -> Result<Vec<String>, String> {
             let all: Vec<&Event> = records.iter().filter(|one| one.id == id).map(|one| &one.event).collect();
             Err(format!("{verb:?}: {what}\n  outcome {outcome:?}\n  applied {applied:?}\n  records {all:?}"))
         };
-        let begun = records.iter().filter(|one| one.id == id && matches!(one.event, Event::Before(_))).count();
+        let begun =
+            records.iter().filter(|one| one.id == id && matches!(one.event, Event::Before(_))).count();
         let endings: Vec<&Ending> = records
             .iter()
             .filter(|one| one.id == id)
@@ -537,7 +562,8 @@ async fn run(seed: u64, directory: &Path) -> Result<Vec<String>, String> {
             return wrong("it was written without a record");
         }
         let is_open = begun == 1 && endings.is_empty();
-        let may_stay = matches!(verb, Verb::Refresh | Verb::HardRefresh | Verb::Terminate | Verb::Sync | Verb::Rollback);
+        let may_stay =
+            matches!(verb, Verb::Refresh | Verb::HardRefresh | Verb::Terminate | Verb::Sync | Verb::Rollback);
         if is_open && !may_stay {
             return wrong("its record has no end");
         }
@@ -617,9 +643,21 @@ fn nothing_happens_twice_or_unrecorded_or_is_reported_wrong_in_ten_thousand_runs
     failures.sort_by_key(String::len);
     let mut kinds = std::collections::BTreeSet::new();
     // One of each sort is enough to begin with.
-    let sort = |one: &String| one.split_once(": ").and_then(|(_, what)| what.lines().next()).map(str::to_owned);
-    let shown = failures.iter().filter(|one| kinds.insert(sort(one))).take(12).cloned().collect::<Vec<_>>().join("\n");
-    assert!(failures.is_empty(), "{} runs of {} went wrong:\n{shown}\n{counts:#?}", failures.len(), seeds.len());
+    let sort =
+        |one: &String| one.split_once(": ").and_then(|(_, what)| what.lines().next()).map(str::to_owned);
+    let shown = failures
+        .iter()
+        .filter(|one| kinds.insert(sort(one)))
+        .take(12)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
+    assert!(
+        failures.is_empty(),
+        "{} runs of {} went wrong:\n{shown}\n{counts:#?}",
+        failures.len(),
+        seeds.len()
+    );
     if seeds.len() > 1 {
         // Each of these must really happen, or the test shows nothing.
         for (least, one) in [

@@ -257,3 +257,80 @@ async fn an_owner_that_would_revert_the_change_stops_hold_and_rollback() {
         assert_line(&plan, Mark::Stop, "ApplicationSet \"tenants\" owns this app and will revert the hold");
     }
 }
+
+fn ruled(name: &str) -> crate::gate::guard::Rule {
+    crate::gate::guard::Rule {
+        name: name.to_owned(),
+        origin: "config.toml:7".to_owned(),
+        contexts: Vec::new(),
+        environments: Vec::new(),
+        namespaces: Vec::new(),
+        tenants: Vec::new(),
+        kinds: Vec::new(),
+        verbs: Vec::new(),
+        deny: None,
+        type_name: false,
+        reason: false,
+        at_most: None,
+        hours: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_rule_of_the_guard_is_said_in_the_plan_held_by_the_gate_and_recorded() {
+    use crate::gate::guard::{Hours, Rule};
+    let deny = Rule {
+        verbs: vec!["cordon".to_owned()],
+        deny: Some("ask the platform team".to_owned()),
+        ..ruled("no-cordon")
+    };
+    let mut bench = Bench::under(Rules { guard: vec![deny], ..rules() });
+    let (node, options) = something_for(&bench.cluster, Verb::Cordon).await;
+    let plan = bench.plan(Verb::Cordon, &node, options).await;
+    assert_line(&plan, Mark::Stop, "rule no-cordon (config.toml:7) forbids it: ask the platform team");
+    // Who takes the line out of the plan is refused all the same.
+    let mut bent = plan.clone();
+    bent.lines.retain(|line| line.mark != Mark::Stop);
+    let refusal = confirm(&mut bench.gate, bent, Answer::Yes, noon()).unwrap_err();
+    assert!(refusal.to_string().contains("rule no-cordon"), "{refusal}");
+    // To take a cordon back by an undo of an uncordon is a cordon by another name.
+    let mut undo = cordon_by_undo(&node);
+    undo.undoes.as_mut().unwrap().verb = "cordon".to_owned();
+    bench.cluster.change(&node, json!({ "spec": { "unschedulable": true } })).await;
+    let plan = bench.plan(Verb::Undo, &node, undo).await;
+    assert!(!plan.can_run(), "{:#?}", plan.lines);
+
+    let demanding = Rule { type_name: true, reason: true, ..ruled("careful") };
+    let mut bench = Bench::under(Rules { guard: vec![demanding], ..rules() });
+    let (node, options) = something_for(&bench.cluster, Verb::Cordon).await;
+    let mut plan = bench.plan(Verb::Cordon, &node, options).await;
+    assert_eq!(plan.confirmation, Confirmation::Type("tenant-2".to_owned()));
+    assert_line(&plan, Mark::Note, "rule careful (config.toml:7): a reason must be given");
+    let typed = || Answer::Typed("tenant-2".to_owned());
+    plan.request.reason = String::new();
+    assert!(plan.needs_reason());
+    assert!(confirm(&mut bench.gate, plan.clone(), typed(), noon()).is_err());
+    plan.request.reason = "OPS-1".to_owned();
+    let confirmed = confirm(&mut bench.gate, plan, typed(), noon()).unwrap();
+    assert!(matches!(bench.run(confirmed).await, Outcome::Verified(_)));
+    let Event::Before(intent) = &bench.records()[0].event else { panic!("the first is the record before") };
+    assert_eq!(intent.rule.as_deref(), Some("careful (config.toml:7)"));
+
+    // Hours that are over between the question and the answer.
+    let utc = jiff::tz::TimeZone::UTC;
+    let hours = vec![Hours::read("08:00-12:01", &utc).unwrap()];
+    let mut bench = Bench::under(Rules { guard: vec![Rule { hours, ..ruled("office") }], ..rules() });
+    let (node, options) = something_for(&bench.cluster, Verb::Cordon).await;
+    let plan = bench.plan(Verb::Cordon, &node, options).await;
+    assert!(plan.can_run(), "{:#?}", plan.lines);
+    let late = noon() + jiff::SignedDuration::from_mins(2);
+    let refusal = confirm(&mut bench.gate, plan, Answer::Yes, late).unwrap_err();
+    assert!(
+        refusal.to_string().contains("rule office (config.toml:7) allows it at other times"),
+        "{refusal}"
+    );
+}
+
+fn cordon_by_undo(node: &ObjectRef) -> Options {
+    undoing::cordon(node)
+}

@@ -74,11 +74,12 @@ pub(super) fn entries(entry: &record::Entry) -> Vec<Entry> {
     told(&mut lines, "same as", &intent.command);
     heading(&mut lines, "Objects");
     for target in &intent.targets {
-        let after = entry.ending.iter().flat_map(|ending| &ending.after).find(|one| one.object == target.object);
+        let after =
+            entry.ending.iter().flat_map(|ending| &ending.after).find(|one| one.object == target.object);
         lines.push(field(&target.object.resource.plural, &target.object.name));
-        let version = |version: Option<&str>| version.filter(|one| !one.is_empty()).unwrap_or("none").to_owned();
-        let mut words =
-            format!("uid {}, version {}", target.uid, version(Some(&*target.resource_version)));
+        let version =
+            |version: Option<&str>| version.filter(|one| !one.is_empty()).unwrap_or("none").to_owned();
+        let mut words = format!("uid {}, version {}", target.uid, version(Some(&*target.resource_version)));
         if let Some(after) = after {
             words = format!("{words}, afterwards {}", version(after.resource_version.as_deref()));
         }
