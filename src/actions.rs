@@ -53,6 +53,7 @@ mod rotate;
 mod run;
 mod scale;
 mod set_image;
+mod several;
 pub mod sheet;
 mod silence;
 mod steer;

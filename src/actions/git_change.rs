@@ -387,7 +387,7 @@ async fn promoted<R: Remote>(
         let known = clone.files(&clone.tip.id, "").await.map_err(said)?;
         let (from, to) = environments(options, &all, &known)?;
         let (from, to) = (&from, &to);
-        ends = to.clone();
+        ends.clone_from(to);
         for path in all {
             let Some(source) = in_environment(&path, to, from) else { continue };
             let (Some(now), Some(then)) =

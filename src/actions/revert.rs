@@ -270,10 +270,7 @@ async fn contains<R: Remote>(work: &Work<'_, R>, change: &GitChange, revision: &
         let tip = git.tip(&change.repository, &change.branch).await?;
         git.open(&change.repository, tip).await
     };
-    let clone: Clone = match opened.await {
-        Ok(clone) => clone,
-        Err(_) => return false,
-    };
+    let Ok::<Clone, GitError>(clone) = opened.await else { return false };
     for one in revision.split(", ") {
         if clone.contains(one, commit).await {
             return true;

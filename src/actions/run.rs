@@ -12,7 +12,7 @@ use super::change::Change;
 use super::desk::{Desk, Remote};
 use super::draft::text;
 use super::steer::Steer;
-use super::{Answer, Confirmed, Outcome, Plan, Progress, Standing, Step, verbs};
+use super::{Answer, Confirmed, Outcome, Plan, Progress, Standing, Step, several, verbs};
 use crate::audit::change as fields;
 use crate::audit::{After, Begun, Changed, Check, Ending, Intent, Who};
 use crate::gate::{Admission, Basis, Permit, Refusal};
@@ -26,8 +26,6 @@ use crate::text::one_line;
 const ATTEMPTS: usize = 6;
 /// How often an object is read to find out what became of a write whose answer was lost.
 const READS: u32 = 5;
-/// Of how many objects each verdict is told in the sentence of all.
-const NAMED: usize = 6;
 /// Where the version of an object stands.
 const VERSION: &str = "/metadata/resourceVersion";
 /// The longest wait that a server may ask for before a write is given up, in seconds.
@@ -127,7 +125,7 @@ pub async fn carry_out_steered<R: Remote>(
             break;
         }
     }
-    let outcome = sum_up(&objects, done).map(|detail| one_line(&detail).into_owned());
+    let outcome = several::sum_up(&objects, done).map(|detail| one_line(&detail).into_owned());
     let ended_at = desk.clock.now();
     let ending = Ending {
         outcome: outcome.word().to_owned(),
@@ -192,44 +190,6 @@ async fn afterwards<R: Remote>(desk: &Desk<R>, objects: &[ObjectRef]) -> Vec<Aft
         });
     }
     after
-}
-
-/// Makes one outcome of several: the worst, with the count of those that were done.
-fn sum_up(objects: &[ObjectRef], mut done: Vec<Outcome>) -> Outcome {
-    if objects.len() == 1 {
-        return done.pop().unwrap_or_else(|| Outcome::Refused("nothing was selected".to_owned()));
-    }
-    let total = objects.len();
-    let good =
-        done.iter().filter(|outcome| matches!(outcome, Outcome::Verified(_) | Outcome::Accepted(_))).count();
-    if good == total {
-        let accepted = done.iter().any(|outcome| matches!(outcome, Outcome::Accepted(_)));
-        let detail = format!("all {total}: {}", each(objects, &done));
-        return if accepted { Outcome::Accepted(detail) } else { Outcome::Verified(detail) };
-    }
-    let (at, bad) = done
-        .iter()
-        .enumerate()
-        .rfind(|(_, outcome)| !matches!(outcome, Outcome::Verified(_) | Outcome::Accepted(_)))
-        .map_or((0, ""), |(at, outcome)| (at, outcome.detail()));
-    let name = objects.get(at).map_or("", |object| &*object.name);
-    let untouched = total - done.len();
-    let rest = if untouched == 0 { String::new() } else { format!("; {untouched} not touched") };
-    let detail = format!("{good} of {total} done; {name}: {bad}{rest}");
-    match done.last() {
-        Some(Outcome::Refused(_)) if good == 0 && done.len() == 1 => Outcome::Refused(detail),
-        Some(Outcome::Failed(_) | Outcome::Refused(_)) => Outcome::Failed(detail),
-        _ => Outcome::NotVerified(detail),
-    }
-}
-
-/// Says how each ended where they are few, else how the last one did: the record has them all.
-fn each(objects: &[ObjectRef], done: &[Outcome]) -> String {
-    if done.len() > NAMED {
-        return done.last().map_or("", |last| last.detail()).to_owned();
-    }
-    let said = objects.iter().zip(done).map(|(object, one)| format!("{}: {}", object.name, one.detail()));
-    said.collect::<Vec<_>>().join("; ")
 }
 
 /// Why a write did not come about.

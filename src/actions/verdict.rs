@@ -93,8 +93,8 @@ pub(super) fn compare(before: &Seen, now: &Seen) -> Verdict {
         let new: Vec<String> = alerts.difference(were).cloned().collect();
         let still: Vec<String> = alerts.intersection(were).cloned().collect();
         let over = were.difference(alerts).count();
-        if alerts.is_empty() && over > 0 {
-            said.push("its alerts are over".to_owned());
+        if alerts.is_empty() {
+            said.push(if over > 0 { "its alerts are over" } else { "no alert fires" }.to_owned());
         }
         if !still.is_empty() {
             said.push(format!("still firing: {}", listed(&still)));

@@ -19,8 +19,15 @@ const NAME: usize = 32;
 #[derive(Debug)]
 pub(super) struct Lock {
     path: PathBuf,
-    // Held, not read: the lock goes with it.
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Gives the lock back by name: a child process that was forked a moment ago (git, a credential plugin) has the
+    /// file open until it becomes another program, and would hold on to the lock as long.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl Lock {
@@ -34,7 +41,7 @@ impl Lock {
     /// Takes the lock with a file that was opened; `None` where another console has it.
     pub(super) fn take(path: PathBuf, file: File) -> io::Result<Option<Self>> {
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { path, _file: file })),
+            Ok(()) => Ok(Some(Self { path, file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

@@ -12,6 +12,7 @@
 //! that the plan has shown is the tree that is pushed.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -558,7 +559,11 @@ fn name_of(url: &str) -> String {
     let safe: String =
         last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(40).collect();
     let digest = Sha256::digest(url.as_bytes());
-    let short: String = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let short = digest.iter().take(6).fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
     format!("{safe}-{short}.git")
 }
 

@@ -17,14 +17,9 @@ use crate::keys::{go, press, with_application};
 use crate::stage::context;
 use crate::terminal::Terminal;
 
-/// Tells whether the real git is there, and says so where a test is skipped.
+/// Tells whether the real git is there; where it is not, that is said.
 fn git_is_installed() -> bool {
-    let there = Command::new("git").arg("--version").output().is_ok_and(|output| output.status.success());
-    assert!(there || std::env::var_os("OPSDECK_REQUIRE_GIT").is_none(), "git is required and not installed");
-    if !there {
-        eprintln!("skipped: git is not installed");
-    }
-    there
+    !crate::cluster::missing("git")
 }
 
 /// Runs git on a repository of the platform and returns what it printed.
@@ -53,12 +48,11 @@ async fn pass(bench: &Bench, seconds: u64) {
     }
 }
 
-/// Lets the world's time pass until an Application is as it should be.
-#[track_caller]
 fn is(app: &Value, pointer: &str, wanted: &str) -> bool {
     text(app, pointer) == wanted
 }
 
+/// Lets the world's time pass until an Application is as it should be.
 async fn until(bench: &Bench, app: &ObjectRef, what: &str, seen: impl Fn(&Value) -> bool) -> Value {
     let mut document = bench.document(app).await;
     for _ in 0..300 {

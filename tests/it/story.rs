@@ -96,7 +96,7 @@ fn the_rollback_of_a_bad_deploy_goes_from_keys_to_the_audit() {
     console.wait("the verdict", |screen| screen.contains("Verified"));
     // Printed and not asserted: the machine decides. The target of the platform is two minutes.
     let took = clock.now().duration_since(opened).as_secs();
-    eprintln!("bad-deploy: {took} s from opening the console to a verified rollback (target 120 s)");
+    println!("bad-deploy: {took} s from opening the console to a verified rollback (target 120 s)");
 
     let record = audit(home.path(), &[]);
     for said in [

@@ -10,7 +10,7 @@ async fn bench() -> Option<(Bench, std::path::PathBuf, Vec<String>)> {
         return None;
     }
     let bench = Bench::new();
-    let at = bench._state.path().join("origin.git");
+    let at = bench.cluster.folder().await.join("origin.git");
     let ids = application_from(&bench.cluster, &at).await;
     Some((bench, at, ids))
 }

@@ -281,7 +281,7 @@ async fn progress_shows_all_steps_and_the_target_time() {
         seen.push(one);
     }
     let first = seen.first().unwrap();
-    assert_eq!(first.steps.len(), 6);
+    assert_eq!(first.steps.len(), 7);
     assert!(first.steps.iter().all(|step| step.standing == Standing::Waiting));
     assert_eq!(first.target, "2026-01-05T12:02:00Z".parse().ok());
     let last = seen.last().unwrap();
