@@ -45,6 +45,7 @@ mod reads;
 mod refresh;
 mod renew;
 mod restart;
+pub mod reveal;
 mod revert;
 mod revision;
 mod rollback;
@@ -149,13 +150,15 @@ pub enum Verb {
     RestoreSecret,
     /// Have External Secrets bring a secret again.
     RefreshSecret,
+    /// Show one key of a Secret on the screen.
+    Reveal,
     /// Put fields back as the record of an action says that they were.
     Undo,
 }
 
 impl Verb {
     /// All verbs, in the order of the help.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::Refresh,
         Self::HardRefresh,
         Self::Sync,
@@ -192,17 +195,18 @@ impl Verb {
         Self::ResumeRotation,
         Self::RestoreSecret,
         Self::RefreshSecret,
+        Self::Reveal,
         Self::Undo,
     ];
 
     /// Tells whether a reason must be given: where others will read it and ask.
     pub fn needs_reason(self) -> bool {
-        self == Self::Silence
+        matches!(self, Self::Silence | Self::Reveal)
     }
 
     /// Tells whether the name of what it is done to is typed everywhere, also where nothing is protected.
     pub fn types_name(self) -> bool {
-        matches!(self, Self::Delete | Self::ForceDelete)
+        matches!(self, Self::Delete | Self::ForceDelete | Self::Reveal)
     }
 
     /// Tells whether it goes on writing while it is followed: it can be held, and its end is the end of the program.
@@ -249,6 +253,7 @@ impl Verb {
             Self::ResumeRotation => "resume-rotation",
             Self::RestoreSecret => "restore-secret",
             Self::RefreshSecret => "refresh-secret",
+            Self::Reveal => "reveal",
             Self::Undo => "undo",
         }
     }
@@ -292,6 +297,7 @@ impl Verb {
             Self::ResumeRotation => "Go on with the rotation of",
             Self::RestoreSecret => "Restore the previous version of",
             Self::RefreshSecret => "Refresh secret",
+            Self::Reveal => "Reveal",
             Self::Undo => "Put back",
         }
     }
@@ -362,6 +368,9 @@ pub struct Options {
     /// The entry of the record that this takes back; `None` for what is asked for its own sake.
     #[serde(skip_serializing_if = "is_default")]
     pub undoes: Option<Box<undo::Undoes>>,
+    /// Reveal: the key of the Secret; `None` for the only one.
+    #[serde(skip_serializing_if = "is_default")]
+    pub key: Option<String>,
     /// Revert: the revision or the id of the history entry to go back to; `None` for the one before.
     #[serde(skip_serializing_if = "is_default")]
     pub to_revision: Option<String>,

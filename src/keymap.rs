@@ -173,6 +173,7 @@ fn family(command: Command) -> &'static str {
             "secret"
         }
         Command::Renew => "certificate",
+        Command::Reveal => "value",
         Command::Silence => "alert",
         Command::ExtendSilence | Command::ExpireSilence => "silence",
         _ => "application",

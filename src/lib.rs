@@ -7,6 +7,7 @@ pub mod audit;
 pub mod boards;
 pub mod cli;
 pub mod clock;
+pub mod concealed;
 pub mod config;
 pub mod console;
 pub mod contain;

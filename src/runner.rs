@@ -678,6 +678,8 @@ impl Runner {
         };
         let notes = self.notes.clone();
         let (hand, steer) = Steer::new(&self.stop);
+        let (screen, mut values) = mpsc::channel(1);
+        let steer = steer.with_screen(screen);
         self.hands.insert(id.clone(), hand);
         self.actions.spawn(async move {
             let (progress, mut coming) = mpsc::channel(16);
@@ -686,11 +688,17 @@ impl Runner {
                     let _ = notes.send(Note::Said(Message::Progress(one))).await;
                 }
             };
+            let shown = notes.clone();
+            let show = async {
+                while let Some(value) = values.recv().await {
+                    let _ = shown.send(Note::Said(Message::Revealed(Box::new(value)))).await;
+                }
+            };
             let carry = async {
-                let progress = progress;
+                let (progress, steer) = (progress, steer);
                 actions::carry_out_steered(&desk, confirmed, Follow::ToTheEnd, &progress, &steer).await
             };
-            let (outcome, ()): (Outcome, ()) = tokio::join!(carry, forward);
+            let (outcome, (), ()): (Outcome, (), ()) = tokio::join!(carry, forward, show);
             let _ = notes.send(Note::Said(Message::Ended { id, outcome })).await;
         });
     }

@@ -19,6 +19,7 @@ pub mod info;
 pub mod overview;
 pub mod palette;
 pub mod plan;
+mod reveal;
 pub mod table;
 
 use ratatui::buffer::Buffer;
@@ -128,6 +129,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) -> Spots {
         Some(Overlay::Palette(palette)) => palette::draw(buffer, frame.body, scene, palette, &mut spots),
         Some(Overlay::Help(page)) => help::draw(buffer, frame.body, scene, page, &mut spots),
         Some(Overlay::Question(question)) => plan::draw(buffer, frame.body, scene, question, &mut spots),
+    }
+    if let Some((revealed, until)) = &scene.state.revealed {
+        reveal::draw(buffer, frame.body, scene, revealed, *until);
     }
     let holds = due::due(scene, &spots);
     spots.holds(holds);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::change::Change;
 use crate::audit::Audit;
 use crate::clock::Clock;
+use crate::concealed::Concealed;
 use crate::gate::{Permit, Rules, Witness};
 use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
@@ -104,6 +105,14 @@ pub trait Remote: Witness + Sync {
         project: &str,
         revisions: &[String],
     ) -> impl Future<Output = Result<Vec<Value>, SourceError>> + Send;
+
+    /// Reads the value of one key of a Secret, for the screen and nothing else.
+    fn reveal(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        key: &str,
+    ) -> impl Future<Output = Result<Concealed, SourceError>> + Send;
 
     /// Describes a secret of AWS; a region that is empty is that of the context.
     fn cloud_secret(
@@ -234,6 +243,10 @@ impl Remote for Systems {
         revisions: &[String],
     ) -> Result<Vec<Value>, SourceError> {
         Self::manifests(self, application, project, revisions).await
+    }
+
+    async fn reveal(&self, permit: &Permit, object: &ObjectRef, key: &str) -> Result<Concealed, SourceError> {
+        self.connection().reveal(permit, object, key).await
     }
 
     async fn cloud_secret(&self, region: &str, id: &str) -> Result<CloudSecret, SourceError> {

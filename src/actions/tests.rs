@@ -315,6 +315,7 @@ async fn something_for(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
         Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
             (rotations::external(cluster).await, Options::default())
         }
+        Verb::Reveal => (rotations::readable(cluster).await, Options::default()),
         Verb::Undo => {
             let node = object("", "nodes", "", "n-1");
             cluster.put(&node, json!({ "spec": { "unschedulable": true } })).await;

@@ -33,7 +33,7 @@ use crate::sources::objects::Written;
 pub(super) const STEPS: [&str; 2] = ["put the fields back", "rolled out"];
 
 /// Verbs that cannot be taken back, and why.
-const REFUSED: [(&str, &str); 12] = [
+const REFUSED: [(&str, &str); 17] = [
     ("renew", "a certificate that was issued stays: nothing is to be put back"),
     ("delete", "what was deleted does not come back; where Argo CD manages it, a sync makes it anew"),
     ("force-delete", "a pod that was taken away does not come back; its owner has made another"),
@@ -46,6 +46,11 @@ const REFUSED: [(&str, &str); 12] = [
     ("delete-nodeclaim", "a machine that was given back does not come back; Karpenter has made another"),
     ("restart", "the pods were replaced by equal ones: there is nothing to go back to"),
     ("extend-silence", "expire the silence, or make one that ends earlier"),
+    ("rotate", "bring the version before back by opsdeck rotate NAME --previous"),
+    ("resume-rotation", "bring the version before back by opsdeck rotate NAME --previous"),
+    ("restore-secret", "rotate it again: what a version opens is not the console's to know"),
+    ("refresh-secret", "what was brought is what the provider has"),
+    ("reveal", "what was seen was seen: rotate it where that was not meant"),
 ];
 
 /// Outcomes after which nothing is left that could be put back.

@@ -7,8 +7,8 @@ use super::draft::Draft;
 use super::run::{Trouble, Work};
 use super::{
     Outcome, Plan, Request, Steer, Verb, autosync, bounds, claim, delete, drain, edit, halt, job, node, pod,
-    protect, refresh, renew, restart, revert, revision, rollback, rotate, scale, set_image, silence, sync,
-    terminate, undo,
+    protect, refresh, renew, restart, reveal, revert, revision, rollback, rotate, scale, set_image, silence,
+    sync, terminate, undo,
 };
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -51,6 +51,7 @@ pub(super) fn draft<'a, R: Remote>(
         Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
             rotate::draft(desk, request, object, document)
         }
+        Verb::Reveal => reveal::draft(request, object, document),
         Verb::Undo => undo::draft(request, object, document),
     }
 }
@@ -58,7 +59,7 @@ pub(super) fn draft<'a, R: Remote>(
 /// Tells whether a verb goes on writing while it is followed: it bounds its time itself, and is never cut off
 /// between a write and its answer.
 pub(super) fn writes_on(verb: Verb) -> bool {
-    matches!(verb, Verb::Drain | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret)
+    matches!(verb, Verb::Drain | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::Reveal)
 }
 
 /// Tells whether the order of several objects counts, and one that does not get well ends the action.
@@ -70,6 +71,7 @@ pub(super) fn is_ordered(verb: Verb) -> bool {
 pub(super) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &Steer) -> Outcome {
     match work.plan.request.verb {
         Verb::Drain => drain::run(work, steer).await,
+        Verb::Reveal => reveal::run(work, steer).await,
         // Boxed: the chain is long, and an action's future holds the largest of all verbs.
         _ => Box::pin(rotate::run(work, steer)).await,
     }
@@ -106,6 +108,7 @@ pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
         Verb::Rotate | Verb::ResumeRotation => &rotate::STEPS,
         Verb::RestoreSecret => &rotate::RESTORE_STEPS,
         Verb::RefreshSecret => &rotate::REFRESH_STEPS,
+        Verb::Reveal => &reveal::STEPS,
         Verb::Undo => &undo::STEPS,
     };
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -143,8 +146,8 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
         Verb::Silence => silence::write_add(work).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
         Verb::RefreshSecret => rotate::write(work).await,
-        Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret => {
-            Err(Trouble::Failed("a rotation is carried out as a whole".to_owned()))
+        Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::Reveal => {
+            Err(Trouble::Failed("it is carried out as a whole".to_owned()))
         }
         Verb::Undo => undo::write(work).await,
     }
@@ -176,7 +179,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) 
         Verb::Renew => renew::follow(work, stored).await,
         Verb::Silence => silence::follow_add(work, stored).await,
         Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
-        Verb::RefreshSecret | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret => {
+        Verb::RefreshSecret | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::Reveal => {
             rotate::follow(work, stored).await
         }
         Verb::Undo => undo::follow(work, stored).await,
@@ -214,6 +217,7 @@ pub(super) fn next(verb: Verb) -> &'static str {
             "Look at the claims of the pool and their events, and at the budgets of the pods that are left"
         }
         Verb::Drain => "Look at the pods that are left, and at their budgets",
+        Verb::Reveal => "Look whether the Secret has that key",
         Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::RefreshSecret => {
             "Look at the ExternalSecret, its store and their events"
         }

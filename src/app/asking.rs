@@ -117,6 +117,22 @@ pub fn promote(state: &mut State, store: &Store, words: &[String]) -> Result<Vec
     Ok(begin(state, request))
 }
 
+/// Opens the question of a value of the selected Secret: `:reveal DB_PASSWORD`.
+pub fn reveal(state: &mut State, store: &Store, key: &str) -> Result<Vec<Effect>, String> {
+    let palette = state.overlay.take();
+    if !state.applies(store, Command::Reveal) {
+        state.overlay = palette;
+        return Err("reveal is for Secrets: select one first".to_owned());
+    }
+    let _ = ask(state, store, Command::Reveal);
+    let Some(Overlay::Question(question)) = &state.overlay else {
+        return Err("nothing is selected here to reveal".to_owned());
+    };
+    let mut request = question.request.clone();
+    request.options.key = Some(key.to_owned());
+    Ok(begin(state, request))
+}
+
 /// Asks for the other way of going back, about the same objects.
 fn other_way(state: &mut State, store: &Store) -> Vec<Effect> {
     let Some(Overlay::Question(question)) = &mut state.overlay else { return Vec::new() };
@@ -390,6 +406,7 @@ fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
         question.field = Field::Reason;
         question.note = Some(match &plan.rule {
             Some(ruling) if ruling.reason => format!("say why first: rule {} asks for it", ruling.rules),
+            _ if plan.request.verb == Verb::Reveal => "say why first: it goes into the record".to_owned(),
             _ => "say why first: everybody reads it in the silence".to_owned(),
         });
         return Vec::new();

@@ -211,6 +211,8 @@ commands! {
         RestoreSecret = "restore-secret", "previous version";
         /// Goes on with a rotation from where it is.
         ResumeRotation = "resume-rotation", "go on";
+        /// Shows one key of the Secret on the screen, for half a minute.
+        Reveal = "reveal", "reveal";
     }
     Object {
         /// Shows the fields that matter, conditions, events and related things.
@@ -614,6 +616,7 @@ impl Command {
             Self::RefreshSecret => Verb::RefreshSecret,
             Self::RestoreSecret => Verb::RestoreSecret,
             Self::ResumeRotation => Verb::ResumeRotation,
+            Self::Reveal => Verb::Reveal,
             _ => return None,
         })
     }

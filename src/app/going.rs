@@ -235,6 +235,9 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         ("promote", Some(_)) => {
             return asking::promote(state, store, &jump.rest);
         }
+        ("reveal", Some(key)) => {
+            return asking::reveal(state, store, key);
+        }
         ("sync", Some(_)) => {
             return asking::sync(state, store, &jump.rest);
         }

@@ -1,6 +1,7 @@
 //! What tasks say: connection, documents, plans, progress, logs.
 
 use crate::actions::Closed;
+use crate::actions::reveal::SHOWN;
 use crate::app::detail::Document;
 use crate::app::effect::{Effect, LogsOf};
 use crate::app::explore::Explore;
@@ -75,6 +76,10 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
                 Some(one) => *one = progress,
                 None => running.progress.push(progress),
             }
+        }
+        Message::Revealed(revealed) => {
+            let seconds = jiff::SignedDuration::from_secs(SHOWN);
+            state.revealed = Some((revealed, state.now.saturating_add(seconds).unwrap_or(state.now)));
         }
         Message::Ended { id, outcome } => {
             use crate::actions::Outcome::{Accepted, Failed, NotVerified, Refused, Verified};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::actions::reveal::Revealed;
 use crate::actions::{Closed, Outcome, Plan, Progress};
 use crate::app::effect::LogsOf;
 use crate::app::explore::{LinesNews, LinesOf};
@@ -67,6 +68,8 @@ pub enum Message {
     ToEdit(Result<Arc<serde_json::Value>, SourceError>),
     /// What the editor left, or why there is none.
     Edited(Result<crate::app::effect::Sheet, String>),
+    /// A value that somebody asked to see.
+    Revealed(Box<Revealed>),
     /// Logs begin to be read, from their beginning.
     LogBegun {
         /// Which logs.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::actions::reveal::Revealed;
 use crate::app::detail::Page;
 use crate::app::editing::Editing;
 use crate::app::history::Views;
@@ -77,6 +78,8 @@ pub struct State {
     pub holds: Holds,
     /// Actions of earlier sessions that have no end in the audit.
     pub cut: Vec<Cut>,
+    /// A value that somebody asked to see, and until when it stands on the screen.
+    pub revealed: Option<(Box<Revealed>, Timestamp)>,
     /// Whether they were looked at, so that the notice need not stand there any more.
     pub cut_seen: bool,
     /// Every type that the server has, by `plural.group` or plural: what the palette can list beside the kinds.
@@ -151,6 +154,7 @@ impl State {
             timeline: Timeline::default(),
             holds: Holds::default(),
             cut: Vec::new(),
+            revealed: None,
             cut_seen: false,
             served: Vec::new(),
             scope: Scope::default(),

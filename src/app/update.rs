@@ -58,6 +58,9 @@ fn meant(state: &mut State, store: &Store, action: Action) -> Vec<Effect> {
         }
         Action::Tick(now) => {
             state.now = now;
+            if state.revealed.as_ref().is_some_and(|(_, until)| now >= *until) {
+                state.revealed = None;
+            }
             let over = |at: jiff::Timestamp| now.as_second() - at.as_second() >= super::state::Status::STAYS;
             if state.status.as_ref().is_some_and(|status| over(status.at)) {
                 state.status = None;
@@ -190,6 +193,9 @@ fn step(state: &mut State, nowhere: &str, go: impl Fn(&mut super::history::Views
 
 /// Takes away the uppermost thing: overlay, chooser, search, filter, marks, and then the view.
 fn back(state: &mut State) {
+    if state.revealed.take().is_some() {
+        return;
+    }
     if state.overlay.take().is_some() {
         return;
     }

@@ -260,6 +260,8 @@ pub fn secret_of(external: &Value, vault: &Vault, now: Timestamp) -> Result<Valu
         })?;
         data[text(entry, "/secretKey")] = encoded(value);
     }
+    let keys = data.as_object().into_iter().flatten().map(|(key, _)| (format!("f:{key}"), json!({})));
+    let fields: serde_json::Map<String, Value> = keys.collect();
     let hash = super::pods::hex64(fnv64(data.to_string().as_bytes()));
     let made_by = super::pods::hex64(fnv64(format!("{namespace}/{name}").as_bytes()));
     Ok(json!({
@@ -273,7 +275,7 @@ pub fn secret_of(external: &Value, vault: &Vault, now: Timestamp) -> Result<Valu
             "managedFields": [{
                 "manager": format!("externalsecrets.external-secrets.io/{name}"), "operation": "Update",
                 "apiVersion": "v1", "time": seconds(now), "fieldsType": "FieldsV1",
-                "fieldsV1": {"f:data": {}, "f:metadata": {"f:annotations": {}, "f:labels": {}, "f:ownerReferences": {}}, "f:type": {}},
+                "fieldsV1": {"f:data": fields, "f:metadata": {"f:annotations": {}, "f:labels": {}, "f:ownerReferences": {}}, "f:type": {}},
             }],
         },
         "type": "Opaque",

@@ -289,8 +289,9 @@ fn external_secrets() -> Kind {
         .shorts(&["es", "externals"])
         .namespaced()
         .name()
-        .column(Column::new(Shape::Text, "store", "the store that it is brought from").priority(3), |row| {
-            text_or_empty(&row.body.store)
+        .column(Column::new(Shape::Text, "store", "the store that it is brought from").priority(4), |row| {
+            let name = row.body.store.as_deref().and_then(|store| store.split_once('/'));
+            name.map_or(Cell::Empty, |(_, name)| Cell::Text(Text::from(name)))
         })
         .column(
             Column::new(Shape::Status, "ready", "whether the last refresh went well").priority(1),
@@ -303,7 +304,7 @@ fn external_secrets() -> Kind {
             row.body.next().map_or(Cell::Empty, Cell::Age)
         })
         .column(
-            Column::new(Shape::Age, "changed", "when what it brought last changed").joined().priority(2),
+            Column::new(Shape::Age, "changed", "when what it brought last changed").joined().priority(3),
             |row| changed_cell(row.lens.store.object(&target_of(&row)).map(AsRef::as_ref)),
         )
         .column(Column::new(Shape::Text, "consumers", "who uses the Secret").joined().priority(2), |row| {
@@ -314,6 +315,13 @@ fn external_secrets() -> Kind {
             consumers.started_cell(changed_of(row.lens, &target_of(&row)))
         })
         .column(reload_column(), |row| Consumers::of(&target_of(&row), row.lens).reload_cell())
+        .column(
+            Column::new(Shape::Text, "store-kind", "whether the store is of the namespace").wide(),
+            |row| {
+                let kind = row.body.store.as_deref().and_then(|store| store.split_once('/'));
+                kind.map_or(Cell::Empty, |(kind, _)| Cell::Text(Text::from(kind)))
+            },
+        )
         .column(Column::new(Shape::Text, "version", "the provider's version that it takes").wide(), |row| {
             match &*row.body.versions {
                 [] => Cell::Text(Text::from("current")),
@@ -559,7 +567,7 @@ fn stores(plural: &'static str, name: &'static str, short: &str, namespaced: boo
         .needs(&[(GROUP, "externalsecrets")])
         .health(|row| row.body.ready.verdict())
         .links(|row| {
-            let filter = format!("store~{}", row.meta().name);
+            let filter = format!("store={}", row.meta().name);
             let place = row.meta().namespace.as_ref();
             vec![Link::many("external secrets", &external_secret(), place, filter, "")]
         })
@@ -648,7 +656,7 @@ fn changed_of(lens: &Lens<'_>, at: &ObjectRef) -> Option<Timestamp> {
 fn started_column() -> Column {
     Column::new(Shape::Status, "started", "whether its consumers started after the last change")
         .joined()
-        .priority(2)
+        .priority(1)
 }
 
 fn reload_column() -> Column {
@@ -680,6 +688,7 @@ fn secrets() -> Kind {
         .column(Column::new(Shape::Text, "type", "its type, where the server says it").wide(), |row| {
             row.body.kind.clone().map_or(Cell::Unknown, Cell::Text)
         })
+        .verbs(&["reveal"])
         .needs(&NEEDED)
         .health(move |row| Consumers::of(&this(&row), row.lens).verdict(row.body.changed))
         .links(move |row| Consumers::of(&this(&row), row.lens).links())

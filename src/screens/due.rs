@@ -77,7 +77,7 @@ fn is_moving(scene: &Scene<'_>) -> bool {
         _ => &[("argoproj.io", "applications")],
     };
     // Holds count down, and one that is over is offered back.
-    let held = !state.holds.entries().is_empty();
+    let held = !state.holds.entries().is_empty() || state.revealed.is_some();
     !linked || acting || held || state.overlay.is_some() || feeds.iter().any(is_old)
 }
 

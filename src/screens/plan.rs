@@ -178,6 +178,7 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::ResumeRotation => "go on",
         Verb::RestoreSecret => "go back",
         Verb::RefreshSecret => "refresh",
+        Verb::Reveal => "reveal",
         Verb::Undo => "put it back",
     }
 }

@@ -3,6 +3,7 @@
 //! A write is sent once and never again, whatever comes back. Of a Secret only the metadata is asked for: nothing
 //! that a view shows needs its values, and what never arrives cannot leak.
 
+use base64::Engine as _;
 use http::Method;
 use serde_json::Value;
 
@@ -12,6 +13,7 @@ use super::answer::Asked;
 use super::discovery::base;
 use super::kubernetes::Connection;
 use super::percent::{escape, form};
+use crate::concealed::Concealed;
 use crate::gate::Permit;
 use crate::identity::{ObjectRef, Resource};
 
@@ -140,6 +142,36 @@ impl Connection {
             }
             token = list.metadata.token;
         }
+    }
+
+    /// Reads the value of one key of a Secret. The one way by which a value comes here: it takes a permit, and what
+    /// is not asked for is dropped unread.
+    pub async fn reveal(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        key: &str,
+    ) -> Result<Concealed, SourceError> {
+        #[derive(serde::Deserialize)]
+        struct Data<'a> {
+            #[serde(borrow, default)]
+            data: std::collections::BTreeMap<&'a str, &'a serde_json::value::RawValue>,
+        }
+        let asked = self.asked("get", object.to_string());
+        covered(permit, object, &asked)?;
+        let path = self.path(object, "").await?;
+        let answer = self.get(&asked, &path, "application/json").await?;
+        // What is wrong is not quoted: it may be a value.
+        let garbled =
+            || SourceError::Garbled { what: object.to_string(), reason: "it cannot be read".to_owned() };
+        let read: Data<'_> = serde_json::from_slice(&answer).map_err(|_| garbled())?;
+        let raw = read.data.get(key).ok_or_else(|| SourceError::Missing {
+            what: format!("key {key} of {object}"),
+            reason: format!("it has {}", read.data.keys().copied().collect::<Vec<_>>().join(", ")),
+        })?;
+        let encoded: &str = serde_json::from_str(raw.get()).map_err(|_| garbled())?;
+        let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|_| garbled())?;
+        Ok(Concealed::new(bytes))
     }
 
     /// Reads the events about one object, by the field selectors that every server has.

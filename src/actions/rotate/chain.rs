@@ -154,6 +154,12 @@ impl<R: Remote> Chain<'_, '_, R> {
         Ok(())
     }
 
+    /// Ends a step with its proof and with the time since the beginning.
+    fn proven(&mut self, step: usize, proof: impl Into<String>) {
+        let taken = self.work.taken();
+        self.work.done(step, format!("{} (after {taken})", proof.into()));
+    }
+
     async fn described(&self, place: &Place, key: &str) -> Result<CloudSecret, SourceError> {
         self.work.desk.remote.cloud_secret(&place.region, key).await
     }
@@ -184,7 +190,7 @@ impl<R: Remote> Chain<'_, '_, R> {
     /// Begins a rotation, or finds the one that is going on; returns the version to wait for.
     async fn begin(&mut self, place: &Place, key: &str, known: &CloudSecret) -> Result<Option<String>, Cut> {
         if let Some(version) = known.unfinished() {
-            self.work.done(BEGIN, format!("a rotation is going on already: version {version}"));
+            self.proven(BEGIN, format!("a rotation is going on already: version {version}"));
             return Ok(Some(version.to_owned()));
         }
         if self.verb == Verb::ResumeRotation {
@@ -202,7 +208,7 @@ impl<R: Remote> Chain<'_, '_, R> {
         match remote.rotate_secret(&permit, self.work.object, &place.region, key, &token).await {
             Ok(version) => {
                 self.work.sent();
-                self.work.done(BEGIN, format!("AWS makes version {version} of {key}"));
+                self.proven(BEGIN, format!("AWS makes version {version} of {key}"));
                 Ok(Some(version))
             }
             Err(error @ (SourceError::Unreachable { .. } | SourceError::Garbled { .. })) => {
@@ -211,7 +217,7 @@ impl<R: Remote> Chain<'_, '_, R> {
                 let known = self.described(place, key).await;
                 match known {
                     Ok(known) if known.has(&token) => {
-                        self.work.done(BEGIN, format!("AWS makes version {token} of {key}"));
+                        self.proven(BEGIN, format!("AWS makes version {token} of {key}"));
                         Ok(Some(token))
                     }
                     Ok(_) => Err(failed(format!("nothing was rotated: {error}"))),
@@ -252,7 +258,7 @@ impl<R: Remote> Chain<'_, '_, R> {
         }
         match moved.to {
             Some(previous) => {
-                self.work.done(BEGIN, format!("{CURRENT} of {key} goes from {current} to {previous}"));
+                self.proven(BEGIN, format!("{CURRENT} of {key} goes from {current} to {previous}"));
                 Ok(Some(previous.to_owned()))
             }
             None => {
@@ -260,7 +266,7 @@ impl<R: Remote> Chain<'_, '_, R> {
                     "{PENDING} is taken from version {}: the rotation is given up, and version {current} of {key} is current as before",
                     moved.from
                 );
-                self.work.done(BEGIN, said.clone());
+                self.proven(BEGIN, said.clone());
                 Err(Cut::Over(said))
             }
         }
@@ -280,7 +286,7 @@ impl<R: Remote> Chain<'_, '_, R> {
             match self.described(place, key).await {
                 Ok(now) if now.staged(CURRENT) == Some(version) => {
                     let at = now.rotated.or(now.changed).map_or_else(String::new, |at| format!(", at {at}"));
-                    self.work.done(LABELS, format!("version {version} of {key} is {CURRENT}{at}"));
+                    self.proven(LABELS, format!("version {version} of {key} is {CURRENT}{at}"));
                     return Ok(());
                 }
                 // One look may be a moment behind what was just sent.
@@ -320,7 +326,7 @@ impl<R: Remote> Chain<'_, '_, R> {
             match self.work.look().await {
                 Ok(Some(now)) => match refresh::judge(&before, &now) {
                     Refresh::Done(at) => {
-                        self.work.done(REFRESHED, format!("refreshed at {at}"));
+                        self.proven(REFRESHED, format!("refreshed at {at}"));
                         return Ok(());
                     }
                     Refresh::Failed(why) => {
@@ -355,7 +361,7 @@ impl<R: Remote> Chain<'_, '_, R> {
         let changed = written.or(brought).unwrap_or_else(|| self.work.desk.clock.now());
         let same = before.content.as_deref() == Some(content(&found).as_str());
         if same && self.verb == Verb::ResumeRotation {
-            self.work.done(CHANGED, format!("it changed at {changed}, before this"));
+            self.proven(CHANGED, format!("it changed at {changed}, before this"));
             return Ok(changed);
         }
         if same && moved {
@@ -365,10 +371,10 @@ impl<R: Remote> Chain<'_, '_, R> {
         }
         if same {
             let said = "the provider has nothing new: the content is as it was, and nobody is restarted";
-            self.work.done(CHANGED, said);
+            self.proven(CHANGED, said);
             return Err(Cut::Over(said.to_owned()));
         }
-        self.work.done(CHANGED, format!("its hash is another one since {changed}"));
+        self.proven(CHANGED, format!("its hash is another one since {changed}"));
         Ok(changed)
     }
 
@@ -446,7 +452,7 @@ impl<R: Remote> Chain<'_, '_, R> {
             _ => format!("by Reloader, and by this: {}", consumers::named(&restarted)),
         };
         let names: Vec<String> = before.workloads.iter().map(Workload::called).collect();
-        self.work.done(TOLD, format!("{}: {by}", consumers::named(&names)));
+        self.proven(TOLD, format!("{}: {by}", consumers::named(&names)));
         Ok(())
     }
 
@@ -485,7 +491,7 @@ impl<R: Remote> Chain<'_, '_, R> {
             }
             if going.is_empty() {
                 let what = if done == 1 { "1 workload".to_owned() } else { format!("{done} workloads") };
-                self.work.done(ROLLED, what);
+                self.proven(ROLLED, what);
                 return Ok(());
             }
             self.work.running(ROLLED, consumers::named(&going));
@@ -504,7 +510,7 @@ impl<R: Remote> Chain<'_, '_, R> {
                         1 => format!("the one pod started after {changed}"),
                         all => format!("all {all} pods started after {changed}"),
                     };
-                    self.work.done(PODS, said.clone());
+                    self.proven(PODS, said.clone());
                     return Ok(said);
                 }
                 Ok(readers) => {

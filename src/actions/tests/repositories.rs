@@ -17,7 +17,8 @@ pub fn git_is_installed() -> bool {
 /// The verbs that can be tried here: without git those that push are left out.
 pub fn verbs() -> impl Iterator<Item = Verb> {
     let installed = git_is_installed();
-    Verb::ALL.into_iter().filter(move |verb| installed || !pushes(*verb))
+    // A reveal writes nothing and asks in a way of its own: it has its own tests.
+    Verb::ALL.into_iter().filter(move |verb| (installed || !pushes(*verb)) && *verb != Verb::Reveal)
 }
 
 pub fn pushes(verb: Verb) -> bool {

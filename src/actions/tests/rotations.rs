@@ -180,3 +180,57 @@ async fn what_forcing_does_nothing_for_is_stopped() {
         assert_line(&plan, Mark::Stop, "External Secrets brings nothing again");
     }
 }
+
+/// A Secret with one key, and a value that must be nowhere but on the screen.
+pub async fn readable(cluster: &Cluster) -> ObjectRef {
+    let secret = object("", "secrets", "tenant-2", "checkout-db");
+    let writers = json!([{ "manager": "eso", "fieldsV1": { "f:data": { "f:P": {} } } }]);
+    let document = json!({ "metadata": { "managedFields": writers }, "values": { "P": "canary-value" } });
+    cluster.put(&secret, document).await;
+    secret
+}
+
+#[tokio::test]
+async fn a_value_is_shown_to_who_typed_the_name_and_said_why_and_is_written_nowhere() {
+    let mut bench = Bench::new();
+    let object = readable(&bench.cluster).await;
+    let mut plan = bench.plan(Verb::Reveal, &object, Options::default()).await;
+    // Also where nothing is protected.
+    assert_eq!(plan.confirmation, Confirmation::Type("checkout-db".to_owned()));
+    assert_line(&plan, Mark::Change, "the value of P of Secret checkout-db");
+    let typed = || Answer::Typed("checkout-db".to_owned());
+    plan.request.reason = String::new();
+    assert!(confirm(&mut bench.gate, plan.clone(), typed(), noon()).is_err(), "a reason must be given");
+    "INC-9".clone_into(&mut plan.request.reason);
+    let confirmed = confirm(&mut bench.gate, plan, typed(), noon()).unwrap();
+    let (screen, mut values) = mpsc::channel(1);
+    let (progress, mut seen) = mpsc::channel(64);
+    let stop = CancellationToken::new();
+    let (_hand, steer) = Steer::new(&stop);
+    let steer = steer.with_screen(screen);
+    let outcome = carry_out_steered(&bench.desk, confirmed, Follow::ToTheEnd, &progress, &steer).await;
+    assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
+    let shown = values.try_recv().unwrap();
+    assert_eq!(shown.value.shown().as_deref(), Some("canary-value"));
+    let mut said = format!("{outcome:?} {shown:?} {:?}", bench.records());
+    while let Ok(one) = seen.try_recv() {
+        said.push_str(&serde_json::to_string(&one).unwrap());
+    }
+    assert!(said.contains("was shown on the screen") && !said.contains("canary"), "{said}");
+    assert!(bench.cluster.writes().await.is_empty());
+}
+
+#[tokio::test]
+async fn without_a_screen_and_without_a_key_nothing_is_read() {
+    let mut bench = Bench::new();
+    let object = readable(&bench.cluster).await;
+    let plan = bench.plan(Verb::Reveal, &object, Options::default()).await;
+    let confirmed = confirm(&mut bench.gate, plan, Answer::Typed("checkout-db".to_owned()), noon()).unwrap();
+    // As from the command line.
+    let outcome = bench.run(confirmed).await;
+    assert!(matches!(&outcome, Outcome::Refused(why) if why.contains("console only")), "{outcome:?}");
+    let two = json!([{ "fieldsV1": { "f:data": { "f:P": {}, "f:Q": {} } } }]);
+    bench.cluster.change(&object, json!({ "metadata": { "managedFields": two } })).await;
+    let plan = bench.plan(Verb::Reveal, &object, Options::default()).await;
+    assert_line(&plan, Mark::Stop, "it has P, Q");
+}

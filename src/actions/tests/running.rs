@@ -6,7 +6,8 @@ use super::*;
 #[tokio::test]
 async fn every_mutation_leaves_a_pair_of_records_in_one_chain() {
     // What pushes has a repository and tests of its own.
-    for verb in Verb::ALL.into_iter().filter(|verb| !super::repositories::pushes(*verb)) {
+    let all = Verb::ALL.into_iter().filter(|verb| *verb != Verb::Reveal);
+    for verb in all.filter(|verb| !super::repositories::pushes(*verb)) {
         let mut bench = Bench::new();
         bench.cluster.controller("Succeeded").await;
         let (object, options) = something_for(&bench.cluster, verb).await;

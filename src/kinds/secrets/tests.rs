@@ -112,7 +112,7 @@ fn an_external_secret_says_when_it_is_refreshed_and_what_went_wrong() {
     let mut once = external_secret("shop/once");
     once["spec"]["refreshPolicy"] = json!("CreatedOnce");
     cluster.list("externalsecrets", vec![external_secret("shop/db"), failing, late, once]);
-    assert_eq!(told(&cluster, "externalsecrets", DB, "store"), "ClusterSecretStore/aws-secrets-manager");
+    assert_eq!(told(&cluster, "externalsecrets", DB, "store"), "aws-secrets-manager");
     assert_eq!(told(&cluster, "externalsecrets", DB, "ready"), "SecretSynced");
     assert_eq!(told(&cluster, "externalsecrets", DB, "refreshed"), "10m");
     assert_eq!(told(&cluster, "externalsecrets", DB, "version"), "current");
