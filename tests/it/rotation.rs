@@ -78,6 +78,7 @@ impl Bench {
             environment: "dev".to_owned(),
             protected: false,
             readonly: None,
+            guard: Vec::new(),
         };
         let connection =
             Connection::open(contexts, entry, Setup::new(Clock::system(), Vec::new())).await.unwrap();
@@ -389,6 +390,41 @@ async fn what_became_of_a_rotation_that_was_killed_is_found_out() {
     let closed = actions::close(&bench.desk).await.unwrap();
     let [one] = closed.as_slice() else { panic!("{closed:?}") };
     assert!(one.text.contains("AWS was not asked"), "{}", one.text);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_comes_to_the_screen_of_who_typed_the_name_and_to_no_other_place() {
+    let mut bench = Bench::start("quiet").await;
+    let secret = bench.object("", "secrets", "checkout-credentials");
+    let plan = bench.plan(Verb::Reveal, &secret, Options::default()).await;
+    let stop = plan.lines.iter().find(|line| line.mark == Mark::Stop).unwrap();
+    assert!(stop.text.contains("it has DB_PASSWORD, DB_USER"), "{}", stop.text);
+    let options = Options { key: Some("DB_PASSWORD".to_owned()), ..Options::default() };
+    let plan = bench.plan(Verb::Reveal, &secret, options).await;
+    assert!(plan.can_run(), "{:#?}", plan.lines);
+    let Confirmation::Type(name) = plan.confirmation.clone() else { panic!("{:?}", plan.confirmation) };
+    bench.shown.push_str(&serde_json::to_string(&plan).unwrap());
+    let confirmed = actions::confirm(&mut bench.gate, plan, Answer::Typed(name), bench.clock.now()).unwrap();
+    let (screen, mut values) = mpsc::channel(1);
+    let (progress, _kept) = mpsc::channel(64);
+    let (_hand, steer) = actions::Steer::new(&CancellationToken::new());
+    let steer = steer.with_screen(screen);
+    let outcome =
+        actions::carry_out_steered(&bench.desk, confirmed, Follow::ToTheEnd, &progress, &steer).await;
+    assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
+    let revealed = values.try_recv().unwrap();
+    assert!(revealed.value.shown().unwrap().starts_with(CANARY));
+    bench.shown.push_str(&format!("{revealed:?} {outcome:?}"));
+    // A key that is not there is named, and nothing of the others.
+    let options = Options { key: Some("NOTHING".to_owned()), ..Options::default() };
+    let plan = bench.plan(Verb::Reveal, &secret, options).await;
+    let Confirmation::Type(name) = plan.confirmation.clone() else { panic!("{:?}", plan.confirmation) };
+    let confirmed = actions::confirm(&mut bench.gate, plan, Answer::Typed(name), bench.clock.now()).unwrap();
+    let outcome =
+        actions::carry_out_steered(&bench.desk, confirmed, Follow::ToTheEnd, &progress, &steer).await;
+    assert!(matches!(&outcome, Outcome::Failed(why) if why.contains("key NOTHING")), "{outcome:?}");
+    bench.shown.push_str(outcome.detail());
+    bench.assert_no_value_was_seen();
 }
 
 fn opsdeck(home: &Path, arguments: &[&str]) -> Output {
