@@ -102,6 +102,11 @@ async fn close_one<R: Remote>(
                 Ok((false, said)) => Found::NotDone(said),
                 Err(why) => Found::Unknown(why),
             },
+            "delete" | "force-delete" => gone("object", target, document.as_ref()),
+            "run-job" => run_job(desk, &record.id, intent, target).await,
+            "scale" | "pause" | "suspend" | "resume" | "set-image" | "set-bounds" => {
+                values(intent, target, document.as_ref())
+            }
             verb => judge(verb, &record.id, record.at, target, document.as_ref()),
         };
         if one == Found::Later {
@@ -136,6 +141,46 @@ async fn close_one<R: Remote>(
     desk.audit.end(begun, ending, now).await?;
     let words = outcome.replace('-', " ");
     Ok(Some(Closed { id: record.id.clone(), text: format!("{}: {words}, {detail}", intent.title) }))
+}
+
+/// Compares an object with the values that the plan was to change.
+fn values(intent: &Intent, target: &Target, document: Option<&Value>) -> Found {
+    let Some(document) = document else {
+        return Found::Unknown("the object does not exist any more".to_owned());
+    };
+    if text(document, "/metadata/uid") != &*target.uid {
+        return Found::Unknown("another object has its name now".to_owned());
+    }
+    let own: Vec<_> = intent.changes.iter().filter(|change| change.object == target.object).collect();
+    let is = |change: &crate::audit::Changed| document.pointer(&change.field).cloned().unwrap_or_default();
+    // What is off is often not written at all.
+    let same = |a: &Value, b: &Value| {
+        a == b || matches!((a, b), (Value::Null, Value::Bool(false)) | (Value::Bool(false), Value::Null))
+    };
+    let said =
+        || own.iter().map(|one| format!("{} is {}", one.field, is(one))).collect::<Vec<_>>().join(", ");
+    if own.is_empty() {
+        Found::Unknown("the record does not say what it was to change".to_owned())
+    } else if own.iter().all(|change| same(&is(change), &change.after)) {
+        Found::Done(said())
+    } else if own.iter().all(|change| same(&is(change), &change.before)) {
+        Found::NotDone(said())
+    } else {
+        Found::Unknown(format!("it was changed since: {}", said()))
+    }
+}
+
+/// Looks for the job that would have been made.
+async fn run_job<R: Remote>(desk: &Desk<R>, id: &str, intent: &Intent, target: &Target) -> Found {
+    let asked = intent.options.get("job_name").and_then(Value::as_str);
+    let job = super::job::made_by(&target.object, asked, id);
+    match desk.remote.look(&job).await {
+        Ok(Some(found)) if super::job::is_of(&found, id) => Found::Done(format!("it made job {}", job.name)),
+        Ok(Some(_)) => Found::NotDone(format!("job {} is another one", job.name)),
+        // A job that has ended may be taken away by its time to live.
+        Ok(None) => Found::Unknown(format!("there is no job {}: it was not made, or is gone", job.name)),
+        Err(_) => Found::Later,
+    }
 }
 
 /// Tells whether an object is one that the verb is about, and not one that it touches on the way.

@@ -128,12 +128,19 @@ pub(super) fn draft<'a, R: Remote>(
     }
 }
 
+/// Names the job that an action makes of a `CronJob`: one action may make several, each under the name of its own.
+pub(super) fn made_by(object: &ObjectRef, asked: Option<&str>, id: &str) -> ObjectRef {
+    ObjectRef { resource: jobs(), name: name(object, asked, id).as_str().into(), ..object.clone() }
+}
+
+/// Tells whether a job was made by an action.
+pub(super) fn is_of(job: &Value, id: &str) -> bool {
+    text(job, "/metadata/annotations/opsdeck.dev~1action") == id
+}
+
 /// Names the job of this action.
 fn made<R>(work: &Work<'_, R>) -> ObjectRef {
-    let asked = work.plan.request.options.job_name.as_deref();
-    // One action may make several jobs, one of each CronJob, each under the name of its own.
-    let name = name(work.object, asked, &work.plan.id);
-    ObjectRef { resource: jobs(), name: name.as_str().into(), ..work.object.clone() }
+    made_by(work.object, work.plan.request.options.job_name.as_deref(), &work.plan.id)
 }
 
 pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, Trouble> {
@@ -141,11 +148,8 @@ pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, 
     let made = made(work);
     let (name, id) = (made.name.to_string(), work.plan.id.clone());
     // The name is of this action alone: sent again it can only meet the job that it made before.
-    let stored = work.create(
-        &made,
-        |object| Change::Create(jobs(), job(object, &name, &id)),
-        |job| text(job, "/metadata/annotations/opsdeck.dev~1action") == id,
-    );
+    let stored =
+        work.create(&made, |object| Change::Create(jobs(), job(object, &name, &id)), |job| is_of(job, &id));
     let stored = stored.await?;
     work.done(0, name);
     Ok(stored)

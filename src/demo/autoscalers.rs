@@ -222,6 +222,14 @@ fn scaled_object(key: &Key, object: &Value, cx: &mut Cx<'_>) {
         }}],
     });
     if paused {
+        let fixed = marked(object, "annotations", "autoscaling.keda.sh/paused-replicas").parse::<i64>();
+        let scaled = Type::by_kind(text(&target, "/apiVersion"), text(&target, "/kind"))
+            .map(|kind| Key::new(kind, &key.namespace, text(&target, "/name")));
+        if let (Ok(fixed), Some(scaled)) = (fixed, scaled)
+            && cx.get(&scaled).is_some_and(|workload| super::replicasets::wanted(&workload) != fixed)
+        {
+            cx.update(&scaled, |workload| put(workload, &["spec", "replicas"], fixed));
+        }
         if cx.objects.get(&hpa).is_some() {
             cx.delete(&hpa);
             cx.event(object, "Normal", "ScaledObjectPaused", "ScaledObject is paused", "keda-operator");

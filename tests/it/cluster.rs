@@ -182,6 +182,18 @@ impl Cluster {
         }
     }
 
+    /// Runs `kubectl edit` with an editor, and returns all that it said.
+    pub fn edit(&self, editor: &str, args: &[&str]) -> impl Future<Output = String> + use<> {
+        let mut command = self.command(&[&["edit"], args].concat());
+        let output = command.env("KUBE_EDITOR", editor).output();
+        async move {
+            let output = timeout(PATIENCE, output).await.unwrap().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            text(&output.stdout) + &text(&output.stderr)
+        }
+    }
+
     /// Runs kubectl again and again until it succeeds with what is wanted, and returns that.
     #[track_caller]
     pub fn until(&self, args: &[&str], wanted: impl Fn(&str) -> bool) -> impl Future<Output = String> {

@@ -60,3 +60,4 @@ mod svg;
 mod terminal;
 mod waiting;
 mod wire;
+mod workloads;

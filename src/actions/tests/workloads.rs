@@ -693,3 +693,21 @@ async fn a_secret_is_not_edited_and_no_value_of_an_edit_is_recorded() {
     assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
     assert!(!std::fs::read_to_string(bench.desk.audit.path()).unwrap().contains(canary));
 }
+
+#[tokio::test]
+async fn a_change_that_was_cut_off_is_found_out_from_the_values_that_the_record_names() {
+    for (verb, said) in
+        [(Verb::Scale, "done, /spec/replicas is 3"), (Verb::RunJob, "done, it made job report-manual-")]
+    {
+        let mut bench = Bench::new();
+        bench.desk.pace.limit = Duration::from_mins(1);
+        let (object, options) = something(&bench.cluster, verb).await;
+        let plan = bench.plan(verb, &object, options).await;
+        let confirmed = bench.confirm(plan);
+        // No pod becomes ready and no job ends, and the console is killed.
+        let cut = tokio::time::timeout(Duration::from_millis(100), bench.run(confirmed)).await;
+        assert!(cut.is_err());
+        let closed = close(&bench.desk).await.unwrap();
+        assert!(closed[0].text.contains(said), "{closed:?}");
+    }
+}
