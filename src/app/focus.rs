@@ -533,6 +533,8 @@ impl State {
                 vec![own.unwrap_or_else(|| app.object.clone())]
             }
             Some(View::Table(_) | View::Detail(_)) => self.selected().into_iter().collect(),
+            // There one gives back what is held; to edit or delete an Application one opens it.
+            Some(View::Overview(_)) if matches!(command, Command::Edit | Command::Delete) => Vec::new(),
             Some(View::Overview(overview)) if overview.panel == Panel::Held => {
                 overview.hold.clone().into_iter().collect()
             }

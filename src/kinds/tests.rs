@@ -68,7 +68,7 @@ fn full(cluster: &Cluster) -> HashMap<String, Value> {
         ),
         (
             "scaledobjects",
-            json!({"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "3"}},
+            json!({"metadata": {"name": "checkout", "namespace": "shop", "annotations": {"autoscaling.keda.sh/paused-replicas": "3"}},
                    "spec": {"scaleTargetRef": {"name": "checkout"}, "minReplicaCount": 1, "maxReplicaCount": 9,
                             "triggers": [{"type": "aws-sqs-queue"}]},
                    "status": {"hpaName": "keda-hpa-checkout", "lastActiveTime": ago(60),

@@ -47,7 +47,8 @@ async fn kubectl_pauses_sets_images_edits_runs_jobs_and_deletes_with_every_casca
         .ok(&["set", "image", "deploy/web", "-n", "tenant-1", "web=registry.example.com/shop/web:1.1.0"])
         .await;
     let paused = cluster.fails(&["rollout", "undo", "deploy/web", "-n", "tenant-1"]).await;
-    assert!(paused.contains("paused"), "{paused}");
+    // A paused Deployment makes no set of its new template, so there is nothing to go back to.
+    assert!(paused.contains("no rollout history found"), "{paused}");
     let updated = ["get", "deploy/web", "-n", "tenant-1", "-o", "jsonpath={.status.updatedReplicas}"];
     // Nothing of the new template while it is paused.
     assert_eq!(cluster.ok(&updated).await, "");
@@ -124,7 +125,7 @@ async fn the_command_line_changes_workloads_and_each_change_is_seen_to_its_end()
     cluster.apply(REPORT).await;
     cluster.ok(&["rollout", "status", "deploy/web", "-n", "tenant-1", "--timeout=50s"]).await;
     let good = async |args: &[&str], said: &str| {
-        let args = [args, &["-n", "tenant-1", "--yes", "--wait"]].concat();
+        let args = [args, &["-n", "tenant-1", "--confirm", "tenant-1", "--wait"]].concat();
         let (code, out, err) = run(&cluster, "false", &args).await;
         assert_eq!(code, 0, "{args:?}: {out}{err}");
         assert!(out.contains(said), "{args:?}: {out}{err}");
@@ -151,9 +152,12 @@ async fn the_command_line_changes_workloads_and_each_change_is_seen_to_its_end()
         run(&cluster, "sed -i 's/replicas: 3/replicas: 2/'", &[&edit[..], &["--plan"]].concat()).await;
     assert_eq!(code, 0, "{err}");
     assert!(err.contains("spec.replicas 3 -> 2") && err.contains("server dry run"), "{err}");
-    let (code, out, err) =
-        run(&cluster, "sed -i 's/replicas: 3/replicas: 2/'", &[&edit[..], &["--yes", "--wait"]].concat())
-            .await;
+    let (code, out, err) = run(
+        &cluster,
+        "sed -i 's/replicas: 3/replicas: 2/'",
+        &[&edit[..], &["--confirm", "tenant-1", "--wait"]].concat(),
+    )
+    .await;
     assert_eq!(code, 0, "{out}{err}");
     assert_eq!(
         cluster.ok(&["get", "deploy/web", "-n", "tenant-1", "-o", "jsonpath={.spec.replicas}"]).await,
@@ -169,9 +173,9 @@ async fn the_command_line_changes_workloads_and_each_change_is_seen_to_its_end()
 
     // A delete wants the name, whatever is protected.
     let delete = ["delete", "deploy/web", "-n", "tenant-1", "--wait", "--cascade", "foreground"];
-    let (code, _, err) = run(&cluster, "true", &[&delete[..], &["--yes"]].concat()).await;
-    assert!(code == 3 && err.contains("--confirm web") || err.contains("type web"), "{code} {err}");
-    let (code, out, err) = run(&cluster, "true", &[&delete[..], &["--confirm", "web"]].concat()).await;
+    let (code, out, err) = run(&cluster, "true", &[&delete[..], &["--yes"]].concat()).await;
+    assert!(code == 3 && out.contains("--confirm tenant-1"), "{code} {out}{err}");
+    let (code, out, err) = run(&cluster, "true", &[&delete[..], &["--confirm", "tenant-1"]].concat()).await;
     assert_eq!(code, 0, "{out}{err}");
     assert!(out.contains("web is gone"), "{out}");
 }
