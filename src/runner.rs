@@ -171,7 +171,7 @@ impl Runner {
             Effect::FetchToEdit(object) => self.fetch_to_edit(object),
             Effect::SaveLines { path, bytes } => self.save(path, bytes),
             Effect::Learn(resource) => self.learn(resource),
-            Effect::Plan { number, request } => self.plan(number, request),
+            Effect::Plan { number, request } => self.plan(number, *request),
             Effect::Carry { plan, answer } => self.act(*plan, answer),
             Effect::Steer { id, order } => {
                 if let Some(hand) = self.hands.get(&id) {

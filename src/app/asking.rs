@@ -250,7 +250,7 @@ pub fn begin(state: &mut State, request: Request) -> Vec<Effect> {
     state.asked += 1;
     let number = state.asked;
     state.overlay = Some(Overlay::Question(Box::new(Question::new(number, request.clone()))));
-    vec![Effect::Plan { number, request }]
+    vec![Effect::Plan { number, request: Box::new(request) }]
 }
 
 /// Carries out a command of the question.
@@ -317,7 +317,7 @@ fn anew(state: &mut State) -> Vec<Effect> {
     question.failed = None;
     question.note = None;
     question.whole = false;
-    vec![Effect::Plan { number: question.number, request: question.request.clone() }]
+    vec![Effect::Plan { number: question.number, request: Box::new(question.request.clone()) }]
 }
 
 /// Returns the resource that is selected in the tree of an Application, where Argo CD manages it.

@@ -70,7 +70,7 @@ pub enum Effect {
         /// The number of the asking, which comes back with the plan.
         number: u64,
         /// What is asked for.
-        request: Request,
+        request: Box<Request>,
     },
     /// Hold an action that is under way, let it go on, or end it.
     Steer {

@@ -380,11 +380,14 @@ fn ingresses() -> Kind {
         .done()
 }
 
+/// A DNS record that is asked for: its name, its type and its targets.
+pub type DnsRecord = (Text, Text, Box<[Text]>);
+
 /// What is kept of a `DNSEndpoint`.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The records that it asks for: name, type, targets.
-    pub records: Box<[(Text, Text, Box<[Text]>)]>,
+    pub records: Box<[DnsRecord]>,
     /// The generation that it is.
     pub generation: Option<i64>,
     /// The generation that `ExternalDNS` has seen.

@@ -149,7 +149,7 @@ fn walk(
     let known = |other: &Node| now.iter().any(|node| of(node) == Some(other));
     for other in then.iter().filter(|other| !known(other)) {
         let inner = join(path, &other.key);
-        let ours = theirs.iter().any(|name| *name == other.key);
+        let ours = theirs.contains(&other.key);
         if divided && !ours {
             work.left.push(inner);
         } else if wanted(&other.key) {

@@ -172,7 +172,7 @@ fn a_drain_is_asked_held_ended_and_its_cordon_given_back_by_keys() {
     let effects = press(&mut stage, &["alt-n"]);
     let [Effect::Plan { number, request }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!((request.options.force, request.options.parallel), (true, Some(10)));
-    let made = Plan { confirmation: Confirmation::Yes, ..plan(request.clone()) };
+    let made = Plan { confirmation: Confirmation::Yes, ..plan((**request).clone()) };
     let message = Message::Planned { number: *number, result: Ok(Box::new(made)) };
     update(&mut stage.state, &stage.store, Action::Said(message));
     let effects = press(&mut stage, &["y"]);

@@ -263,7 +263,7 @@ fn the_two_ways_back_lead_to_each_other_by_one_key_and_a_key_alone_writes_nothin
     let list = stage.state.kinds.find("applications").unwrap().resource.clone();
     stage.show(&Query::all(&context(), &list));
     let asked = |effects: &[Effect]| match effects {
-        [Effect::Plan { request, .. }] => request.clone(),
+        [Effect::Plan { request, .. }] => (**request).clone(),
         other => panic!("{other:?}"),
     };
     let request = asked(&press(&mut stage, &["R"]));
