@@ -57,7 +57,7 @@ fn a_leaked_secret_is_rotated_by_keys_and_its_value_is_nowhere() {
     console.wait("the Secrets", |screen| screen.contains("secrets ") && screen.contains("ExternalSecret"));
     console.press("y");
     console.wait("its YAML", |screen| screen.contains("managedFields") || screen.contains("metadata:"));
-    console.press("\x1b:q\r");
+    console.press("\x03");
     assert!(console.end().success());
     let raw = String::from_utf8_lossy(&console.raw).into_owned();
     assert!(!raw.contains(CANARY), "a value was on the screen");
