@@ -13,7 +13,7 @@ use crate::gate::{Permit, Rules, Witness};
 use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
 use crate::model::tenants;
-use crate::signals::{Answer, Wanted};
+use crate::signals::{Answer, System};
 use crate::sources::cloudwatch::{CloudSecret, Moved};
 use crate::sources::git::Git;
 use crate::sources::objects::{Patch, Written};
@@ -276,8 +276,9 @@ impl Remote for Systems {
     }
 
     async fn number(&self, query: &str) -> Option<f64> {
-        let wanted = Wanted::Instant { query: query.into(), at: None };
-        let Answer::Series(series) = self.answer(&wanted).await.ok()?.answer else { return None };
+        let endpoint = self.one(System::Prometheus).await.ok()?;
+        let told = crate::sources::prometheus::instant(&endpoint, query, None).await.ok()?;
+        let Answer::Series(series) = told.answer else { return None };
         series.first()?.samples.last().map(|sample| sample.value).filter(|value| value.is_finite())
     }
 

@@ -1,5 +1,8 @@
 //! Which file describes which verb: its draft, its steps, its writes, its following.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use serde_json::Value;
 
 use super::desk::{Desk, Remote};
@@ -114,75 +117,88 @@ pub(super) fn steps(plan: &Plan, others: &[ObjectRef]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
+/// What a verb does, on the heap.
+///
+/// # Why
+///
+/// Written as one `async fn` over all verbs, the frame that polls it holds room for each of them, and in a build
+/// without optimisation that is most of a thread's stack. Made here and polled elsewhere, it holds one pointer.
+type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What is known without waiting.
+fn at_once<'a, T: Send + 'a>(known: T) -> Doing<'a, T> {
+    Box::pin(std::future::ready(known))
+}
+
 /// Makes the writes of an action.
-pub(super) async fn write<R: Remote>(work: &mut Work<'_, R>) -> Result<Written, Trouble> {
+pub(super) fn write<'a, R: Remote>(work: &'a mut Work<'_, R>) -> Doing<'a, Result<Written, Trouble>> {
     match work.plan.request.verb {
-        Verb::Refresh => refresh::write(work, "normal").await,
-        Verb::HardRefresh => refresh::write(work, "hard").await,
-        Verb::Sync => sync::write(work).await,
-        Verb::Rollback => rollback::write(work).await,
-        Verb::Revert | Verb::Promote => Box::pin(revert::write(work)).await,
-        Verb::Terminate => terminate::write(work).await,
-        Verb::HoldAutosync => autosync::write_hold(work).await,
-        Verb::ReleaseAutosync => autosync::write_release(work).await,
-        Verb::DeletePod => pod::write(work).await,
-        Verb::Restart => restart::write(work).await,
-        Verb::Scale => scale::write(work).await,
-        Verb::RolloutUndo => revision::write(work).await,
-        Verb::Pause | Verb::Suspend | Verb::Resume => halt::write(work).await,
-        Verb::SetImage => set_image::write(work).await,
-        Verb::SetBounds => bounds::write(work).await,
-        Verb::RunJob => job::write(work).await,
-        Verb::Edit => edit::write(work).await,
-        Verb::Delete => delete::write(work).await,
-        Verb::ForceDelete => delete::write_force(work).await,
-        Verb::Cordon => node::write(work, true).await,
-        Verb::Uncordon => node::write(work, false).await,
-        Verb::Drain => Err(Trouble::Failed("a drain is carried out as a whole".to_owned())),
-        Verb::Protect => protect::write(work, true).await,
-        Verb::Unprotect => protect::write(work, false).await,
-        Verb::DeleteNodeclaim => claim::write(work).await,
-        Verb::Renew => renew::write(work).await,
-        Verb::Silence => silence::write_add(work).await,
-        Verb::ExtendSilence | Verb::ExpireSilence => silence::write_change(work).await,
-        Verb::RefreshSecret => rotate::write(work).await,
+        Verb::Refresh => Box::pin(refresh::write(work, "normal")),
+        Verb::HardRefresh => Box::pin(refresh::write(work, "hard")),
+        Verb::Sync => Box::pin(sync::write(work)),
+        Verb::Rollback => Box::pin(rollback::write(work)),
+        Verb::Revert | Verb::Promote => Box::pin(revert::write(work)),
+        Verb::Terminate => Box::pin(terminate::write(work)),
+        Verb::HoldAutosync => Box::pin(autosync::write_hold(work)),
+        Verb::ReleaseAutosync => Box::pin(autosync::write_release(work)),
+        Verb::DeletePod => Box::pin(pod::write(work)),
+        Verb::Restart => Box::pin(restart::write(work)),
+        Verb::Scale => Box::pin(scale::write(work)),
+        Verb::RolloutUndo => Box::pin(revision::write(work)),
+        Verb::Pause | Verb::Suspend | Verb::Resume => Box::pin(halt::write(work)),
+        Verb::SetImage => Box::pin(set_image::write(work)),
+        Verb::SetBounds => Box::pin(bounds::write(work)),
+        Verb::RunJob => Box::pin(job::write(work)),
+        Verb::Edit => Box::pin(edit::write(work)),
+        Verb::Delete => Box::pin(delete::write(work)),
+        Verb::ForceDelete => Box::pin(delete::write_force(work)),
+        Verb::Cordon => Box::pin(node::write(work, true)),
+        Verb::Uncordon => Box::pin(node::write(work, false)),
+        Verb::Drain => at_once(Err(Trouble::Failed("a drain is carried out as a whole".to_owned()))),
+        Verb::Protect => Box::pin(protect::write(work, true)),
+        Verb::Unprotect => Box::pin(protect::write(work, false)),
+        Verb::DeleteNodeclaim => Box::pin(claim::write(work)),
+        Verb::Renew => Box::pin(renew::write(work)),
+        Verb::Silence => Box::pin(silence::write_add(work)),
+        Verb::ExtendSilence | Verb::ExpireSilence => Box::pin(silence::write_change(work)),
+        Verb::RefreshSecret => Box::pin(rotate::write(work)),
         Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::Reveal => {
-            Err(Trouble::Failed("it is carried out as a whole".to_owned()))
+            at_once(Err(Trouble::Failed("it is carried out as a whole".to_owned())))
         }
-        Verb::Undo => undo::write(work).await,
+        Verb::Undo => Box::pin(undo::write(work)),
     }
 }
 
 /// Follows an action to a verdict; the caller bounds the time.
-pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>, stored: &Written) -> Outcome {
+pub(super) fn follow<'a, R: Remote>(work: &'a mut Work<'_, R>, stored: &'a Written) -> Doing<'a, Outcome> {
     match work.plan.request.verb {
-        Verb::Refresh | Verb::HardRefresh => refresh::follow(work, stored).await,
-        Verb::Sync => sync::follow(work).await,
-        Verb::Rollback => Box::pin(rollback::follow(work)).await,
-        Verb::Revert | Verb::Promote => Box::pin(revert::follow(work)).await,
-        Verb::Terminate => terminate::follow(work).await,
-        Verb::HoldAutosync => autosync::follow_hold(work).await,
-        Verb::ReleaseAutosync => autosync::follow_release(work).await,
-        Verb::DeletePod => pod::follow(work, stored).await,
-        Verb::Restart => restart::follow(work, stored).await,
-        Verb::Scale => scale::follow(work).await,
-        Verb::RolloutUndo => revision::follow(work).await,
-        Verb::Pause | Verb::Suspend | Verb::Resume => halt::follow(work, stored).await,
-        Verb::SetImage => set_image::follow(work).await,
-        Verb::SetBounds => bounds::follow(work).await,
-        Verb::RunJob => job::follow(work).await,
-        Verb::Edit => edit::follow(work, stored).await,
-        Verb::Delete | Verb::ForceDelete => delete::follow(work, stored).await,
-        Verb::Cordon | Verb::Uncordon | Verb::Drain => node::follow(work, stored),
-        Verb::Protect | Verb::Unprotect => protect::follow(work, stored),
-        Verb::DeleteNodeclaim => claim::follow(work, stored).await,
-        Verb::Renew => renew::follow(work, stored).await,
-        Verb::Silence => silence::follow_add(work, stored).await,
-        Verb::ExtendSilence | Verb::ExpireSilence => silence::follow_change(work, stored).await,
+        Verb::Refresh | Verb::HardRefresh => Box::pin(refresh::follow(work, stored)),
+        Verb::Sync => Box::pin(sync::follow(work)),
+        Verb::Rollback => Box::pin(rollback::follow(work)),
+        Verb::Revert | Verb::Promote => Box::pin(revert::follow(work)),
+        Verb::Terminate => Box::pin(terminate::follow(work)),
+        Verb::HoldAutosync => Box::pin(autosync::follow_hold(work)),
+        Verb::ReleaseAutosync => Box::pin(autosync::follow_release(work)),
+        Verb::DeletePod => Box::pin(pod::follow(work, stored)),
+        Verb::Restart => Box::pin(restart::follow(work, stored)),
+        Verb::Scale => Box::pin(scale::follow(work)),
+        Verb::RolloutUndo => Box::pin(revision::follow(work)),
+        Verb::Pause | Verb::Suspend | Verb::Resume => Box::pin(halt::follow(work, stored)),
+        Verb::SetImage => Box::pin(set_image::follow(work)),
+        Verb::SetBounds => Box::pin(bounds::follow(work)),
+        Verb::RunJob => Box::pin(job::follow(work)),
+        Verb::Edit => Box::pin(edit::follow(work, stored)),
+        Verb::Delete | Verb::ForceDelete => Box::pin(delete::follow(work, stored)),
+        Verb::Cordon | Verb::Uncordon | Verb::Drain => at_once(node::follow(work, stored)),
+        Verb::Protect | Verb::Unprotect => at_once(protect::follow(work, stored)),
+        Verb::DeleteNodeclaim => Box::pin(claim::follow(work, stored)),
+        Verb::Renew => Box::pin(renew::follow(work, stored)),
+        Verb::Silence => Box::pin(silence::follow_add(work, stored)),
+        Verb::ExtendSilence | Verb::ExpireSilence => Box::pin(silence::follow_change(work, stored)),
         Verb::RefreshSecret | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::Reveal => {
-            rotate::follow(work, stored).await
+            Box::pin(rotate::follow(work, stored))
         }
-        Verb::Undo => undo::follow(work, stored).await,
+        Verb::Undo => Box::pin(undo::follow(work, stored)),
     }
 }
 
