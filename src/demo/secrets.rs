@@ -126,8 +126,9 @@ fn bring(at: &Key, brought: Value, missing: bool, cx: &mut Cx<'_>) {
         return;
     }
     let hash = |secret: &Value| marked(secret, "annotations", DATA_HASH).to_owned();
-    let Some(stored) = cx.get(at).filter(|stored| hash(stored) != hash(&brought)) else { return };
-    drop(stored);
+    if cx.get(at).is_none_or(|stored| hash(&stored) == hash(&brought)) {
+        return;
+    }
     cx.update(at, |secret| {
         put(secret, &["data"], brought["data"].clone());
         put(secret, &["metadata", "annotations", DATA_HASH], hash(&brought));

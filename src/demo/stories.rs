@@ -2,7 +2,8 @@
 //!
 //! A story says how the world stands at the start and what happens at which moment, counted from when a client first
 //! looks. It can do only what CI, a cloud or a person could do from outside: commit, break an image, set a window,
-//! take a node, cut a quota, have the upstream of name lookups fail. What follows is the controllers' work.
+//! take a node, find a leaked password, break what rotates it, cut a quota, have the upstream of name lookups fail.
+//! What follows is the controllers' work.
 
 use serde::Deserialize;
 
