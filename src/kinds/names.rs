@@ -338,7 +338,7 @@ fn ingresses() -> Kind {
         .column(Column::new(Shape::Text, "address", "where it is reached").priority(4), |row| {
             words(&row.body.addresses)
         })
-        .column(Column::new(Shape::Text, "class", "which controller serves it").priority(4), |row| {
+        .column(Column::new(Shape::Text, "class", "which controller serves it").wide(), |row| {
             row.body.class.clone().map_or(Cell::Empty, Cell::Text)
         })
         .column(

@@ -114,12 +114,14 @@ fn fitting(
     scene: &Scene<'_>,
     counts: &[(String, &'static str)],
 ) -> (bool, bool, Vec<(&'static str, String, Role)>) {
-    let counted = match counts {
+    // All of them, else the first, which is what fires.
+    let room = |counts: &[(String, &'static str)]| match counts {
         [] => 0,
         counts => {
             3 + counts.iter().map(|(count, words)| fit::width(count) + fit::width(words) + 3).sum::<usize>()
         }
     };
+    let rooms = [room(counts), room(counts.get(..1).unwrap_or_default()), 0];
     let session = &scene.state.session;
     let context = session.context.as_ref().map_or(10, |context| {
         let badge = match session.environment {
@@ -155,7 +157,8 @@ fn fitting(
         }
         // Those named first are kept where there is no room for all.
         let others: Vec<usize> = (0..all.len()).filter(|at| !kept[*at]).collect();
-        let counted = if fits_beside(&chosen(&kept), named, timed, counted) { counted } else { 0 };
+        let fitting = rooms.into_iter().find(|room| fits_beside(&chosen(&kept), named, timed, *room));
+        let counted = fitting.unwrap_or(0);
         for at in others {
             kept[at] = true;
             if !fits_beside(&chosen(&kept), named, timed, counted) {

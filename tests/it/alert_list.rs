@@ -255,6 +255,53 @@ fn alerts_are_grouped_by_name_tenant_receiver_and_severity_with_their_numbers() 
 }
 
 #[test]
+fn an_alert_stands_under_each_of_its_receivers() {
+    let both = Alert {
+        receivers: vec!["pagerduty".into(), "sns platform-oncall".into()],
+        ..alert("Both", &[("namespace", "tenant-2")], Severity::Critical, 60)
+    };
+    let one = alert("One", &[("namespace", "tenant-2")], Severity::Warning, 60);
+    let mut stage = desk(vec![object(both, None), object(one, None)]);
+    stage.show(&query());
+    press(&mut stage, &["b", "b", "b"]);
+    let found = heads(&stage);
+    assert_eq!(found, [("pagerduty".to_owned(), 2), ("sns platform-oncall".to_owned(), 1)]);
+    // Opened, it is there in both places, and either leads to it.
+    press(&mut stage, &["z"]);
+    assert_eq!(table(&stage).len(), 2 + 3);
+    press(&mut stage, &["G"]);
+    assert!(table(&stage).selected.is_some());
+}
+
+#[test]
+fn the_header_keeps_what_fires_and_how_much_there_is_before_systems_that_are_well() {
+    use opsdeck::signals::{Answer, Ask, Found, Report, System, Told, Wanted};
+    let mut stage = list();
+    stage.list("nodes", &[]);
+    stage.list("applications", &[]);
+    let all =
+        [System::Prometheus, System::Alertmanager, System::Loki, System::ArgoServer].map(|system| Found {
+            system,
+            way: "service".into(),
+            version: None,
+            error: None,
+            note: None,
+            heard: None,
+            scraped: false,
+        });
+    let ask = Ask { context: context(), wanted: Wanted::Systems };
+    let epoch = stage.store.ask(&ask);
+    let result = Ok(Told::plain(Answer::Systems(all.to_vec())));
+    stage.store.report(Report { ask, epoch, at: now(), result, next: None });
+    let head = |width| text(&stage.draw(width, 30).0).lines().next().unwrap_or_default().to_owned();
+    let wide = head(120);
+    for word in ["firing", "apps", "nodes"] {
+        assert!(wide.contains(word), "{word}: {wide}");
+    }
+    assert!(head(80).contains("firing"), "{}", head(80));
+}
+
+#[test]
 fn a_group_is_opened_and_folded_and_the_cursor_stays_with_what_it_stood_on() {
     let mut stage = list();
     press(&mut stage, &["b", "j", "j", "enter"]);

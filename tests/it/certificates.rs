@@ -80,6 +80,12 @@ async fn mend(handle: &Handle) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_says_why_a_renewal_fails_and_renews_once_it_is_mended() {
     let story = Story::start().await;
+    let (code, alerts, err) = story.run(&["alerts", "-o", "json"]).await;
+    assert_eq!(code, 0, "{err}");
+    assert!(
+        alerts.contains("CertManagerCertExpirySoon") && alerts.contains("certificate/checkout-tls"),
+        "{alerts}"
+    );
     let named = ["renew", "checkout-tls", "-n", "tenant-2"];
     let (code, out, err) = story.run(&[&named[..], &["--plan", "-o", "json"]].concat()).await;
     assert_eq!(code, 0, "{out}{err}");
