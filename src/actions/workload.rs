@@ -13,14 +13,12 @@ use crate::sources::SourceError;
 /// Writes the kind as kubectl does, in the singular.
 pub(super) fn singular(object: &ObjectRef) -> &str {
     let plural = &*object.resource.plural;
-    match plural.strip_suffix("ies") {
-        // `networkpolicies`; of `ingresses` and `priorityclasses` the rule below takes care.
-        Some(_) => plural,
-        None => match plural {
-            "ingresses" => "ingress",
-            "storageclasses" => "storageclass",
-            _ => plural.strip_suffix('s').unwrap_or(plural),
-        },
+    match plural {
+        "ingresses" => "ingress",
+        "storageclasses" => "storageclass",
+        // kubectl takes the plural as well: `networkpolicies`.
+        plural if plural.ends_with("ies") => plural,
+        plural => plural.strip_suffix('s').unwrap_or(plural),
     }
 }
 

@@ -92,8 +92,7 @@ pub fn ask(
     let number = |word: &str| word.parse::<i64>().map_err(|_| format!("{word} is no number"));
     let options = &mut request.options;
     let read = match (command, words) {
-        (Command::Scale, [one]) => number(one).map(|n| options.replicas = Some(n)),
-        (Command::Pause, [one]) => number(one).map(|n| options.replicas = Some(n)),
+        (Command::Scale | Command::Pause, [one]) => number(one).map(|n| options.replicas = Some(n)),
         (Command::RolloutUndo, [one]) => number(one).map(|n| options.rollout_revision = Some(n)),
         (Command::SetImage, [_, ..]) => {
             options.images = words.to_vec();

@@ -104,8 +104,7 @@ fn wait(child: Child) -> io::Result<bool> {
                 kill_process(pid, Signal::CONT)?;
             }
             Ok(Some((_, status))) => return Ok(status.exit_status() == Some(0)),
-            Ok(None) => {}
-            Err(rustix::io::Errno::INTR) => {}
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
     }
