@@ -21,7 +21,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use crossterm::event::Event;
+use crossterm::event::{Event, KeyEventKind};
 use futures::{Stream, StreamExt as _};
 use jiff::Timestamp;
 use ratatui::Terminal;
@@ -31,12 +31,13 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::Instant;
 
 use crate::app::action::Action;
+use crate::app::command::Command;
 use crate::app::effect::{Effect, Need, Sheet};
 use crate::app::history::View;
 use crate::app::input;
 use crate::app::message::Message;
 use crate::app::spot::Spots;
-use crate::app::state::State;
+use crate::app::state::{Overlay, State};
 use crate::app::update::update;
 use crate::clock::Clock;
 use crate::kinds::Health;
@@ -49,6 +50,9 @@ const FRAME: Duration = Duration::from_millis(16);
 /// For how long mail is taken in a row before keys are looked at again. One piece of mail is not divided: the
 /// largest, a page of a list or a burst of a watch, takes about a millisecond.
 const MAIL_TIME: Duration = Duration::from_millis(4);
+
+/// Keys that come closer together than this were not typed: the fastest typists and repeated keys leave 25 ms.
+const BURST: Duration = Duration::from_millis(15);
 
 /// How often what time changes beside the screen is looked after at least.
 const TICK: Duration = Duration::from_secs(5);
@@ -155,6 +159,10 @@ pub struct Console<B: Backend, O, D> {
     /// The time of day at which something on the last frame reads otherwise.
     due: Option<Timestamp>,
     ticked: Instant,
+    /// When the last key came.
+    keyed: Option<Instant>,
+    /// When a yes counts, unless another key comes before.
+    confirming: Option<Instant>,
     frames: u64,
 }
 
@@ -181,6 +189,8 @@ where
             drawn: None,
             due: None,
             ticked: Instant::now(),
+            keyed: None,
+            confirming: None,
             frames: 0,
         }
     }
@@ -265,9 +275,13 @@ where
     /// otherwise, or for a tick.
     fn wake(&self) -> Instant {
         if self.dirty {
-            return self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+            let frame = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+            return self.confirming.map_or(frame, |at| frame.min(at));
         }
-        let tick = self.ticked + TICK;
+        let mut tick = self.ticked + TICK;
+        if let Some(at) = self.confirming {
+            tick = tick.min(at);
+        }
         let Some(due) = self.due else { return tick };
         let wait = Duration::try_from(due.duration_since(self.clock.now())).unwrap_or_default();
         // A clock that was set back must not make this a spin.
@@ -275,6 +289,15 @@ where
     }
 
     fn woken(&mut self) {
+        if self.confirming.is_some_and(|at| at <= Instant::now()) {
+            self.confirming = None;
+            self.settle();
+            self.urgent = true;
+            // Where the question is another one by now, it applies no more and does nothing.
+            if self.state.applies(&self.store, Command::Confirm) {
+                self.act(Action::Run(Command::Confirm));
+            }
+        }
         if self.dirty {
             self.urgent = true;
             return;
@@ -299,13 +322,45 @@ where
         match event {
             Some(Ok(event)) => {
                 self.settle();
-                if let Some(action) = input::meaning(&event, &self.state, &self.store) {
-                    self.urgent = true;
-                    self.act(action);
+                let fast = self.is_burst(&event);
+                match input::meaning(&event, &self.state, &self.store) {
+                    Some(Action::Run(Command::Confirm)) if fast => self.too_fast(),
+                    // A yes stands alone: what is pasted by a terminal that does not say so comes with other keys.
+                    Some(Action::Run(Command::Confirm)) => {
+                        self.confirming = Some(Instant::now() + BURST);
+                    }
+                    Some(action) => {
+                        self.urgent = true;
+                        self.act(action);
+                    }
+                    None => {}
                 }
             }
             // A terminal that cannot be read has gone away, with the person.
             Some(Err(_)) | None => self.ended = Some(Ended::InputClosed),
+        }
+    }
+
+    /// Tells whether a key came faster after another one than anybody types; a yes that was pressed just before is
+    /// taken back by it.
+    fn is_burst(&mut self, event: &Event) -> bool {
+        let Event::Key(key) = event else { return false };
+        if key.kind == KeyEventKind::Release {
+            return false;
+        }
+        let now = Instant::now();
+        let fast = self.keyed.replace(now).is_some_and(|before| now.duration_since(before) < BURST);
+        if self.confirming.take().is_some() {
+            self.too_fast();
+        }
+        fast
+    }
+
+    fn too_fast(&mut self) {
+        self.urgent = true;
+        if let Some(Overlay::Question(question)) = &mut self.state.overlay {
+            question.note = Some("keys came as fast as a paste: press y by itself".to_owned());
+            self.dirty = true;
         }
     }
 

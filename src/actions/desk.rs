@@ -283,7 +283,7 @@ impl Remote for Systems {
     }
 
     async fn who(&self) -> Result<String, SourceError> {
-        Ok(self.connection().who().await?.username)
+        Ok(self.connection().who_lately().await?.username)
     }
 }
 

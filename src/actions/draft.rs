@@ -259,6 +259,17 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         };
         (audit, vec![line].into())
     }));
+    // The record needs to know who acts; asked here, the answer need not wait for it.
+    slots.push(Vec::new());
+    let who = slots.len() - 1;
+    asked.push(Box::pin(async move {
+        let lines = match tokio::time::timeout(PATIENCE, desk.remote.who()).await {
+            Ok(Ok(_)) => Vec::new(),
+            Ok(Err(error)) => vec![Line::new(Mark::Stop, format!("the record needs to know who acts: {error}"))],
+            Err(_) => vec![Line::new(Mark::Stop, "no answer to: who are you?")],
+        };
+        (who, lines.into())
+    }));
     commands.dedup();
     plan.command = commands.join("; ");
     plan.lines = [slots.concat(), afterwards.clone()].concat();

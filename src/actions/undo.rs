@@ -33,7 +33,7 @@ use crate::sources::objects::Written;
 pub(super) const STEPS: [&str; 2] = ["put the fields back", "rolled out"];
 
 /// Verbs that cannot be taken back, and why.
-const REFUSED: [(&str, &str); 17] = [
+const REFUSED: [(&str, &str); 19] = [
     ("renew", "a certificate that was issued stays: nothing is to be put back"),
     ("delete", "what was deleted does not come back; where Argo CD manages it, a sync makes it anew"),
     ("force-delete", "a pod that was taken away does not come back; its owner has made another"),
@@ -45,6 +45,8 @@ const REFUSED: [(&str, &str); 17] = [
     ("delete-pod", "a pod that was deleted does not come back; its owner has made another"),
     ("delete-nodeclaim", "a machine that was given back does not come back; Karpenter has made another"),
     ("restart", "the pods were replaced by equal ones: there is nothing to go back to"),
+    ("revert", "revert the commit that it pushed, in Git"),
+    ("promote", "revert the commit that it pushed, in Git"),
     ("extend-silence", "expire the silence, or make one that ends earlier"),
     ("rotate", "bring the version before back by opsdeck rotate NAME --previous"),
     ("resume-rotation", "bring the version before back by opsdeck rotate NAME --previous"),

@@ -161,6 +161,7 @@ impl State {
                         | Command::HistoryForward
                         | Command::PreviousPanel
                         | Command::LastView
+                        | Command::Record
                 )
         };
         let offered = |command: &Command| !known(*command) && self.offers(store, *command);

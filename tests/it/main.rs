@@ -48,6 +48,7 @@ mod prometheus;
 mod proxy;
 mod real_apiserver;
 mod record;
+mod rights;
 mod rotation;
 mod rotation_story;
 mod schemas;
