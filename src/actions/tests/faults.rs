@@ -431,7 +431,11 @@ async fn act(
     }
     let id = plan.id.clone();
     let mut gate = Gate::new(rules());
-    let confirmed = confirm(&mut gate, plan, Answer::Yes, desk.clock.now()).map_err(|no| no.to_string())?;
+    let answer = match &plan.confirmation {
+        Confirmation::Type(name) => Answer::Typed(name.clone()),
+        Confirmation::Yes => Answer::Yes,
+    };
+    let confirmed = confirm(&mut gate, plan, answer, desk.clock.now()).map_err(|no| no.to_string())?;
     desk.remote.calm(false);
     let (progress, _kept) = mpsc::channel(64);
     let never = CancellationToken::new();
