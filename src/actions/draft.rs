@@ -265,7 +265,9 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     asked.push(Box::pin(async move {
         let lines = match tokio::time::timeout(PATIENCE, desk.remote.who()).await {
             Ok(Ok(_)) => Vec::new(),
-            Ok(Err(error)) => vec![Line::new(Mark::Stop, format!("the record needs to know who acts: {error}"))],
+            Ok(Err(error)) => {
+                vec![Line::new(Mark::Stop, format!("the record needs to know who acts: {error}"))]
+            }
             Err(_) => vec![Line::new(Mark::Stop, "no answer to: who are you?")],
         };
         (who, lines.into())

@@ -43,7 +43,11 @@ pub struct Verdict {
 
 /// The answers that are kept.
 #[derive(Debug, Default)]
-pub(super) struct Reviews(HashMap<Access, (Timestamp, Verdict)>, HashMap<String, (Timestamp, Arc<Rights>)>, Option<(Timestamp, User)>);
+pub(super) struct Reviews(
+    HashMap<Access, (Timestamp, Verdict)>,
+    HashMap<String, (Timestamp, Arc<Rights>)>,
+    Option<(Timestamp, User)>,
+);
 
 impl Reviews {
     fn recall(&self, access: &Access, now: Timestamp) -> Option<Verdict> {

@@ -21,7 +21,8 @@ fn a_verb_whose_right_is_missing_is_left_out_of_the_footer_and_named_in_help() {
     assert!(stage.state.hints(&stage.store).contains(&Command::Cordon), "what is not known is offered");
 
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let reads = Right { verbs: words(&["get", "list", "watch"]), groups: words(&["*"]), resources: words(&["*"]) };
+    let reads =
+        Right { verbs: words(&["get", "list", "watch"]), groups: words(&["*"]), resources: words(&["*"]) };
     let mut answer = |rights: Rights| {
         let epoch = stage.store.ask(&ask);
         let told = Told::plain(Answer::Rights(Arc::new(rights)));

@@ -324,6 +324,15 @@ impl Remote for Console {
         self.cluster.manifests(application, project, revisions).await
     }
 
+    async fn reveal(
+        &self,
+        permit: &Permit,
+        object: &ObjectRef,
+        key: &str,
+    ) -> Result<crate::concealed::Concealed, SourceError> {
+        self.cluster.reveal(permit, object, key).await
+    }
+
     async fn cloud_secret(&self, region: &str, id: &str) -> Result<CloudSecret, SourceError> {
         self.step().await;
         match self.misread() {
@@ -488,9 +497,11 @@ async fn run(seed: u64, directory: &Path) -> Result<Vec<String>, String> {
     let mut rng = Rng::with_seed(seed);
     let cluster = Cluster::default();
     cluster.controller("Succeeded").await;
-    // What is pushed to Git is tried against a real repository, which is too slow for this.
-    let verbs: Vec<Verb> =
-        Verb::ALL.into_iter().filter(|verb| !matches!(verb, Verb::Revert | Verb::Promote)).collect();
+    // What is pushed to Git is tried against a real repository, which is too slow for this; a reveal writes nothing.
+    let verbs: Vec<Verb> = Verb::ALL
+        .into_iter()
+        .filter(|verb| !matches!(verb, Verb::Revert | Verb::Promote | Verb::Reveal))
+        .collect();
     let verb = verbs[rng.usize(..verbs.len())];
     let (object, options) = something_for(&cluster, verb).await;
     // A directory of its own: each append looks through it for closed files.
