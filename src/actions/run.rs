@@ -275,14 +275,14 @@ impl<R: Remote> Work<'_, R> {
             .collect();
         self.tell();
         if verbs::writes_on(self.plan.request.verb) {
-            let outcome = verbs::run(self, steer).await;
+            let outcome = Box::pin(verbs::run(self, steer)).await;
             match &outcome {
                 Outcome::Failed(detail) | Outcome::Refused(detail) => self.fail(detail.clone()),
                 _ => self.skip_rest(),
             }
             return outcome;
         }
-        let stored = match verbs::write(self).await {
+        let stored = match Box::pin(verbs::write(self)).await {
             Ok(stored) => stored,
             Err(trouble) => {
                 let (Trouble::Refused(text) | Trouble::Failed(text)) = &trouble;
@@ -300,7 +300,7 @@ impl<R: Remote> Work<'_, R> {
         let limit = self.desk.pace.limit;
         let ended = tokio::select! {
             biased;
-            outcome = verbs::follow(self, &stored) => Ok(outcome),
+            outcome = Box::pin(verbs::follow(self, &stored)) => Ok(outcome),
             () = steer.stop().cancelled() => Err("no longer followed".to_owned()),
             () = tokio::time::sleep(limit) => {
                 Err(format!("not verified within {}", human::span(limit.as_secs().cast_signed())))
