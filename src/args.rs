@@ -164,7 +164,7 @@ pub enum Command {
     SetBounds(workloads::SetBounds),
     /// Run a `CronJob` now.
     Run(workloads::Run),
-    /// Change an object in $KUBE_EDITOR, $VISUAL or $EDITOR; the server's dry run and the difference come before the question.
+    /// Change an object in $`KUBE_EDITOR`, $VISUAL or $EDITOR; the server's dry run and the difference come before the question.
     Edit(workloads::Objects),
     /// Delete objects; the name must be confirmed, but for pods that something replaces.
     Delete(workloads::Delete),

@@ -282,21 +282,18 @@ async fn of_node<R: Remote>(desk: &Desk<R>, object: &ObjectRef, document: &Value
         Ok(None) => Line::new(Mark::Ok, format!("its node {name} does not exist any more")),
         Ok(Some(node)) => {
             let ready = list(&node, "/status/conditions").iter().find(|one| text(one, "/type") == "Ready");
-            match ready.map(|one| text(one, "/status")) {
-                Some("True") => Line::new(
-                    Mark::Warn,
-                    format!(
-                        "its node {name} is ready: the containers are probably still ending there. Look at its events first"
-                    ),
+            if let Some("True") = ready.map(|one| text(one, "/status")) { Line::new(
+                Mark::Warn,
+                format!(
+                    "its node {name} is ready: the containers are probably still ending there. Look at its events first"
                 ),
-                _ => {
-                    let since = ready
-                        .and_then(|one| text(one, "/lastTransitionTime").parse::<Timestamp>().ok())
-                        .map_or(String::new(), |at| {
-                            format!(" for {}", human::span(desk.clock.now().as_second() - at.as_second()))
-                        });
-                    Line::new(Mark::Ok, format!("its node {name} has not been ready{since}"))
-                }
+            ) } else {
+                let since = ready
+                    .and_then(|one| text(one, "/lastTransitionTime").parse::<Timestamp>().ok())
+                    .map_or(String::new(), |at| {
+                        format!(" for {}", human::span(desk.clock.now().as_second() - at.as_second()))
+                    });
+                Line::new(Mark::Ok, format!("its node {name} has not been ready{since}"))
             }
         }
         Err(error) => Line::new(Mark::Warn, format!("its node {name} cannot be read: {error}")),

@@ -42,7 +42,7 @@ fn touched(patch: &Value) -> Vec<String> {
     for (name, value) in patch.as_object().into_iter().flatten() {
         match value.as_object().filter(|inner| !inner.is_empty()) {
             Some(inner) => {
-                fields.extend(inner.keys().map(|inner| format!("/{name}/{}", inner.replace('/', "~1"))))
+                fields.extend(inner.keys().map(|inner| format!("/{name}/{}", inner.replace('/', "~1"))));
             }
             None => fields.push(format!("/{name}")),
         }

@@ -148,7 +148,7 @@ pub fn can(all: &[Entry<'_>], id: &str, now: Timestamp) -> Result<(), String> {
     request(all, id, now, "").map(|_| ())
 }
 
-fn done<'a>(entry: Entry<'a>) -> Result<&'a Ending, String> {
+fn done(entry: Entry<'_>) -> Result<&Ending, String> {
     let Some(ending) = entry.ending else {
         return Err("it has no end yet: what is not known to be done is not undone".to_owned());
     };

@@ -7,7 +7,7 @@ use super::Acting;
 /// `opsdeck rotate`.
 #[derive(Debug, Args)]
 pub struct Rotate {
-    /// The ExternalSecrets, by name.
+    /// The `ExternalSecrets`, by name.
     #[arg(num_args = 1.., required = true, value_name = "EXTERNALSECRET")]
     pub secrets: Vec<String>,
     /// Go on with a rotation that was cut off: nothing is rotated again.

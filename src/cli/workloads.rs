@@ -120,14 +120,11 @@ pub(super) async fn references(
             (kind.resource.clone(), kind.namespaced)
         } else {
             let served = connection.served().await?;
-            match served.named(word) {
-                Some(one) => (one.resource.clone(), one.namespaced),
-                None => {
-                    let names: Vec<String> =
-                        served.types().iter().map(|one| one.resource.plural.to_string()).collect();
-                    let near = did_you_mean(word, names.iter().map(String::as_str));
-                    return Err(Usage::report(format!("the server has no kind {word}{near}")));
-                }
+            if let Some(one) = served.named(word) { (one.resource.clone(), one.namespaced) } else {
+                let names: Vec<String> =
+                    served.types().iter().map(|one| one.resource.plural.to_string()).collect();
+                let near = did_you_mean(word, names.iter().map(String::as_str));
+                return Err(Usage::report(format!("the server has no kind {word}{near}")));
             }
         };
         found.push(ObjectRef {

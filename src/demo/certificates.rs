@@ -539,7 +539,7 @@ fn challenge(key: &Key, object: &Value, cx: &mut Cx<'_>) {
     match text(object, "/status/state") {
         "" => {
             cx.update(key, |object| {
-                put(object, &["status"], json!({"state": "pending", "processing": true, "presented": false}))
+                put(object, &["status"], json!({"state": "pending", "processing": true, "presented": false}));
             });
             cx.event(
                 object,

@@ -105,7 +105,7 @@ struct Grower<'a, 'l> {
     seen: BTreeSet<Text>,
 }
 
-impl<'a> Grower<'a, '_> {
+impl Grower<'_, '_> {
     /// Adds what the Application manages itself, with what hangs on it.
     fn root(&mut self, managed: &Managed) {
         let lens = self.lens;

@@ -369,7 +369,7 @@ impl Git {
                     None => Ok(0),
                 }
             };
-            let (_, read, complained) = tokio::join!(write, read, complain);
+            let ((), read, complained) = tokio::join!(write, read, complain);
             let failed = |said: String| GitError::Failed { what: what.to_owned(), said };
             read.and(complained).map_err(|error| failed(error.to_string()))?;
             if out.len() as u64 >= MOST {

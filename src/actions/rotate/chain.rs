@@ -256,19 +256,16 @@ impl<R: Remote> Chain<'_, '_, R> {
                 return Err(failed(error.to_string()));
             }
         }
-        match moved.to {
-            Some(previous) => {
-                self.proven(BEGIN, format!("{CURRENT} of {key} goes from {current} to {previous}"));
-                Ok(Some(previous.to_owned()))
-            }
-            None => {
-                let said = format!(
-                    "{PENDING} is taken from version {}: the rotation is given up, and version {current} of {key} is current as before",
-                    moved.from
-                );
-                self.proven(BEGIN, said.clone());
-                Err(Cut::Over(said))
-            }
+        if let Some(previous) = moved.to {
+            self.proven(BEGIN, format!("{CURRENT} of {key} goes from {current} to {previous}"));
+            Ok(Some(previous.to_owned()))
+        } else {
+            let said = format!(
+                "{PENDING} is taken from version {}: the rotation is given up, and version {current} of {key} is current as before",
+                moved.from
+            );
+            self.proven(BEGIN, said.clone());
+            Err(Cut::Over(said))
         }
     }
 

@@ -95,7 +95,7 @@ pub(super) async fn users<R: Remote>(desk: &Desk<R>, secret: &ObjectRef) -> Resu
                 of("/metadata/annotations").or_else(|| of("/spec/template/metadata/annotations"))
             };
             let reloads = reloads(annotation, &secret.name, marks);
-            users.workloads.push(Workload { object, reloads, document });
+            users.workloads.push(Workload { object, document, reloads });
         }
     }
     Ok(users)
