@@ -282,12 +282,14 @@ async fn of_node<R: Remote>(desk: &Desk<R>, object: &ObjectRef, document: &Value
         Ok(None) => Line::new(Mark::Ok, format!("its node {name} does not exist any more")),
         Ok(Some(node)) => {
             let ready = list(&node, "/status/conditions").iter().find(|one| text(one, "/type") == "Ready");
-            if let Some("True") = ready.map(|one| text(one, "/status")) { Line::new(
-                Mark::Warn,
-                format!(
-                    "its node {name} is ready: the containers are probably still ending there. Look at its events first"
-                ),
-            ) } else {
+            if let Some("True") = ready.map(|one| text(one, "/status")) {
+                Line::new(
+                    Mark::Warn,
+                    format!(
+                        "its node {name} is ready: the containers are probably still ending there. Look at its events first"
+                    ),
+                )
+            } else {
                 let since = ready
                     .and_then(|one| text(one, "/lastTransitionTime").parse::<Timestamp>().ok())
                     .map_or(String::new(), |at| {

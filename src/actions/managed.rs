@@ -186,7 +186,9 @@ fn sets(document: &Value, field: &str) -> Option<bool> {
         known = known.or(Some(false));
         let mut owned = true;
         for word in field.split('/').skip(1) {
-            if let Some(inner) = at.get(format!("f:{}", word.replace("~1", "/"))) { at = inner } else {
+            if let Some(inner) = at.get(format!("f:{}", word.replace("~1", "/"))) {
+                at = inner;
+            } else {
                 owned = false;
                 break;
             }

@@ -83,11 +83,14 @@ pub(super) fn places(app: App<'_>) -> Result<Vec<Place>, String> {
 fn add(places: &mut Vec<Place>, source: &Value, at: usize, paths: Vec<String>) {
     let url = without_credentials(text(source, "/repoURL"));
     let tracked = text(source, "/targetRevision");
-    let place = if let Some(place) = places.iter_mut().find(|place| place.url == url && place.tracked == tracked) { place } else {
-        places.push(Place { url, tracked: tracked.to_owned(), at, paths: Vec::new() });
-        let Some(place) = places.last_mut() else { return };
-        place
-    };
+    let place =
+        if let Some(place) = places.iter_mut().find(|place| place.url == url && place.tracked == tracked) {
+            place
+        } else {
+            places.push(Place { url, tracked: tracked.to_owned(), at, paths: Vec::new() });
+            let Some(place) = places.last_mut() else { return };
+            place
+        };
     for path in paths {
         if !place.paths.contains(&path) {
             place.paths.push(path);

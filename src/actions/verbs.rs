@@ -218,9 +218,8 @@ pub(super) fn next(verb: Verb) -> &'static str {
         Verb::Terminate => "Look whether the application controller is running",
         Verb::HoldAutosync | Verb::ReleaseAutosync => "Look at the Application's sync policy",
         Verb::DeletePod => "Look at the pod's finalizers, its node, and the events of its owner",
-        Verb::Restart => "Look at the new pods' events and logs; opsdeck rollout undo goes back",
         Verb::Scale => "Look at the events of the workload and at the pods that are not ready",
-        Verb::RolloutUndo | Verb::SetImage | Verb::Edit => {
+        Verb::Restart | Verb::RolloutUndo | Verb::SetImage | Verb::Edit => {
             "Look at the new pods' events and logs; opsdeck rollout undo goes back"
         }
         Verb::Pause | Verb::Suspend | Verb::Resume => "Look at the object and at its controller",

@@ -165,9 +165,9 @@ commands! {
         Scale = "scale", "scale";
         /// Gives the workload the pod template of an earlier revision.
         RolloutUndo = "rollout-undo", "undo rollout";
-        /// Pauses the rollout of the Deployment, or the scaling of KEDA's ScaledObject.
+        /// Pauses the rollout of the Deployment, or the scaling of KEDA's `ScaledObject`.
         Pause = "pause", "pause";
-        /// Suspends the CronJob or the Job.
+        /// Suspends the `CronJob` or the Job.
         SuspendJob = "suspend-job", "suspend";
         /// Lets go on what is paused or suspended.
         Resume = "resume", "resume";
@@ -175,7 +175,7 @@ commands! {
         SetImage = "set-image", "image";
         /// Changes the fewest and the most pods of the autoscaler.
         SetBounds = "set-bounds", "bounds";
-        /// Runs the CronJob now.
+        /// Runs the `CronJob` now.
         RunJob = "run-job", "run now";
         /// Opens the object in an editor; what is changed there is planned before it is written.
         Edit = "edit", "edit";

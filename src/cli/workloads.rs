@@ -120,7 +120,9 @@ pub(super) async fn references(
             (kind.resource.clone(), kind.namespaced)
         } else {
             let served = connection.served().await?;
-            if let Some(one) = served.named(word) { (one.resource.clone(), one.namespaced) } else {
+            if let Some(one) = served.named(word) {
+                (one.resource.clone(), one.namespaced)
+            } else {
                 let names: Vec<String> =
                     served.types().iter().map(|one| one.resource.plural.to_string()).collect();
                 let near = did_you_mean(word, names.iter().map(String::as_str));

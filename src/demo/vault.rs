@@ -193,21 +193,13 @@ impl Vault {
 
     /// Finds a secret by its name or ARN.
     pub fn get(&self, id: &str) -> Result<&Secret, Refused> {
-        let name = self.name_of(id);
+        let name = name_of(id);
         self.secrets.get(&name).ok_or_else(missing)
     }
 
     fn get_mut(&mut self, id: &str) -> Result<&mut Secret, Refused> {
-        let name = self.name_of(id);
+        let name = name_of(id);
         self.secrets.get_mut(&name).ok_or_else(missing)
-    }
-
-    fn name_of(&self, id: &str) -> String {
-        match id.strip_prefix("arn:").and_then(|rest| rest.split(":secret:").nth(1)) {
-            // The six letters behind the name are AWS's own.
-            Some(name) if name.len() > 7 => name[..name.len() - 7].to_owned(),
-            _ => id.to_owned(),
-        }
     }
 
     /// Returns one field of a version: the current one where no version is named by id or label.
@@ -333,6 +325,16 @@ impl Vault {
             secret.rotation = None;
         }
         Ok(())
+    }
+}
+
+/// Returns the name of a secret that is called by its name or its ARN.
+fn name_of(id: &str) -> String {
+    let named = id.strip_prefix("arn:").and_then(|rest| rest.split(":secret:").nth(1));
+    // The hyphen and the six characters behind the name are AWS's own.
+    match named.and_then(|name| name.rsplit_once('-')) {
+        Some((name, _)) if !name.is_empty() => name.to_owned(),
+        _ => id.to_owned(),
     }
 }
 

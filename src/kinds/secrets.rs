@@ -711,6 +711,7 @@ pub struct SealedSecret {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SealedSpec {
+    #[expect(clippy::zero_sized_map_values, reason = "of what is sealed only the names are read")]
     encrypted_data: Option<BTreeMap<String, IgnoredAny>>,
 }
 

@@ -144,7 +144,7 @@ fn field(
 /// Says what a verb does, after "to".
 pub fn phrase(verb: Verb) -> &'static str {
     match verb {
-        Verb::Refresh => "refresh",
+        Verb::Refresh | Verb::RefreshSecret => "refresh",
         Verb::HardRefresh => "refresh without the cache",
         Verb::Sync => "sync",
         Verb::Rollback => "roll back",
@@ -177,7 +177,6 @@ pub fn phrase(verb: Verb) -> &'static str {
         Verb::Rotate => "rotate",
         Verb::ResumeRotation => "go on",
         Verb::RestoreSecret => "go back",
-        Verb::RefreshSecret => "refresh",
         Verb::Reveal => "reveal",
         Verb::Undo => "put it back",
     }

@@ -315,7 +315,7 @@ async fn a_rotation_that_is_cut_off_goes_on_from_where_it_is() {
     let is_begun = |seen: &Progress| seen.steps[0].standing == actions::Standing::Done;
     let outcome = bench.act_until(Verb::Rotate, Options::default(), is_begun).await;
     assert!(matches!(&outcome, Outcome::NotVerified(how) if how.contains("--resume")), "{outcome:?}");
-    bench.clock.advance(Duration::from_secs(60));
+    bench.clock.advance(Duration::from_mins(1));
     bench.platform.handle.step().await.unwrap();
     let outcome = bench.act(Verb::ResumeRotation, Options::default()).await;
     assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");

@@ -91,7 +91,7 @@ async fn kubectl_pauses_sets_images_edits_runs_jobs_and_deletes_with_every_casca
     cluster
         .ok(&["delete", "rs", "-n", "tenant-1", "-l", "app=web", "--cascade=foreground", "--timeout=50s"])
         .await;
-    cluster.until(&pods, |pods| pods.is_empty()).await;
+    cluster.until(&pods, str::is_empty).await;
 }
 
 /// Runs the program against the platform; returns its exit code and what it printed.
@@ -109,7 +109,7 @@ async fn run(cluster: &Cluster, editor: &str, args: &[&str]) -> (i32, String, St
         .env("KUBE_EDITOR", editor)
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true);
-    let output = timeout(Duration::from_secs(120), command.output())
+    let output = timeout(Duration::from_mins(2), command.output())
         .await
         .unwrap_or_else(|_| panic!("{args:?} does not end"))
         .unwrap();

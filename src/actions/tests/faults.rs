@@ -511,7 +511,7 @@ async fn run(seed: u64, directory: &Path) -> Result<Vec<String>, String> {
     let disturbed = Arc::new(AtomicBool::new(false));
     let both = rng.u8(..100) < 20;
     let consoles: Vec<Console> =
-        (0..1 + u64::from(both)).map(|_| Console::new(&cluster, rng.u64(..), &disturbed)).collect();
+        (0..=u64::from(both)).map(|_| Console::new(&cluster, rng.u64(..), &disturbed)).collect();
     disturbed.store(both, Ordering::Relaxed);
     let desks: Vec<Desk<Console>> = consoles.iter().map(|one| desk(one, &path, rotate_at)).collect();
     let mut requests = Vec::new();
