@@ -298,10 +298,10 @@ mod tests {
         let (node, pod) = (object("nodes", "", "n-1"), object("pods", "kube-system", "dns"));
         let now = "2026-01-05T12:00:00Z";
 
-        let found = verdict(&rules, "drain", None, &[node.clone()], now);
+        let found = verdict(&rules, "drain", None, std::slice::from_ref(&node), now);
         assert_eq!(found.stops, ["rule no-drain (config.toml:3) forbids it: ask the platform team"]);
-        assert_eq!(verdict(&rules, "cordon", None, &[node.clone()], now), Verdict::default());
-        let found = verdict(&rules, "delete-pod", Some("bank-2"), &[pod.clone()], now);
+        assert_eq!(verdict(&rules, "cordon", None, std::slice::from_ref(&node), now), Verdict::default());
+        let found = verdict(&rules, "delete-pod", Some("bank-2"), std::slice::from_ref(&pod), now);
         assert!(found.type_name && found.reason && found.stops.is_empty());
         assert_eq!(found.rules, ["bank (config.toml:3)", "system (config.toml:3)"]);
         // One object that a rule is about is enough, wherever it stands among the others.

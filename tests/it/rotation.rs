@@ -145,7 +145,7 @@ impl Bench {
         let watching = tokio::spawn(async move {
             let mut all = String::new();
             while let Some(one) = seen.recv().await {
-                all.push_str(&format!("{one:?}"));
+                all.extend([format!("{one:?}")]);
                 if until(&one) {
                     ending.cancel();
                 }
@@ -414,7 +414,7 @@ async fn a_value_comes_to_the_screen_of_who_typed_the_name_and_to_no_other_place
     assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
     let revealed = values.try_recv().unwrap();
     assert!(revealed.value.shown().unwrap().starts_with(CANARY));
-    bench.shown.push_str(&format!("{revealed:?} {outcome:?}"));
+    bench.shown.extend([format!("{revealed:?} {outcome:?}")]);
     // A key that is not there is named, and nothing of the others.
     let options = Options { key: Some("NOTHING".to_owned()), ..Options::default() };
     let plan = bench.plan(Verb::Reveal, &secret, options).await;

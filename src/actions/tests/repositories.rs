@@ -65,7 +65,7 @@ pub fn commit(at: &Path, commits: &[(&str, &[(&str, &str)])]) -> Vec<String> {
                 stream += "from refs/heads/main^0\n";
             }
             for (path, text) in *files {
-                stream += &format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len());
+                stream.extend([format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len())]);
             }
             git(at, &["fast-import", "--quiet"], &stream);
             git(at, &["rev-parse", "refs/heads/main"], "")

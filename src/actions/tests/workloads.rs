@@ -115,9 +115,8 @@ pub async fn something(cluster: &Cluster, verb: Verb) -> (ObjectRef, Options) {
             let images = vec!["app=registry.example/checkout:1.9.0".to_owned()];
             (deploy(cluster).await, Options { images, ..plain })
         }
-        Verb::Suspend => (cron_job(cluster, false).await, plain),
+        Verb::Suspend | Verb::RunJob => (cron_job(cluster, false).await, plain),
         Verb::Resume => (cron_job(cluster, true).await, plain),
-        Verb::RunJob => (cron_job(cluster, false).await, plain),
         Verb::SetBounds => (autoscaler(cluster).await, Options { min_replicas: Some(3), ..plain }),
         Verb::Edit => {
             let object = deploy(cluster).await;
