@@ -426,10 +426,10 @@ fn answer(state: &mut State, answer: Answer) -> Vec<Effect> {
         let Some(ended) = state.running.iter().position(|running| running.ended.is_some()) else { break };
         state.running.remove(ended);
     }
-    let last = state.running.len() - 1;
+    // The list is newest first, and what was just begun is what is looked at.
     match state.views.last_mut() {
-        Some(View::Actions(view)) => view.cursor = last,
-        _ => state.views.open(View::Actions(Viewport { cursor: last, top: 0 })),
+        Some(View::Actions(view)) => *view = Viewport::default(),
+        _ => state.views.open(View::Actions(Viewport::default())),
     }
     vec![Effect::Carry { plan: Box::new(plan), answer }]
 }

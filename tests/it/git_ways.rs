@@ -360,8 +360,6 @@ fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
     });
     console.press("tenant-2\r");
     console.wait("both actions", |screen| screen.contains("Actions of this session  2"));
-    // The newest stands above the one that was selected.
-    console.press("k");
     console.wait("its verdict", |screen| screen.contains("can be given back now"));
     console.press(":q\r");
     assert!(console.end().success());

@@ -414,8 +414,11 @@ fn no_key_of_any_preset_writes_without_a_question_in_any_view() {
 #[test]
 fn only_the_answer_to_a_question_can_lead_to_a_write() {
     let asking: Vec<_> = Command::ALL.iter().filter(|command| command.place() == Place::Verb).collect();
-    assert_eq!(asking.len(), Verb::ALL.len(), "each verb has its command");
-    for verb in Verb::ALL {
+    // What an entry of the record did is taken back where the record is shown, as is said there.
+    let named: Vec<Verb> = Verb::ALL.into_iter().filter(|verb| *verb != Verb::Undo).collect();
+    assert!(Command::UndoEntry.place() != Place::Verb);
+    assert_eq!(asking.len(), named.len(), "each verb has its command");
+    for verb in named {
         assert!(Command::ALL.iter().any(|command| command.verb() == Some(verb)), "{verb:?} has no key");
     }
 }
