@@ -102,7 +102,8 @@ async fn close_one<R: Remote>(
                 Ok((false, said)) => Found::NotDone(said),
                 Err(why) => Found::Unknown(why),
             },
-            "delete" | "force-delete" => gone("object", target, document.as_ref()),
+            "delete" => gone("object", target, document.as_ref()),
+            "force-delete" => forced(target, document.as_ref()),
             "run-job" => run_job(desk, &record.id, intent, target).await,
             "scale" | "pause" | "suspend" | "resume" | "set-image" | "set-bounds" => {
                 values(intent, target, document.as_ref())
@@ -336,6 +337,17 @@ fn gone(what: &str, target: &Target, document: Option<&Value>) -> Found {
             "" => Found::NotDone(format!("the {what} is still there")),
             at => Found::Done(format!("the {what} is being deleted, by {at} at the latest")),
         },
+    }
+}
+
+/// A pod whose deletion is forced was being deleted before: that it still is proves nothing.
+fn forced(target: &Target, document: Option<&Value>) -> Found {
+    let same = document.filter(|document| text(document, "/metadata/uid") == &*target.uid);
+    let Some(same) = same else { return gone("pod", target, document) };
+    // The API server notes the grace that it was told; nought is what a forced deletion says.
+    match same.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64) {
+        Some(0) => Found::Unknown("it is being deleted without grace, and something holds it".to_owned()),
+        _ => Found::NotDone("the pod is still there, being deleted as before".to_owned()),
     }
 }
 

@@ -158,7 +158,7 @@ mod tests {
     const DIFFERENCE: &str = "diff --git a/envs/prod/version.yaml b/envs/prod/version.yaml\nindex 1..2 100644\n--- a/envs/prod/version.yaml\n+++ b/envs/prod/version.yaml\n@@ -4,3 +4,3 @@ apps:\n   checkout:\n-    version: \"1.8.0\"\n+    version: \"1.7.4\"\n     config:\ndiff --git a/s.yaml b/s.yaml\n--- a/s.yaml\n+++ b/s.yaml\n@@ -1,4 +1,4 @@\n kind: Secret\n data:\n-  key: canary-old\n+  key: canary-new\n";
 
     fn text(lines: &[Line]) -> String {
-        lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|line| line.text.as_str()).fold(String::new(), |all, text| all + text + "\n")
     }
 
     #[test]
