@@ -198,6 +198,12 @@ fn weight(command: Command) -> u8 {
         (Command::Confirm | Command::Submit, _) => 0,
         (Command::Open | Command::Sync | Command::Rollback | Command::Terminate, _) => 1,
         (Command::HardRefresh, _) => 8,
+        // No incident waits for these.
+        (
+            Command::Promote | Command::Pause | Command::SuspendJob | Command::SetImage | Command::SetBounds,
+            _,
+        ) => 8,
+        (Command::RunJob | Command::Edit | Command::Delete | Command::Protect | Command::Reveal, _) => 8,
         (_, Place::Verb) => 2,
         (Command::ToggleDifference, _) => 1,
         (Command::PlanDown, _) => 6,

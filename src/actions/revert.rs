@@ -206,10 +206,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
                 let app = App(&document);
                 if app.health() == "Healthy" {
                     work.done(7, "Healthy");
-                    let users = match users(work, app, &before, 8, next).await {
-                        Ok(users) => users,
-                        Err(outcome) => return outcome,
-                    };
+                    let users = users(work, app, &before, 8).await;
                     let held = match app.hold() {
                         Some(_) if !app.auto_sync() => "; auto-sync is still held, and can be given back now",
                         _ => "",

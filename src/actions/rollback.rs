@@ -31,6 +31,9 @@ pub(super) const STEPS: [&str; 7] = [
     "error rate and alerts",
 ];
 
+/// How many looks lie between two questions of what users see: numbers are scraped every 15 to 30 seconds.
+const BETWEEN: u32 = 5;
+
 /// Argo CD's limit where the spec names none.
 const HISTORY_LIMIT: i64 = 10;
 
@@ -341,11 +344,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
                 }
                 if app.health() == "Healthy" {
                     work.done(5, "Healthy");
-                    let next = after_failure(work);
-                    let users = match users(work, app, &before, 6, &next).await {
-                        Ok(users) => users,
-                        Err(outcome) => return outcome,
-                    };
+                    let users = users(work, app, &before, 6).await;
                     let lasting = if app.sync_status() == "OutOfSync" && !work.desk.git.settings.off {
                         "; Git still wants the other: revert it in Git, too (opsdeck revert), before auto-sync is given back"
                     } else {
@@ -366,30 +365,32 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
     }
 }
 
-/// Looks once at what users see, and says it; worse than before is no good end, and says what to do next.
+/// Looks at what users see until it is no worse than before, and says it.
+///
+/// The share of failed requests is one of the last minute, so that right after new pods are ready it still tells of
+/// the old ones. Where it does not fall, the limit of the action ends the wait and says what was seen last.
 pub(super) async fn users<R: Remote>(
     work: &mut Work<'_, R>,
     app: App<'_>,
     before: &verdict::Seen,
     step: usize,
-    next: &str,
-) -> Result<String, Outcome> {
+) -> String {
     work.running(step, "");
-    let verdict = verdict::compare(before, &verdict::look(work.desk, app).await);
-    if verdict.worse {
-        work.failed(step, verdict.said.clone());
-        return Err(Outcome::NotVerified(format!(
-            "its pods are ready and it is healthy, and users see more errors than before: {}, in {}. {next}",
-            verdict.said,
-            work.taken()
-        )));
+    loop {
+        let verdict = verdict::compare(before, &verdict::look(work.desk, app).await);
+        if verdict.said.is_empty() {
+            work.skipped(step, "neither Prometheus nor Alertmanager says anything of it");
+            return String::new();
+        }
+        if !verdict.worse {
+            work.done(step, verdict.said.clone());
+            return format!("; {}", verdict.said);
+        }
+        work.running(step, format!("users see more errors than before: {}", verdict.said));
+        for _ in 0..BETWEEN {
+            work.pause().await;
+        }
     }
-    if verdict.said.is_empty() {
-        work.skipped(step, "neither Prometheus nor Alertmanager says anything of it");
-        return Ok(String::new());
-    }
-    work.done(step, verdict.said.clone());
-    Ok(format!("; {}", verdict.said))
 }
 
 /// The revision that was asked for, from the operation itself: the entry may have left the history since.

@@ -17,6 +17,9 @@ use crate::keys::{go, press, with_application};
 use crate::stage::context;
 use crate::terminal::Terminal;
 
+/// The share of failed requests is one of the last minute: a verdict may wait until that minute is over.
+const VERDICT: std::time::Duration = std::time::Duration::from_secs(150);
+
 /// Tells whether the real git is there; where it is not, that is said.
 fn git_is_installed() -> bool {
     !crate::cluster::missing("git")
@@ -333,7 +336,7 @@ fn from_key_presses_a_bad_value_is_reverted_in_git_and_verified() {
     }
     console.press("tenant-3\t");
     console.press("INC-7 the pool is empty\r\r");
-    console.wait("the verdict", |screen| screen.contains("Verified"));
+    console.wait_for("the verdict", VERDICT, |screen| screen.contains("Verified"));
     console.press(":q\r");
     assert!(console.end().success());
 }
@@ -352,7 +355,7 @@ fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
         screen.contains("Roll back") && screen.contains("is let through") && !screen.contains("pending")
     });
     console.press("tenant-2\r");
-    console.wait("the verdict", |screen| screen.contains("Verified"));
+    console.wait_for("the verdict", VERDICT, |screen| screen.contains("Verified"));
     // What lasts: the same key on the action that has ended.
     console.press("V");
     console.wait("the plan of the revert", |screen| {
@@ -360,7 +363,7 @@ fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
     });
     console.press("tenant-2\r");
     console.wait("both actions", |screen| screen.contains("Actions of this session  2"));
-    console.wait("its verdict", |screen| screen.contains("can be given back now"));
+    console.wait_for("its verdict", VERDICT, |screen| screen.contains("can be given back now"));
     console.press(":q\r");
     assert!(console.end().success());
 }

@@ -135,12 +135,13 @@ async fn the_record_is_a_table_with_the_filters_of_tables_and_each_entry_is_show
 async fn an_entry_is_taken_back_by_one_key_that_asks_or_says_why_not() {
     let mut stage = desk().await;
     let mut chosen = |filter: &str| {
-        press(&mut stage, &["esc", "/"]);
+        press(&mut stage, &["/"]);
         type_in(&mut stage, filter);
         press(&mut stage, &["enter"]);
         let effects = press(&mut stage, &["U"]);
         let said = stage.state.status.as_ref().map_or_else(String::new, |status| status.text.clone());
         let asked = stage.state.overlay.take().is_some();
+        press(&mut stage, &["esc"]);
         (effects, said, asked)
     };
     let (effects, _, asked) = chosen("19b0");
