@@ -104,7 +104,7 @@ fn update() {
     terminal.press("\u{15}applications /checkout\r");
     terminal.wait("the Application", |text| text.contains("tenant-2-checkout") && text.contains("REVISION"));
     terminal.press("\r");
-    terminal.wait("its resources", all(&["Deployment/checkout", "h history"]));
+    terminal.wait("its resources", all(&["Deployment/checkout", "h history", "tree of argocd-server"]));
     take(&terminal, "application");
     terminal.press("h");
     terminal.wait("its history", all(&["IMAGES", "r resources"]));
