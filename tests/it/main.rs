@@ -43,6 +43,7 @@ mod loki;
 mod palette_keys;
 mod pictures;
 mod platform;
+mod poll;
 mod program;
 mod prometheus;
 mod proxy;

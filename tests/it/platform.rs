@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::poll;
+
 fn small(kubeconfig: Option<PathBuf>, port: u16) -> Options {
     opsdeck::install_crypto_provider();
     let world = world::Options { tenants: 1, pods_per_tenant: 3, nodes: 2, ..world::Options::default() };
@@ -51,12 +53,11 @@ async fn a_platform_leaves_nothing_behind() {
     drop(running);
     let ended = async { while matches!(watch.frame().await, Some(Ok(_))) {} };
     timeout(Duration::from_secs(10), ended).await.unwrap();
-    let closed = async {
-        while TcpStream::connect(&address).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), closed).await.unwrap();
+    poll::until(Duration::from_secs(10), async || match TcpStream::connect(&address).await {
+        Ok(_) => Err("it accepts a connection".to_owned()),
+        Err(_) => Ok(()),
+    })
+    .await;
     assert!(!path.exists() && !state.exists());
 }
 

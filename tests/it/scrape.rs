@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt;
@@ -19,6 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::cluster::missing;
+use crate::poll;
 
 async fn platform() -> (tempfile::TempDir, Running) {
     playing("quiet").await
@@ -160,6 +161,13 @@ impl Prometheus {
     }
 }
 
+/// The names of all that the platform's own Prometheus has at this moment.
+async fn exposed(running: &Running) -> BTreeSet<String> {
+    let numbers = running.handle.call(|world, now| Numbers::at(world, now)).await.unwrap();
+    let alive = numbers.targets.iter().filter(|target| target.span.1 > numbers.now);
+    alive.flat_map(|target| numbers.expose(target)).map(|sample| sample.metric.to_owned()).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_prometheus_finds_every_target_up_and_the_same_series() {
     if missing("prometheus") {
@@ -171,45 +179,32 @@ async fn a_real_prometheus_finds_every_target_up_and_the_same_series() {
     let prometheus = Prometheus::start(&written.config, &data);
     let numbers = running.handle.call(|world, now| Numbers::at(world, now)).await.unwrap();
     let targets = numbers.targets.iter().filter(|target| target.span.1 > numbers.now).count();
-    let end = Instant::now() + Duration::from_mins(2);
-    loop {
+    poll::until(Duration::from_mins(2), async || {
         let answer = prometheus.ask("/api/v1/targets?state=active").await.unwrap_or_default();
         let active = answer["data"]["activeTargets"].as_array().cloned().unwrap_or_default();
         let up = active.iter().filter(|target| target["health"] == "up").count();
         if up == targets {
-            break;
+            return Ok(());
         }
         let errors: BTreeSet<String> = active
             .iter()
             .filter(|target| target["health"] == "down")
             .map(|target| format!("{} {}", target["scrapeUrl"], target["lastError"]))
             .collect();
-        let log = || std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-        assert!(Instant::now() < end, "{up} of {targets} are up: {errors:#?}\n{}", log());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    // Everything that the platform's own Prometheus has at this moment, the real one has after its scrapes.
-    let own: BTreeSet<String> = {
-        let mut own: BTreeSet<String> = numbers
-            .targets
-            .iter()
-            .filter(|target| target.span.1 > numbers.now)
-            .flat_map(|target| numbers.expose(target))
-            .map(|sample| sample.metric.to_owned())
-            .collect();
+        let log = std::fs::read_to_string(data.with_extension("log")).unwrap_or_default();
+        Err(format!("{up} of {targets} are up: {errors:#?}\n{log}"))
+    })
+    .await;
+    // Everything that the platform's own Prometheus has, the real one has after its scrapes. Some series live only as long
+    // as a container waits: what is gone before a scrape is not asked for.
+    poll::until(Duration::from_mins(1), async || {
+        let mut own = exposed(&running).await;
         own.insert("up".to_owned());
-        own
-    };
-    let end = Instant::now() + Duration::from_mins(1);
-    loop {
         let names = prometheus.names().await;
         let lacking: Vec<&String> = own.difference(&names).collect();
-        if lacking.is_empty() {
-            break;
-        }
-        assert!(Instant::now() < end, "Prometheus has not {lacking:?}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        if lacking.is_empty() { Ok(()) } else { Err(format!("Prometheus has not {lacking:?}")) }
+    })
+    .await;
     assert!(metrics().filter(|metric| metric.kind == MetricKind::Histogram).count() > 20);
     // Labels are what the platform's Prometheus shows, exported ones and those of the target.
     for (query, labels) in [

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::cluster::Cluster;
+use crate::poll;
 
 const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
@@ -78,6 +79,15 @@ impl Wire {
             headers: parts.headers,
             text: String::from_utf8_lossy(&bytes).into_owned(),
         }
+    }
+
+    /// Waits until there is nothing at a path any more.
+    async fn gone(&self, path: &str) {
+        poll::until(Duration::from_secs(20), async || match self.get(path).await.code {
+            404 => Ok(()),
+            code => Err(format!("{path} answers {code}")),
+        })
+        .await;
     }
 
     async fn get(&self, path: &str) -> Reply {
@@ -295,12 +305,11 @@ async fn evictions_are_answered_as_the_budgets_stand() {
     let labels = json!({"app.kubernetes.io/name": "checkout"});
     let budget = |name: &str| json!({"metadata": {"name": name}, "spec": {"minAvailable": "100%", "selector": {"matchLabels": labels}}});
     assert_eq!(wire.post(budgets, budget("all")).await.code, 201);
-    let settled = async {
-        while wire.get(&format!("{budgets}/all")).await.json()["status"]["observedGeneration"] != 1 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(Duration::from_secs(20), settled).await.unwrap();
+    poll::until(Duration::from_secs(20), async || {
+        let status = wire.get(&format!("{budgets}/all")).await.json()["status"].clone();
+        if status["observedGeneration"] == 1 { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
     let refused = wire.post(&path, evict(json!({}), name)).await;
     assert!(
         !refused.headers.contains_key("retry-after"),
@@ -391,18 +400,7 @@ async fn owners_take_what_they_own_along_and_namespaces_empty_themselves() {
     assert!(wire.get(&format!("{maps}/held")).await.json()["metadata"]["deletionTimestamp"].is_string());
     assert_eq!(wire.get(&format!("{maps}/owner")).await.code, 200, "it waits for what it owns");
     wire.patch(&format!("{maps}/held"), "merge-patch", json!({"metadata": {"finalizers": null}})).await;
-    let gone = |path: String| {
-        let wire = &wire;
-        async move {
-            let look = async {
-                while wire.get(&path).await.code != 404 {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            timeout(Duration::from_secs(20), look).await.unwrap();
-        }
-    };
-    gone(format!("{maps}/owner")).await;
+    wire.gone(&format!("{maps}/owner")).await;
     wire.get(&format!("{maps}/held")).await.refused(404, "NotFound");
 
     wire.post("/api/v1/namespaces", json!({"metadata": {"name": "brief"}})).await;
@@ -417,5 +415,5 @@ async fn owners_take_what_they_own_along_and_namespaces_empty_themselves() {
     assert_eq!(late["details"]["causes"][0]["reason"], "NamespaceTerminating");
     let release = json!({"metadata": {"finalizers": null}});
     wire.patch("/api/v1/namespaces/brief/configmaps/kept", "merge-patch", release).await;
-    gone("/api/v1/namespaces/brief".to_owned()).await;
+    wire.gone("/api/v1/namespaces/brief").await;
 }
