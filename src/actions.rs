@@ -64,9 +64,10 @@ pub mod undo;
 mod verbs;
 mod verdict;
 pub mod windows;
+mod work;
 mod workload;
+mod write;
 
-pub use change::Change;
 pub use closing::{Closed, close};
 pub use desk::{Desk, Pace, Remote, local_user};
 pub use draft::{plan, resolve};

@@ -10,6 +10,7 @@ pub mod alertmanager;
 mod answer;
 mod argocd;
 pub(crate) mod backoff;
+pub mod change;
 pub mod cloudwatch;
 mod credential;
 pub mod discovery;

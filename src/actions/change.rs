@@ -1,67 +1,16 @@
-//! What is sent to the API server to change one object, and the rehearsal of it: the server's own dry run.
+//! What a change would do: the server's own dry run of it, and where the object would differ.
 //!
 //! A rehearsal writes nothing (`dryRun=All`) and so needs no permit; the real thing goes through [`super::run`].
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::desk::{Desk, Remote};
 use super::difference::{self, Fields};
 use super::draft::{Check, Found, text};
 use super::{Line, Mark};
-use crate::identity::{ObjectRef, Resource};
+use crate::identity::ObjectRef;
 use crate::sources::SourceError;
-use crate::sources::objects::Patch;
-
-/// One change, as the wire has it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Change {
-    /// A patch of the object itself.
-    Patch(Patch, Value),
-    /// A merge patch of its `scale` subresource.
-    Scale(Value),
-    /// The whole object, put in the place of its `status` subresource.
-    Status(Value),
-    /// A delete with these `DeleteOptions`.
-    Delete(Value),
-    /// A new object of a type, in the namespace of the one that it is made for.
-    Create(Resource, Value),
-}
-
-impl Change {
-    /// A merge patch of the object itself.
-    pub(super) fn merge(body: Value) -> Self {
-        Self::Patch(Patch::Merge, body)
-    }
-
-    /// Binds a patch to a version of the object: the server answers 409 where it is another one.
-    ///
-    /// A JSON patch has no field for it; one that replaces the version does the same, because the result is compared.
-    #[must_use]
-    pub(super) fn on(self, version: &str) -> Self {
-        match self {
-            Self::Patch(Patch::Json, Value::Array(mut operations)) => {
-                let own = json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": version });
-                operations.insert(0, own);
-                Self::Patch(Patch::Json, Value::Array(operations))
-            }
-            Self::Patch(form, body) => Self::Patch(form, versioned(body, version)),
-            Self::Scale(body) => Self::Scale(versioned(body, version)),
-            Self::Status(object) => Self::Status(versioned(object, version)),
-            Self::Delete(mut options) => {
-                options["preconditions"]["resourceVersion"] = json!(version);
-                Self::Delete(options)
-            }
-            made @ Self::Create(..) => made,
-        }
-    }
-}
-
-fn versioned(mut body: Value, version: &str) -> Value {
-    if body.is_object() {
-        body["metadata"]["resourceVersion"] = json!(version);
-    }
-    body
-}
+pub(super) use crate::sources::change::Change;
 
 /// What a rehearsal says beside whether it would be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,35 +121,9 @@ pub(super) fn told(kind: &str, name: &str, said: &[String]) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::json;
 
-    #[test]
-    fn every_form_is_bound_to_the_version_that_was_looked_at() {
-        let patch = Change::merge(json!({ "spec": { "paused": true } })).on("7");
-        assert_eq!(
-            patch,
-            Change::merge(json!({ "metadata": { "resourceVersion": "7" }, "spec": { "paused": true } }))
-        );
-        let scale = Change::Scale(json!({ "spec": { "replicas": 3 } })).on("7");
-        assert_eq!(
-            scale,
-            Change::Scale(json!({ "metadata": { "resourceVersion": "7" }, "spec": { "replicas": 3 } }))
-        );
-        let json = Change::Patch(Patch::Json, json!([{ "op": "remove", "path": "/x" }])).on("7");
-        assert_eq!(
-            json,
-            Change::Patch(
-                Patch::Json,
-                json!([{ "op": "replace", "path": "/metadata/resourceVersion", "value": "7" },
-                    { "op": "remove", "path": "/x" }])
-            )
-        );
-        let delete = Change::Delete(json!({ "preconditions": { "uid": "u" } })).on("7");
-        assert_eq!(
-            delete,
-            Change::Delete(json!({ "preconditions": { "uid": "u", "resourceVersion": "7" } }))
-        );
-    }
+    use super::*;
 
     #[test]
     fn what_the_server_and_controllers_keep_is_no_difference() {

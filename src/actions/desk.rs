@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::change::Change;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::concealed::Concealed;
@@ -14,9 +13,10 @@ use crate::identity::{ObjectRef, Resource};
 use crate::kinds::alerts;
 use crate::model::tenants;
 use crate::signals::{Answer, System};
+use crate::sources::change::Change;
 use crate::sources::cloudwatch::{CloudSecret, Moved};
 use crate::sources::git::Git;
-use crate::sources::objects::{Patch, Written};
+use crate::sources::objects::Written;
 use crate::sources::{SourceError, Systems};
 
 /// What the verbs need of a cluster, and nothing more.
@@ -32,33 +32,6 @@ pub trait Remote: Witness + Sync {
         labels: &str,
         fields: &str,
     ) -> impl Future<Output = Result<Vec<Value>, SourceError>> + Send;
-
-    /// Sends a merge patch to the object itself and returns it as it was stored.
-    ///
-    /// Implementors must send once: a mutation is never repeated by the transport.
-    fn patch(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        body: &Value,
-    ) -> impl Future<Output = Result<Written, SourceError>> + Send;
-
-    /// Deletes the object with these `DeleteOptions`. Implementors must send once.
-    fn delete(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        options: &Value,
-    ) -> impl Future<Output = Result<(), SourceError>> + Send;
-
-    /// Posts to a subresource of the object, such as `eviction`. Implementors must send once.
-    fn create_under(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        subresource: &str,
-        body: &Value,
-    ) -> impl Future<Output = Result<Written, SourceError>> + Send;
 
     /// Sends a change of the object; returns what the server stored. Implementors must send once.
     ///
@@ -168,49 +141,17 @@ impl Remote for Systems {
         self.connection().documents(resource, namespace, labels, fields).await
     }
 
-    async fn patch(&self, permit: &Permit, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
-        self.connection().patch(permit, object, "", Patch::Merge, body).await
-    }
-
-    async fn delete(&self, permit: &Permit, object: &ObjectRef, options: &Value) -> Result<(), SourceError> {
-        self.connection().delete(permit, object, options).await.map(|_| ())
-    }
-
-    async fn create_under(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        subresource: &str,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        self.connection().create_under(permit, object, subresource, body).await
-    }
-
     async fn send(
         &self,
         permit: &Permit,
         object: &ObjectRef,
         change: &Change,
     ) -> Result<Written, SourceError> {
-        let connection = self.connection();
-        match change {
-            Change::Patch(form, body) => connection.patch(permit, object, "", *form, body).await,
-            Change::Scale(body) => connection.patch(permit, object, "scale", Patch::Merge, body).await,
-            Change::Status(whole) => connection.replace_under(permit, object, "status", whole).await,
-            Change::Delete(options) => connection.delete(permit, object, options).await,
-            Change::Create(resource, body) => connection.create_for(permit, object, resource, body).await,
-        }
+        self.connection().change(permit, object, change).await
     }
 
     async fn rehearse(&self, object: &ObjectRef, change: &Change) -> Result<Written, SourceError> {
-        let connection = self.connection();
-        match change {
-            Change::Patch(form, body) => connection.rehearse_patch(object, "", *form, body).await,
-            Change::Scale(body) => connection.rehearse_patch(object, "scale", Patch::Merge, body).await,
-            Change::Status(whole) => connection.rehearse_replace(object, "status", whole).await,
-            Change::Delete(options) => connection.rehearse_delete(object, options).await,
-            Change::Create(resource, body) => connection.rehearse_create(object, resource, body).await,
-        }
+        self.connection().rehearse(object, change).await
     }
 
     async fn put_silence(

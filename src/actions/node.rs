@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::desk::{Desk, Remote};
 use super::draft::{Check, Draft, text};
-use super::run::{Trouble, Work};
+use super::work::Work;
+use super::write::Trouble;
 use super::{Line, Mark, Outcome, Verb};
 use crate::gate::Access;
 use crate::identity::{ObjectRef, Resource};

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::desk::Remote;
 use super::draft::{Draft, text};
-use super::run::Work;
 use super::steer::Steer;
+use super::work::Work;
 use super::{Line, Mark, Outcome, Request};
 use crate::concealed::Concealed;
 use crate::gate::Access;

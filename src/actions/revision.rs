@@ -12,13 +12,15 @@ use super::draft::{Check, Draft, Found, Part, text};
 use super::owners::tracked_by;
 use super::restart::roll;
 use super::rollout::on_delete;
-use super::run::{Trouble, Work};
+use super::work::Work;
 use super::workload::{flag, label, owned, within};
+use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, managed};
 use crate::gate::Access;
 use crate::human;
 use crate::identity::{ObjectRef, Resource};
-use crate::sources::objects::{Patch, Written};
+use crate::sources::change::Patch;
+use crate::sources::objects::Written;
 
 pub(super) const STEPS: [&str; 2] = ["take the earlier template", "pods replaced"];
 

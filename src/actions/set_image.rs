@@ -8,13 +8,15 @@ use super::desk::{Desk, Remote};
 use super::draft::{Draft, Part, text};
 use super::restart::roll;
 use super::rollout::on_delete;
-use super::run::{Trouble, Work};
+use super::work::Work;
 use super::workload::{flag, label, within};
+use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, managed};
 use crate::audit::Changed;
 use crate::gate::Access;
 use crate::identity::ObjectRef;
-use crate::sources::objects::{Patch, Written};
+use crate::sources::change::Patch;
+use crate::sources::objects::Written;
 
 pub(super) const STEPS: [&str; 2] = ["set the image", "pods replaced"];
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::desk::{Desk, Remote};
 use super::draft::{Check, Draft, text};
-use super::run::{Trouble, Work};
+use super::work::Work;
+use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, Verb};
 use crate::gate::Access;
 use crate::human;

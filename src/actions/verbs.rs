@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::desk::{Desk, Remote};
 use super::draft::Draft;
-use super::run::{Trouble, Work};
+use super::work::Work;
+use super::write::Trouble;
 use super::{
     Outcome, Plan, Request, Steer, Verb, autosync, bounds, claim, delete, drain, edit, halt, job, node, pod,
     protect, refresh, renew, restart, reveal, revert, revision, rollback, rotate, scale, set_image, silence,

@@ -1,15 +1,15 @@
-//! Whole objects: read as the server has them, and written with the gate's permission.
+//! Whole objects: read as the server has them.
 //!
-//! A write is sent once and never again, whatever comes back. Of a Secret only the metadata is asked for: nothing
-//! that a view shows needs its values, and what never arrives cannot leak.
+//! Of a Secret only the metadata is asked for: nothing that a view shows needs its values, and what never arrives
+//! cannot leak.
 
 use base64::Engine as _;
-use http::Method;
 use serde_json::Value;
 
 use super::SourceError;
 use super::access::decode;
 use super::answer::Asked;
+use super::change::covered;
 use super::discovery::base;
 use super::kubernetes::Connection;
 use super::percent::{escape, form};
@@ -48,27 +48,6 @@ pub struct Written {
     pub object: Value,
     /// The texts of its `Warning` headers, such as fields that it dropped.
     pub warnings: Vec<String>,
-}
-
-/// How a patch is to be understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Patch {
-    /// RFC 7386: works for every type.
-    Merge,
-    /// Kubernetes' own, which merges lists by key: not for CRDs (415).
-    Strategic,
-    /// RFC 6902: a list of operations.
-    Json,
-}
-
-impl Patch {
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Merge => "application/merge-patch+json",
-            Self::Strategic => "application/strategic-merge-patch+json",
-            Self::Json => "application/json-patch+json",
-        }
-    }
 }
 
 #[derive(serde::Deserialize)]
@@ -186,175 +165,8 @@ impl Connection {
         self.documents(&Resource::new("", "events"), Some(namespace), "", &fields).await
     }
 
-    /// Patches an object, or a subresource of it where one is named.
-    pub async fn patch(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        subresource: &str,
-        form: Patch,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("patch", object.to_string());
-        covered(permit, object, &asked)?;
-        let path = self.path(object, subresource).await?;
-        self.send(&asked, Method::PATCH, &path, form.content_type(), body).await
-    }
-
-    /// Deletes an object with these `DeleteOptions`; the UID that the permit was given for is added as a
-    /// precondition.
-    pub async fn delete(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        options: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("delete", object.to_string());
-        covered(permit, object, &asked)?;
-        let mut options = options.clone();
-        if let Some(fields) = options.as_object_mut() {
-            fields.entry("apiVersion").or_insert_with(|| "v1".into());
-            fields.entry("kind").or_insert_with(|| "DeleteOptions".into());
-            fields.entry("preconditions").or_insert_with(|| serde_json::json!({ "uid": permit.uid() }));
-        }
-        let path = self.path(object, "").await?;
-        self.send(&asked, Method::DELETE, &path, "application/json", &options).await
-    }
-
-    /// Creates a subresource of an object, such as `eviction`.
-    pub async fn create_under(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        subresource: &str,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("create", format!("{subresource} of {object}"));
-        covered(permit, object, &asked)?;
-        let path = self.path(object, subresource).await?;
-        self.send(&asked, Method::POST, &path, "application/json", body).await
-    }
-
-    /// Puts a whole object in the place of its subresource, such as `status`.
-    pub async fn replace_under(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        subresource: &str,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("update", format!("{subresource} of {object}"));
-        covered(permit, object, &asked)?;
-        let path = self.path(object, subresource).await?;
-        self.send(&asked, Method::PUT, &path, "application/json", body).await
-    }
-
-    /// Creates an object for the sake of another one, in its namespace: it must name that one as its owner, because
-    /// that is what the permission is for.
-    pub async fn create_for(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        resource: &Resource,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("create", scoped(resource, object.namespace.as_deref()));
-        covered(permit, object, &asked)?;
-        let owners = body.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-        let owned = owners.into_iter().flatten().any(|owner| {
-            owner.get("uid").and_then(Value::as_str).is_some_and(|uid| !uid.is_empty() && uid == permit.uid())
-        });
-        if !owned {
-            let reason = format!("{object} is not its owner, and the permission is for what it owns");
-            return Err(SourceError::Denied { verb: asked.verb.to_owned(), object: asked.what, reason });
-        }
-        let version = self.version_of(resource).await?;
-        let path = collection(resource, &version, object.namespace.as_deref());
-        self.send(&asked, Method::POST, &path, "application/json", body).await
-    }
-
-    /// Has the server pretend that it takes a patch (`dryRun=All`); nothing is written.
-    pub async fn rehearse_patch(
-        &self,
-        object: &ObjectRef,
-        subresource: &str,
-        form: Patch,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("patch", object.to_string());
-        let path = self.path(object, subresource).await?;
-        self.pretend(&asked, Method::PATCH, &path, form.content_type(), body).await
-    }
-
-    /// Has the server pretend that it takes a whole object (`dryRun=All`); nothing is written.
-    pub async fn rehearse_replace(
-        &self,
-        object: &ObjectRef,
-        subresource: &str,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("update", format!("{subresource} of {object}"));
-        let path = self.path(object, subresource).await?;
-        self.pretend(&asked, Method::PUT, &path, "application/json", body).await
-    }
-
-    /// Has the server pretend that it deletes an object (`dryRun=All`); nothing is written.
-    pub async fn rehearse_delete(&self, object: &ObjectRef, options: &Value) -> Result<Written, SourceError> {
-        let asked = self.asked("delete", object.to_string());
-        let path = self.path(object, "").await?;
-        // Said twice, in the query and in the options: either alone keeps the object.
-        let mut options = options.clone();
-        if let Some(fields) = options.as_object_mut() {
-            fields.insert("dryRun".to_owned(), serde_json::json!(["All"]));
-        }
-        self.pretend(&asked, Method::DELETE, &path, "application/json", &options).await
-    }
-
-    /// Has the server pretend that it creates an object in the namespace of another (`dryRun=All`); nothing is
-    /// written.
-    pub async fn rehearse_create(
-        &self,
-        object: &ObjectRef,
-        resource: &Resource,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let asked = self.asked("create", scoped(resource, object.namespace.as_deref()));
-        let version = self.version_of(resource).await?;
-        let path = collection(resource, &version, object.namespace.as_deref());
-        self.pretend(&asked, Method::POST, &path, "application/json", body).await
-    }
-
-    /// Sends what the server only pretends to do. The one way to a mutating request without a permit: what makes it
-    /// harmless is written here and nowhere else.
-    async fn pretend(
-        &self,
-        asked: &Asked,
-        method: Method,
-        path: &str,
-        content_type: &str,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        self.send(asked, method, &format!("{path}?dryRun=All"), content_type, body).await
-    }
-
-    async fn send(
-        &self,
-        asked: &Asked,
-        method: Method,
-        path: &str,
-        content_type: &str,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        let sent = self.write(asked, method, path, content_type, body.to_string().into_bytes()).await;
-        if matches!(sent, Err(SourceError::Denied { .. })) {
-            // What was believed about rights is wrong.
-            self.reviews().lock().await.forget();
-        }
-        let (warnings, answer) = sent?;
-        Ok(Written { object: decode(asked, &answer)?, warnings })
-    }
-
-    async fn path(&self, object: &ObjectRef, subresource: &str) -> Result<String, SourceError> {
+    /// Returns the path of an object, or of a subresource of it where one is named.
+    pub(super) async fn path(&self, object: &ObjectRef, subresource: &str) -> Result<String, SourceError> {
         let version = self.version_of(&object.resource).await?;
         let mut path = collection(&object.resource, &version, object.namespace.as_deref());
         path.push('/');
@@ -381,17 +193,6 @@ impl Connection {
             }),
         }
     }
-}
-
-fn covered(permit: &Permit, object: &ObjectRef, asked: &Asked) -> Result<(), SourceError> {
-    if permit.covers(object) {
-        return Ok(());
-    }
-    Err(SourceError::Denied {
-        verb: asked.verb.to_owned(),
-        object: object.to_string(),
-        reason: format!("the permission is for {}", permit.object()),
-    })
 }
 
 /// Decodes a list. Lists of Kubernetes say that they are one, and their items may be `null`: what does not say so is

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 
 use super::super::desk::Remote;
 use super::super::draft::text;
-use super::super::run::{Trouble, Work};
 use super::super::steer::Steer;
+use super::super::work::Work;
+use super::super::write::Trouble;
 use super::super::{Outcome, Plan};
 use super::pods::{Lot, Pod, counted, named};
 use super::{NAMES, PARALLEL, UNSCHEDULABLE, limit, on_node, unschedulable};
@@ -22,6 +23,7 @@ use crate::gate::Refusal;
 use crate::human;
 use crate::identity::ObjectRef;
 use crate::sources::SourceError;
+use crate::sources::change::Change;
 
 /// The longest wait that a busy server may ask for before an eviction is tried again.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -433,7 +435,7 @@ async fn ask<R: Remote>(work: &Work<'_, R>, pod: &ObjectRef) -> Answer {
         Err(refusal) => return Answer::Failed(refusal.to_string()),
     };
     let body = eviction(pod, permit.uid());
-    match work.desk.remote.create_under(&permit, pod, "eviction", &body).await {
+    match work.desk.remote.send(&permit, pod, &Change::Evict(body)).await {
         Ok(_) => Answer::Accepted,
         Err(SourceError::Missing { .. }) => Answer::Gone,
         Err(SourceError::Throttled { until, reason, .. }) => {

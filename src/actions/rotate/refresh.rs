@@ -9,7 +9,8 @@ use crate::actions::Outcome;
 use crate::actions::application::list;
 use crate::actions::desk::Remote;
 use crate::actions::draft::text;
-use crate::actions::run::{Trouble, Work};
+use crate::actions::work::Work;
+use crate::actions::write::Trouble;
 use crate::kinds::secrets::DATA_HASH;
 use crate::sources::objects::Written;
 

@@ -22,11 +22,11 @@ use futures::stream::StreamExt as _;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::actions::Change;
 use crate::audit::{Ending, Pen};
 use crate::gate::{Access, Permit, Witness};
 use crate::identity::Resource;
 use crate::sources::SourceError;
+use crate::sources::change::Change;
 use crate::sources::cloudwatch::{CloudSecret, Moved};
 use crate::sources::objects::Written;
 
@@ -249,6 +249,22 @@ impl Witness for Console {
     }
 }
 
+/// Returns what a change says without the version that it is bound to: by this a second sending is known.
+fn essence(change: &Change) -> Value {
+    match change {
+        Change::Patch(_, Value::Array(operations)) => {
+            let own = |operation: &&Value| operation["path"] != "/metadata/resourceVersion";
+            json!(operations.iter().filter(own).collect::<Vec<_>>())
+        }
+        Change::Patch(_, body)
+        | Change::Scale(body)
+        | Change::Status(body)
+        | Change::Evict(body)
+        | Change::Delete(body)
+        | Change::Create(_, body) => body.clone(),
+    }
+}
+
 impl Remote for Console {
     async fn list(
         &self,
@@ -264,32 +280,13 @@ impl Remote for Console {
         }
     }
 
-    async fn patch(&self, permit: &Permit, object: &ObjectRef, body: &Value) -> Result<Written, SourceError> {
-        self.mutate(object, body, self.cluster.patch(permit, object, body)).await
-    }
-
-    async fn delete(&self, permit: &Permit, object: &ObjectRef, options: &Value) -> Result<(), SourceError> {
-        self.mutate(object, options, self.cluster.delete(permit, object, options)).await
-    }
-
-    async fn create_under(
-        &self,
-        permit: &Permit,
-        object: &ObjectRef,
-        subresource: &str,
-        body: &Value,
-    ) -> Result<Written, SourceError> {
-        self.mutate(object, body, self.cluster.create_under(permit, object, subresource, body)).await
-    }
-
     async fn send(
         &self,
         permit: &Permit,
         object: &ObjectRef,
         change: &Change,
     ) -> Result<Written, SourceError> {
-        let body = json!(format!("{change:?}"));
-        self.mutate(object, &body, self.cluster.send(permit, object, change)).await
+        self.mutate(object, &essence(change), self.cluster.send(permit, object, change)).await
     }
 
     async fn rehearse(&self, object: &ObjectRef, change: &Change) -> Result<Written, SourceError> {
