@@ -339,6 +339,9 @@ impl Request {
 pub struct Options {
     /// Rollback: the id of the history entry.
     pub history_id: Option<i64>,
+    /// Rollback of a whole tenant: its Applications that stay as they are, because they have nothing to go back to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub staying: Vec<String>,
     /// Sync: the revision; `None` for the tracked one.
     pub revision: Option<String>,
     /// Sync, rollback: delete what is no longer in Git.

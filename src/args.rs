@@ -136,7 +136,7 @@ pub enum Command {
     Refresh(Refresh),
     /// Sync an Application.
     Sync(Sync),
-    /// Roll an Application back to an entry of its history.
+    /// Roll an Application, or all of a tenant, back to an entry of its history.
     Rollback(Rollback),
     /// Put the version before back in the Git repository of an Application.
     Revert(Revert),
@@ -540,8 +540,8 @@ pub struct Sync {
 /// `opsdeck rollback`.
 #[derive(Debug, Args)]
 pub struct Rollback {
-    /// The Application: `NAME` or `NAMESPACE/NAME`.
-    pub application: String,
+    /// The Application: `NAME` or `NAMESPACE/NAME`; without it all Applications of `--tenant`.
+    pub application: Option<String>,
     /// The id of the history entry; the one before the present if absent.
     #[arg(value_name = "ID")]
     pub id: Option<i64>,
@@ -801,6 +801,7 @@ mod tests {
             "opsdeck get applications -A -l a=b --filter health!=Healthy -o wide",
             "opsdeck rollback checkout 41 --yes --confirm tenant-2 --reason INC-7 --wait -o json",
             "opsdeck sync checkout --plan --prune --dry-run --force --apply-only --resource apps:Deployment:checkout",
+            "opsdeck rollback --tenant tenant-2 --plan",
             "opsdeck revert checkout --to 41 --branch --plan",
             "opsdeck promote checkout --from staging --to prod --yes --wait",
             "opsdeck autosync hold checkout",

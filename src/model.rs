@@ -7,6 +7,7 @@ pub mod deployments;
 pub mod disruption;
 pub mod ended;
 pub mod holds;
+pub mod retreat;
 pub mod suspects;
 pub mod tenants;
 pub mod timeline;

@@ -208,6 +208,13 @@ impl<'a> App<'a> {
         self.history().into_iter().find(|entry| entry.id() == Some(id))
     }
 
+    /// Returns the newest entry that deployed something else than the newest one.
+    pub fn entry_before(self) -> Option<Entry<'a>> {
+        let history = self.history();
+        let newest = history.last()?.revision();
+        history.into_iter().rev().find(|entry| entry.revision() != newest)
+    }
+
     /// Returns the resources that it manages, as its status lists them.
     pub fn resources(self) -> &'a [Value] {
         list(self.0, "/status/resources")

@@ -10,6 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+use super::application::applications;
 use super::desk::{Desk, Remote};
 use super::{Confirmation, GitChange, Line, Mark, Plan, Request, Ruling, Verb, undo, verbs};
 use crate::audit::{Changed, Held};
@@ -188,6 +189,11 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         let names: Vec<&str> = found.iter().map(|(target, _)| &*target.object.name).collect();
         let order = if waves.first() == waves.last() { "" } else { " by sync wave" };
         let text = format!("one after the other{order}, and the first failure ends it: {}", names.join(", "));
+        slots.push(vec![Line::new(Mark::Note, text)]);
+    }
+    if !request.options.staying.is_empty() {
+        let names = request.options.staying.join(", ");
+        let text = format!("left as they are, with nothing else in their history: {names}");
         slots.push(vec![Line::new(Mark::Note, text)]);
     }
     let mut asked: FuturesUnordered<Answer<'_>> = FuturesUnordered::new();
@@ -390,7 +396,14 @@ fn title<R>(desk: &Desk<R>, request: &Request) -> String {
             (None, Some(namespace)) => format!("{namespace}/{}", one.object.name),
             (None, None) => one.object.name.to_string(),
         },
-        several => format!("{} objects", several.len()),
+        several => {
+            let applications = several.iter().all(|one| one.object.resource == applications());
+            let what = if applications { "Applications" } else { "objects" };
+            match &request.tenant {
+                Some(tenant) => format!("{} {what}, {tenant}", several.len()),
+                None => format!("{} {what}", several.len()),
+            }
+        }
     };
     let rules = &desk.rules;
     let environment =

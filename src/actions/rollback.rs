@@ -99,9 +99,7 @@ fn chosen(request: &Request, app: App<'_>) -> Option<i64> {
     if request.targets.len() < 2 {
         return request.options.history_id;
     }
-    let history = app.history();
-    let newest = history.last()?.revision();
-    history.iter().rev().find(|entry| entry.revision() != newest).and_then(|entry| entry.id())
+    app.entry_before().and_then(Entry::id)
 }
 
 /// Says what is there to choose from.
@@ -366,7 +364,7 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
     }
 }
 
-/// Looks at what users see until it is no worse than before, and says it.
+/// Looks at what users see until it is no worse than before and no alert of its workloads began since, and says it.
 ///
 /// The share of failed requests is one of the last minute, so that right after new pods are ready it still tells of
 /// the old ones. Where it does not fall, the limit of the action ends the wait and says what was seen last.
@@ -378,16 +376,25 @@ pub(super) async fn users<R: Remote>(
 ) -> String {
     work.running(step, "");
     loop {
-        let verdict = verdict::compare(before, &verdict::look(work.desk, app).await);
+        let seen = verdict::look(work.desk, app).await;
+        let verdict = verdict::compare(before, &seen);
+        let began = verdict::began(work.desk, app, work.object, &seen, work.begun()).await;
         if verdict.said.is_empty() {
             work.skipped(step, "neither Prometheus nor Alertmanager says anything of it");
             return String::new();
         }
-        if !verdict.worse {
+        if !verdict.worse && began.is_empty() {
             work.done(step, verdict.said.clone());
             return format!("; {}", verdict.said);
         }
-        work.running(step, format!("users see more errors than before: {}", verdict.said));
+        let mut why = Vec::new();
+        if verdict.worse {
+            why.push("users see more errors than before".to_owned());
+        }
+        if !began.is_empty() {
+            why.push(format!("not good, an alert began after it: {}", began.join(", ")));
+        }
+        work.running(step, format!("{} ({})", why.join(", and "), verdict.said));
         for _ in 0..BETWEEN {
             work.pause().await;
         }

@@ -25,8 +25,14 @@ pub(super) fn sum_up(objects: &[ObjectRef], mut done: Vec<Outcome>) -> Outcome {
         .rfind(|(_, outcome)| !matches!(outcome, Outcome::Verified(_) | Outcome::Accepted(_)))
         .map_or((0, ""), |(at, outcome)| (at, outcome.detail()));
     let name = objects.get(at).map_or("", |object| &*object.name);
-    let untouched = total - done.len();
-    let rest = if untouched == 0 { String::new() } else { format!("; {untouched} not touched") };
+    let untouched: Vec<&str> = objects.iter().skip(done.len()).map(|object| &*object.name).collect();
+    let rest = match untouched.len() {
+        0 => String::new(),
+        count if count > NAMED => {
+            format!("; not begun: {} and {} more", untouched[..NAMED].join(", "), count - NAMED)
+        }
+        _ => format!("; not begun: {}", untouched.join(", ")),
+    };
     let detail = format!("{good} of {total} done; {name}: {bad}{rest}");
     match done.last() {
         Some(Outcome::Refused(_)) if good == 0 && done.len() == 1 => Outcome::Refused(detail),

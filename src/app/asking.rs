@@ -12,6 +12,7 @@ use crate::app::command::Command;
 use crate::app::detail::Document;
 use crate::app::effect::{Effect, Order};
 use crate::app::history::View;
+use crate::app::overview::Panel;
 use crate::app::question::{Field, Question};
 use crate::app::running::Running;
 use crate::app::state::{Overlay, State};
@@ -23,6 +24,7 @@ use crate::kinds::applications::Application;
 use crate::kinds::cluster::Node;
 use crate::kinds::record::Entry;
 use crate::kinds::{Health, alerts};
+use crate::model::retreat::Retreat;
 use crate::signals::{Matcher, Raised};
 use crate::store::Store;
 
@@ -78,6 +80,13 @@ pub fn request(state: &State, store: &Store, command: Command) -> Result<Request
         let matchers = alerts::matchers_of(&raised.alert.labels);
         options.matchers = matchers.iter().map(ToString::to_string).collect();
     }
+    if verb == Verb::Rollback
+        && let Some(View::Overview(overview)) = state.view()
+        && overview.panel == Panel::Tenants
+        && let Some(tenant) = &overview.selected
+    {
+        options.staying = retreat(state, store, tenant).staying;
+    }
     if verb == Verb::Rollback {
         options.history_id = match state.view() {
             Some(View::Application(app)) if app.pane == Pane::History => app.history_id(),
@@ -117,6 +126,31 @@ pub fn promote(state: &mut State, store: &Store, words: &[String]) -> Result<Vec
     Ok(begin(state, request))
 }
 
+/// Says which Applications of a tenant go back, and which have nothing to go back to.
+pub fn retreat(state: &State, store: &Store, tenant: &str) -> Retreat {
+    let context = state.session.context.as_ref();
+    context.map(|context| Retreat::of(store, context, &state.tenancy, tenant)).unwrap_or_default()
+}
+
+/// Opens the question of a rollback of all Applications of a tenant: `:rollback tenant-2`.
+pub fn rollback_tenant(state: &mut State, store: &Store, tenant: &str) -> Result<Vec<Effect>, String> {
+    let Retreat { going, staying } = retreat(state, store, tenant);
+    let targets: Vec<Target> =
+        going.into_iter().filter_map(|object| super::focus::target(store, object)).collect();
+    let Some(first) = targets.first() else {
+        return Err(match staying.as_slice() {
+            [] => format!("{tenant} has no Application"),
+            names => format!("nothing else than what runs is in the history of {}", names.join(", ")),
+        });
+    };
+    let history_id = before_the_present(store, &first.object);
+    let hold_minutes = Some(state.config.hold_minutes);
+    let options = Options { history_id, hold_minutes, staying, ..Options::default() };
+    let tenant = Some(tenant.to_owned());
+    state.overlay = None;
+    Ok(begin(state, Request { verb: Verb::Rollback, targets, options, tenant, reason: String::new() }))
+}
+
 /// Opens the question of a value of the selected Secret: `:reveal DB_PASSWORD`.
 pub fn reveal(state: &mut State, store: &Store, key: &str) -> Result<Vec<Effect>, String> {
     let palette = state.overlay.take();
@@ -144,6 +178,7 @@ fn other_way(state: &mut State, store: &Store) -> Vec<Effect> {
             request.verb = Verb::Revert;
             options.to_revision = options.history_id.map(|id| id.to_string());
             (options.history_id, options.hold_minutes, options.prune) = (None, None, false);
+            options.staying.clear();
         }
         Verb::Revert => {
             request.verb = Verb::Rollback;
@@ -238,11 +273,14 @@ pub fn give_back(state: &mut State, store: &Store) -> Vec<Effect> {
 
 /// Returns the entry of the history before the present one: what is meant where none was chosen.
 fn before_the_present(store: &Store, object: &ObjectRef) -> Option<i64> {
-    let object = store.object(object)?;
-    let mut ids: Vec<i64> = object.body::<Application>()?.history.iter().map(|deploy| deploy.id).collect();
-    // The newest entry is what is deployed now, in whatever order the slim type keeps them.
-    ids.sort_unstable();
-    ids.iter().rev().nth(1).copied()
+    let application = store.object(object)?.body::<Application>()?;
+    // The newest entry is what is deployed now, in whatever order the slim type keeps them. The same revision may have
+    // been deployed with other settings: where there is nothing else, that is what is meant.
+    application.entry_before().or_else(|| {
+        let mut ids: Vec<i64> = application.history.iter().map(|deploy| deploy.id).collect();
+        ids.sort_unstable();
+        ids.iter().rev().nth(1).copied()
+    })
 }
 
 /// Opens a question and has its plan made.

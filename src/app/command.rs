@@ -145,7 +145,8 @@ commands! {
         HardRefresh = "hard-refresh", "hard refresh";
         /// Syncs the Application.
         Sync = "sync", "sync";
-        /// Rolls the Application back to an entry of its history.
+        /// Rolls the Application back to an entry of its history; on a tenant all its Applications, each to the entry
+        /// before its present.
         Rollback = "rollback", "roll back";
         /// Puts the version before back in the Application's Git repository.
         Revert = "revert", "revert in Git";

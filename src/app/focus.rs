@@ -539,6 +539,13 @@ impl State {
             Some(View::Overview(overview)) if overview.panel == Panel::Held => {
                 overview.hold.clone().into_iter().collect()
             }
+            // A tenant goes back with all that it has.
+            Some(View::Overview(overview))
+                if overview.panel == Panel::Tenants && command == Command::Rollback =>
+            {
+                let tenant = overview.selected.as_ref();
+                tenant.map(|tenant| super::asking::retreat(self, store, tenant).going).unwrap_or_default()
+            }
             // What lasts after a rollback is the revert in Git, and then auto-sync is given back.
             Some(View::Actions(_)) if matches!(command, Command::Revert | Command::ReleaseAutosync) => {
                 super::asking::gone_back(self)

@@ -235,6 +235,10 @@ fn head(state: &mut State, store: &Store, jump: &Jump) -> Result<Vec<Effect>, St
         ("promote", Some(_)) => {
             return asking::promote(state, store, &jump.rest);
         }
+        ("rollback", Some(name)) => {
+            let tenant = known_tenant(state, name)?;
+            return asking::rollback_tenant(state, store, &tenant);
+        }
         ("reveal", Some(key)) => {
             return asking::reveal(state, store, key);
         }

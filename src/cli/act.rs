@@ -12,11 +12,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{connect, gather, systems};
-use super::{Desk, Exit, Usage, editor, workloads};
+use super::{Desk, Exit, Usage, editor, tenants, workloads};
 use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
     Step, SyncResource, Verb, undo,
 };
+use crate::actions::application::App;
 use crate::args::{self, Acting, AutosyncTo, Command, Format, NodeclaimWhat, SilenceWhat};
 use crate::audit::Audit;
 use crate::gate::{Gate, Rules};
@@ -47,6 +48,8 @@ struct Asked {
 enum Objects {
     /// `NAME` or `NAMESPACE/NAME` of Applications, looked for in all namespaces.
     Applications(Vec<String>),
+    /// All Applications of the tenant of the scope that have something to go back to.
+    Tenant,
     /// Nodes of a pool or zone, the oldest first.
     Nodes { pool: Option<String>, zone: Option<String>, limit: usize },
     /// Kinds and names, as they were written.
@@ -60,9 +63,24 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
     if let Command::Undo(args) = command {
         return undo(desk, args).await;
     }
-    let (asked, mut acting) = asked(command)?;
+    let (mut asked, mut acting) = asked(command)?;
     acting.scope = acting.scope.or(&desk.scope);
     let actions = open(desk, &acting).await?;
+    if let Objects::Tenant = asked.objects {
+        let Some(tenant) = acting.scope.tenant.as_deref() else {
+            return Err(Usage::report("name an Application, or --tenant NAME for all that a tenant has"));
+        };
+        match tenants::retreat(desk, actions.remote.connection(), tenant).await? {
+            Ok((names, staying)) => {
+                asked.objects = Objects::Applications(names);
+                asked.options.staying = staying;
+            }
+            Err(sentence) => {
+                desk.err.line(&format!("opsdeck: {sentence}"))?;
+                return Ok(Exit::Failed);
+            }
+        }
+    }
     let targets = match targets(&actions, &asked.objects, &acting).await? {
         Ok(targets) => targets,
         Err(sentence) => {
@@ -291,7 +309,13 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
             }
             let options =
                 Options { history_id: args.id, prune: args.prune, hold_minutes: args.hold_minutes, ..plain };
-            (several(Verb::Rollback, options, args.application, args.also), args.acting)
+            let Some(name) = args.application else {
+                if !args.also.is_empty() {
+                    return Err(Usage::report("--also NAME comes with an Application; --tenant has them all"));
+                }
+                return Ok((Asked { verb: Verb::Rollback, options, objects: Objects::Tenant }, args.acting));
+            };
+            (several(Verb::Rollback, options, name, args.also), args.acting)
         }
         Command::Revert(args) => {
             let options = Options { to_revision: args.to, review: args.branch, ..plain };
@@ -470,6 +494,8 @@ async fn targets(
             }
             references
         }
+        // Named before, by what the tenancy says.
+        Objects::Tenant => Vec::new(),
         Objects::Nodes { pool, zone, limit } => {
             match nodes_of(actions, &context, pool.as_deref(), zone.as_deref(), *limit).await? {
                 Ok(references) => references,
@@ -591,9 +617,11 @@ async fn before_the_present(actions: &Actions, targets: &[Target]) -> Result<Opt
     let fields = format!("metadata.name={}", object.name);
     let connection = actions.remote.connection();
     let found = connection.documents(&object.resource, object.namespace.as_deref(), "", &fields).await?;
-    let history = found.first().and_then(|found| found.pointer("/status/history")?.as_array());
-    let mut ids: Vec<i64> =
-        history.into_iter().flatten().filter_map(|entry| entry.get("id")?.as_i64()).collect();
+    let Some(app) = found.first().map(App) else { return Ok(None) };
+    if let Some(id) = app.entry_before().and_then(|entry| entry.id()) {
+        return Ok(Some(id));
+    }
+    let mut ids: Vec<i64> = app.history().into_iter().filter_map(|entry| entry.id()).collect();
     ids.sort_unstable();
     Ok(ids.iter().rev().nth(1).copied())
 }

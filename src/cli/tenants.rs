@@ -11,10 +11,12 @@ use super::report::{Head, table};
 use super::{Desk, Exit, Usage};
 use crate::args::{Get as Args, Output};
 use crate::human;
-use crate::identity::Resource;
+use crate::identity::{ObjectRef, Resource};
 use crate::kinds::{Health, Kinds};
+use crate::model::retreat::Retreat;
 use crate::model::tenants::{Summary, Tenants};
 use crate::nearest::did_you_mean;
+use crate::sources::kubernetes::Connection;
 use crate::store::Query;
 
 /// The lists that tenants are concluded from; the first is the one that must succeed.
@@ -92,6 +94,38 @@ pub async fn run(desk: &mut Desk<'_>, args: &Args) -> Result<Exit> {
         desk.err.line(&format!("there is no tenant {name}{hint}"))?;
     }
     Ok(if unknown.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+/// Names the Applications of a tenant that go back together, and those that have nothing to go back to; the inner error
+/// says why there is none.
+pub async fn retreat(
+    desk: &Desk<'_>,
+    connection: &Connection,
+    tenant: &str,
+) -> Result<std::result::Result<(Vec<String>, Vec<String>), String>> {
+    let kinds = std::sync::Arc::new(Kinds::new());
+    let context = connection.context();
+    let resources = [Resource::new("argoproj.io", "applications"), Resource::new("", "namespaces")];
+    let queries = resources.map(|resource| Query::all(context, &resource));
+    let store = gather(desk, connection, &kinds, &queries).await?;
+    let mut tenants = Tenants::new(desk.config.tenants.clone());
+    tenants.refresh(&store, context, desk.clock.now());
+    if tenants.get(tenant).is_none() {
+        let near = did_you_mean(tenant, tenants.names().iter().map(|name| &**name));
+        return Ok(Err(format!("there is no tenant {tenant} in {context}{near}")));
+    }
+    let Retreat { going, staying } = Retreat::of(&store, context, tenants.tenancy(), tenant);
+    if going.is_empty() {
+        return Ok(Err(match staying.as_slice() {
+            [] => format!("{tenant} has no Application in {context}"),
+            names => format!("nothing else than what runs is in the history of {}", names.join(", ")),
+        }));
+    }
+    let named = |object: &ObjectRef| match &object.namespace {
+        Some(namespace) => format!("{namespace}/{}", object.name),
+        None => object.name.to_string(),
+    };
+    Ok(Ok((going.iter().map(named).collect(), staying)))
 }
 
 fn word(health: Health) -> &'static str {

@@ -198,6 +198,19 @@ pub struct Managed {
 }
 
 impl Application {
+    /// Returns the id of the newest entry of the history that deployed something else than the newest one; `None`
+    /// where there is nothing to go back to.
+    pub fn entry_before(&self) -> Option<i64> {
+        // By id, in whatever order they are kept.
+        let newest = self.history.iter().max_by_key(|entry| entry.id)?;
+        let several = self.sources.len() > 1;
+        // Of several sources only the first revision is kept: another one may have moved alone.
+        let other = |entry: &&Deploy| {
+            if several { entry.id != newest.id } else { entry.revision != newest.revision }
+        };
+        self.history.iter().filter(other).map(|entry| entry.id).max()
+    }
+
     /// Tells whether an operation is asked for or going on.
     pub fn is_busy(&self) -> bool {
         self.requested || self.operation.as_ref().is_some_and(Operation::is_running)

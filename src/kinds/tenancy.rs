@@ -41,6 +41,14 @@ impl Tenancy {
         self.applications.get(namespace)?.get(name)
     }
 
+    /// Returns the Applications of a tenant, by namespace and name, in no order.
+    pub fn applications_of(&self, tenant: &str) -> impl Iterator<Item = (&Text, &Text)> {
+        self.applications.iter().flat_map(move |(namespace, names)| {
+            let own = names.iter().filter(move |(_, one)| ***one == *tenant);
+            own.map(move |(name, _)| (namespace, name))
+        })
+    }
+
     /// Returns the tenant of an object: an Application's own, a namespace's own, else that of its namespace.
     pub fn of(&self, resource: &Resource, object: &Object) -> Option<&Text> {
         let meta = &object.meta;

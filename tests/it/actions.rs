@@ -42,13 +42,24 @@ impl Bench {
 
     /// Starts it at a moment: a program beside it has a clock of its own.
     pub async fn start_at(story: &str, context: Option<&str>, protected: bool, start: Timestamp) -> Self {
+        Self::start_sized(story, context, protected, start, 6).await
+    }
+
+    /// Starts it with so many pods for each tenant: from eight on every second tenant has a staging environment, too.
+    pub async fn start_sized(
+        story: &str,
+        context: Option<&str>,
+        protected: bool,
+        start: Timestamp,
+        pods_per_tenant: usize,
+    ) -> Self {
         opsdeck::install_crypto_provider();
         let state = TempDir::new().unwrap();
         let clock = Clock::manual(start);
         let options = Start {
             world: world::Options {
                 tenants: 3,
-                pods_per_tenant: 6,
+                pods_per_tenant,
                 nodes: 4,
                 story: story.to_owned(),
                 // Nothing but the story and the action moves: Karpenter takes no node, no autoscaler takes a pod.

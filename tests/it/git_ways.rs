@@ -21,12 +21,12 @@ use crate::terminal::Terminal;
 const VERDICT: std::time::Duration = std::time::Duration::from_secs(150);
 
 /// Tells whether the real git is there; where it is not, that is said.
-fn git_is_installed() -> bool {
+pub fn git_is_installed() -> bool {
     !crate::cluster::missing("git")
 }
 
 /// Runs git on a repository of the platform and returns what it printed.
-fn git(at: &Path, arguments: &[&str]) -> String {
+pub fn git(at: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .arg("--git-dir")
         .arg(at)
@@ -39,7 +39,7 @@ fn git(at: &Path, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn deploy(bench: &Bench) -> PathBuf {
+pub fn deploy(bench: &Bench) -> PathBuf {
     bench.platform.state().join("deploy.git")
 }
 
@@ -51,12 +51,12 @@ async fn pass(bench: &Bench, seconds: u64) {
     }
 }
 
-fn is(app: &Value, pointer: &str, wanted: &str) -> bool {
+pub fn is(app: &Value, pointer: &str, wanted: &str) -> bool {
     text(app, pointer) == wanted
 }
 
 /// Lets the world's time pass until an Application is as it should be.
-async fn until(bench: &Bench, app: &ObjectRef, what: &str, seen: impl Fn(&Value) -> bool) -> Value {
+pub async fn until(bench: &Bench, app: &ObjectRef, what: &str, seen: impl Fn(&Value) -> bool) -> Value {
     let mut document = bench.document(app).await;
     for _ in 0..300 {
         if seen(&document) {
@@ -68,7 +68,7 @@ async fn until(bench: &Bench, app: &ObjectRef, what: &str, seen: impl Fn(&Value)
     panic!("{what}: {document:#}");
 }
 
-async fn images(bench: &Bench, namespace: &str) -> Vec<String> {
+pub async fn images(bench: &Bench, namespace: &str) -> Vec<String> {
     let pods = bench.list("", "pods", Some(namespace)).await;
     let own = pods.iter().filter(|pod| is(pod, "/metadata/labels/app.kubernetes.io~1name", "checkout"));
     own.map(|pod| text(pod, "/spec/containers/0/image").to_owned()).collect()
@@ -183,7 +183,7 @@ async fn a_push_for_review_changes_nothing_before_somebody_merges_it() {
 }
 
 /// Runs the program beside a platform whose time runs fast, and returns its code and what it printed.
-async fn program(bench: &Bench, folder: &Path, arguments: &[&str]) -> (i32, String) {
+pub async fn program(bench: &Bench, folder: &Path, arguments: &[&str]) -> (i32, String) {
     std::fs::write(folder.join("config.toml"), "[contexts.\"*\"]\nenvironment = \"prod\"\n").unwrap();
     let config = bench.platform.write_git_config().unwrap();
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_opsdeck"))
@@ -258,6 +258,70 @@ async fn from_the_command_line_a_frozen_window_is_worked_both_ways() {
     assert!(said.contains("auto-sync is still held, and can be given back now"), "{said}");
     let (code, said) = program(&bench, folder.path(), &with(&["autosync", "on", name])).await;
     assert_eq!(code, 0, "{said}");
+}
+
+/// The version that a version file of the platform says of an application.
+fn version_in(file: &str, app: &str) -> String {
+    let document: Value = serde_saphyr::from_str(file).unwrap();
+    text(&document, &format!("/apps/{app}/version")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_the_command_line_a_version_is_promoted_for_review_and_then_to_the_tracked_branch_and_verified()
+{
+    if !git_is_installed() {
+        return;
+    }
+    let bench = Bench::start_sized("quiet", None, false, Clock::system().now(), 8).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (app, at) = (bench.checkout(2), deploy(&bench));
+    let promote = ["promote", "tenant-2-checkout", "--from", "staging", "--to", "prod"];
+    let confirmed = ["--confirm", "tenant-2", "--reason", "REL-3", "--wait"];
+    let (file, source) = ("envs/prod/tenant-2/version.yaml", "envs/staging/tenant-2/version.yaml");
+    let at_tip = |path: &str| git(&at, &["show", &format!("main:{path}")]);
+    let (tip, before) = (git(&at, &["rev-parse", "main"]), at_tip(file));
+    let wanted = version_in(&at_tip(source), "checkout");
+    let had = version_in(&before, "checkout");
+    assert_ne!(wanted, had, "the two environments run different versions");
+
+    // For review: a branch beside the tracked one, which stays where it was, and what is to be done next.
+    let (code, said) = program(&bench, folder.path(), &[&promote[..], &["--branch"], &confirmed].concat()).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("accepted: pushed for review: "), "{said}");
+    assert!(said.contains("nothing changes before it is merged into main"), "{said}");
+    let branches = git(&at, &["for-each-ref", "--format=%(refname:short)", "refs/heads/opsdeck/"]);
+    assert!(branches.starts_with("opsdeck/promote-tenant-2-checkout-"), "{branches}");
+    assert!(said.contains(&format!("in branch {branches} of ")), "{said}");
+    assert_eq!(git(&at, &["rev-parse", "main"]), tip);
+    let reviewed = git(&at, &["show", &format!("{branches}:{file}")]);
+    assert_eq!(version_in(&reviewed, "checkout"), wanted);
+    assert_eq!(git(&at, &["rev-parse", &format!("{branches}^")]), tip);
+    assert!(images(&bench, "tenant-2").await.iter().all(|image| image.ends_with(&format!(":{had}"))));
+
+    // To the tracked branch: followed until the pods of the version are ready.
+    let arguments = [&promote[..], &confirmed, &["-o", "json"]].concat();
+    let (code, said) = program(&bench, folder.path(), &arguments).await;
+    assert_eq!(code, 0, "{said}");
+    let end: Value = serde_json::from_str(said.trim()).unwrap();
+    assert_eq!(end["outcome"], "verified", "{said}");
+    assert!(text(&end, "/detail").contains("its pods are ready"), "{said}");
+    assert_eq!(git(&at, &["rev-parse", "main^"]), tip);
+    let message = git(&at, &["log", "-1", "--format=%B", "main"]);
+    assert!(message.starts_with("Promote tenant-2-checkout from staging to prod"), "{message}");
+    assert!(message.contains("REL-3"), "{message}");
+    let parts = |text: &str| serde_saphyr::from_str::<Value>(text).unwrap()["apps"].clone();
+    let mut expected = parts(&before);
+    expected["checkout"] = parts(&at_tip(source))["checkout"].clone();
+    assert_eq!(parts(&at_tip(file)), expected, "the others of the file stay as they are");
+    let document = bench.document(&app).await;
+    assert!(is(&document, "/status/sync/status", "Synced") && is(&document, "/status/health/status", "Healthy"));
+    let running = images(&bench, "tenant-2").await;
+    assert!(!running.is_empty() && running.iter().all(|image| image.ends_with(&format!(":{wanted}"))), "{running:?}");
+
+    // A second time there is nothing to bring.
+    let (code, said) = program(&bench, folder.path(), &[&promote[..], &["--plan"]].concat()).await;
+    assert_ne!(code, 0, "{said}");
+    assert!(said.contains("prod has the version of staging already"), "{said}");
 }
 
 #[test]

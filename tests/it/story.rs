@@ -20,7 +20,7 @@ fn demo(home: &Path, arguments: &[&str]) -> Terminal {
     Terminal::start(PROGRAM, &arguments, &variables, (140, 40))
 }
 
-fn audit(home: &Path, arguments: &[&str]) -> String {
+pub fn audit(home: &Path, arguments: &[&str]) -> String {
     let output = Command::new(PROGRAM)
         .arg("audit")
         .args(arguments)
@@ -33,7 +33,7 @@ fn audit(home: &Path, arguments: &[&str]) -> String {
 }
 
 #[track_caller]
-fn is_restored(terminal: &Terminal) {
+pub fn is_restored(terminal: &Terminal) {
     assert!(!terminal.is_alternate(), "the alternate screen is left");
     assert!(terminal.shows_cursor(), "the cursor is shown");
     assert!(terminal.is_cooked(), "keys are echoed and edited as before");
