@@ -132,10 +132,8 @@ impl Part {
 fn parts(app: App<'_>, namespace: &str) -> Vec<Part> {
     let plain = |name: &str| name.replace(['"', '\\'], "");
     let home = plain(namespace);
-    let (exported, own) = (
-        format!("exported_namespace=\"{home}\""),
-        format!("exported_namespace=\"\",namespace=\"{home}\""),
-    );
+    let (exported, own) =
+        (format!("exported_namespace=\"{home}\""), format!("exported_namespace=\"\",namespace=\"{home}\""));
     let named = |kind: &str| -> Vec<String> {
         let of_kind = app.resources().iter().filter(|one| text(one, "/kind") == kind);
         of_kind
@@ -189,7 +187,8 @@ const MAKERS: [(&str, usize); 4] = [("Deployment", 2), ("StatefulSet", 1), ("Dae
 
 impl Fired {
     fn read(alert: &Value, app: App<'_>) -> Self {
-        let label = |name: &str| alert.pointer("/labels")?.get(name)?.as_str().filter(|text| !text.is_empty());
+        let label =
+            |name: &str| alert.pointer("/labels")?.get(name)?.as_str().filter(|text| !text.is_empty());
         let owns = |kind: &str, name: &str| {
             app.resources().iter().any(|one| text(one, "/kind") == kind && text(one, "/name") == name)
         };

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::gather::{connect, gather, systems};
 use super::{Desk, Exit, Usage, editor, tenants, workloads};
+use crate::actions::application::App;
 use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
     Step, SyncResource, Verb, undo,
 };
-use crate::actions::application::App;
 use crate::args::{self, Acting, AutosyncTo, Command, Format, NodeclaimWhat, SilenceWhat};
 use crate::audit::Audit;
 use crate::gate::{Gate, Rules};
@@ -311,7 +311,9 @@ fn asked(command: Command) -> Result<(Asked, Acting)> {
                 Options { history_id: args.id, prune: args.prune, hold_minutes: args.hold_minutes, ..plain };
             let Some(name) = args.application else {
                 if !args.also.is_empty() {
-                    return Err(Usage::report("--also NAME comes with an Application; --tenant has them all"));
+                    return Err(Usage::report(
+                        "--also NAME comes with an Application; --tenant has them all",
+                    ));
                 }
                 return Ok((Asked { verb: Verb::Rollback, options, objects: Objects::Tenant }, args.acting));
             };

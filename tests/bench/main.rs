@@ -22,6 +22,8 @@ mod curl;
 mod frame;
 mod lines;
 mod platform;
+mod story;
+mod wire;
 
 use std::time::{Duration, Instant};
 
@@ -45,6 +47,10 @@ fn main() {
     boards::twelve_graphs();
     alerts::five_thousand_alerts();
     lines::a_million_lines();
+
+    println!("\nacting");
+    wire::key_to_wire();
+    story::bad_deploy();
 
     println!("\nstarting a platform of 10,000 pods, 2,000 applications, 200 nodes");
     let platform = Platform::start(&[

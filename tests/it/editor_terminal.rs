@@ -55,7 +55,11 @@ impl Desk {
     async fn start() -> Self {
         let cluster = Cluster::start().await;
         let made = cluster.running.handle.call(|world, now| {
-            world.objects.create(Type::Deployment, web(), now).map(|_| ()).map_err(|error| format!("{error:?}"))
+            world
+                .objects
+                .create(Type::Deployment, web(), now)
+                .map(|_| ())
+                .map_err(|error| format!("{error:?}"))
         });
         made.await.unwrap().unwrap();
         let home = tempfile::tempdir().unwrap();
@@ -116,7 +120,8 @@ impl Desk {
 /// Types the name that the question asks for.
 fn confirm(console: &mut Terminal) {
     let plan = console.text();
-    let name = plan.split("Type ").nth(1).and_then(|rest| rest.split(" to ").next()).expect("a name").to_owned();
+    let name =
+        plan.split("Type ").nth(1).and_then(|rest| rest.split(" to ").next()).expect("a name").to_owned();
     console.press(&format!("{name}\r"));
 }
 
@@ -127,13 +132,16 @@ fn planned(console: &mut Terminal) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_editor_changed_is_rehearsed_shown_confirmed_and_verified_and_a_conflict_keeps_both_changes() {
+async fn what_the_editor_changed_is_rehearsed_shown_confirmed_and_verified_and_a_conflict_keeps_both_changes()
+{
     let desk = Desk::start().await;
     desk.mode("image");
     let mut console = desk.console();
     console.press("e");
     let plan = planned(&mut console);
-    for said in ["registry.example.com/shop/web:1.0.0 ->", "registry.example.com/shop/web:1.1.0", "server dry run"] {
+    for said in
+        ["registry.example.com/shop/web:1.0.0 ->", "registry.example.com/shop/web:1.1.0", "server dry run"]
+    {
         assert!(plan.contains(said), "{said:?} in\n{plan}");
     }
     let stty = desk.note("stty");
@@ -174,10 +182,8 @@ async fn what_the_editor_changed_is_rehearsed_shown_confirmed_and_verified_and_a
 async fn an_editor_that_fails_or_leaves_the_file_as_it_was_changes_nothing_and_the_console_goes_on() {
     let desk = Desk::start().await;
     let mut console = desk.console();
-    for (mode, said) in [
-        ("fail", "ended with an error; nothing is changed"),
-        ("same", "nothing was changed"),
-    ] {
+    for (mode, said) in [("fail", "ended with an error; nothing is changed"), ("same", "nothing was changed")]
+    {
         desk.mode(mode);
         console.press("e");
         console.wait(mode, |screen| screen.contains(said));

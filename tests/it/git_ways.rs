@@ -285,7 +285,8 @@ async fn from_the_command_line_a_version_is_promoted_for_review_and_then_to_the_
     assert_ne!(wanted, had, "the two environments run different versions");
 
     // For review: a branch beside the tracked one, which stays where it was, and what is to be done next.
-    let (code, said) = program(&bench, folder.path(), &[&promote[..], &["--branch"], &confirmed].concat()).await;
+    let (code, said) =
+        program(&bench, folder.path(), &[&promote[..], &["--branch"], &confirmed].concat()).await;
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("accepted: pushed for review: "), "{said}");
     assert!(said.contains("nothing changes before it is merged into main"), "{said}");
@@ -314,9 +315,14 @@ async fn from_the_command_line_a_version_is_promoted_for_review_and_then_to_the_
     expected["checkout"] = parts(&at_tip(source))["checkout"].clone();
     assert_eq!(parts(&at_tip(file)), expected, "the others of the file stay as they are");
     let document = bench.document(&app).await;
-    assert!(is(&document, "/status/sync/status", "Synced") && is(&document, "/status/health/status", "Healthy"));
+    assert!(
+        is(&document, "/status/sync/status", "Synced") && is(&document, "/status/health/status", "Healthy")
+    );
     let running = images(&bench, "tenant-2").await;
-    assert!(!running.is_empty() && running.iter().all(|image| image.ends_with(&format!(":{wanted}"))), "{running:?}");
+    assert!(
+        !running.is_empty() && running.iter().all(|image| image.ends_with(&format!(":{wanted}"))),
+        "{running:?}"
+    );
 
     // A second time there is nothing to bring.
     let (code, said) = program(&bench, folder.path(), &[&promote[..], &["--plan"]].concat()).await;

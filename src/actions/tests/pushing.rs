@@ -213,7 +213,10 @@ async fn several_applications_are_rolled_back_each_to_its_own_entry_and_the_firs
                 "{outcome:?}"
             );
         } else {
-            assert!(matches!(&outcome, Outcome::Failed(why) if why.contains("0 of 2 done; cart: ") && why.ends_with("; not begun: checkout")), "{outcome:?}");
+            assert!(
+                matches!(&outcome, Outcome::Failed(why) if why.contains("0 of 2 done; cart: ") && why.ends_with("; not begun: checkout")),
+                "{outcome:?}"
+            );
         }
     }
 }
