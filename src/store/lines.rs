@@ -8,6 +8,7 @@
 //! falls at the old one, so that a line keeps its number when older ones come or go.
 
 use std::collections::VecDeque;
+use std::thread;
 
 use regex::Regex;
 
@@ -16,6 +17,12 @@ use crate::sources::loki::Entry;
 
 /// How many lines one piece holds.
 const PIECE: usize = 1_024;
+
+/// How many pieces one thread searches in less time than a frame has: about 8 MiB of text.
+const ALONE: usize = 100;
+
+/// How many threads search at most: the other cores have other work.
+const SEARCHERS: usize = 4;
 
 /// How much a line takes beside its text, for the bound in bytes.
 const BESIDE: usize = size_of::<Fact>();
@@ -65,6 +72,28 @@ impl Piece {
     fn is_full(&self) -> bool {
         // Lines of 64 KiB and more must not make a piece that its offsets cannot name.
         self.facts.len() >= PIECE || self.text.len() > 16 * 1024 * 1024
+    }
+
+    /// Returns its lines in which an expression is found, from a line on.
+    fn find(&self, expression: &Regex, from: usize) -> Vec<usize> {
+        let mut found = Vec::new();
+        let mut at = self.span(from).0;
+        while let Some(hit) = expression.find_at(&self.text, at) {
+            let line = self.facts.partition_point(|fact| (fact.end as usize) <= hit.start());
+            if line >= self.facts.len() {
+                break;
+            }
+            let (start, end) = self.span(line);
+            // What goes over the end of a line is not in it, but a shorter match may be.
+            if hit.end() <= end || expression.is_match(self.text.get(start..end).unwrap_or_default()) {
+                found.push(line);
+            }
+            at = end + 1;
+            if at >= self.text.len() {
+                break;
+            }
+        }
+        found
     }
 
     fn span(&self, at: usize) -> (usize, usize) {
@@ -240,33 +269,38 @@ impl Lines {
 
     /// Returns the places of the lines in which an expression is found, from a place on. The expression must take
     /// `^` and `$` as the ends of lines.
+    ///
+    /// Many lines are searched by several threads, each with an expression of its own: what an expression remembers
+    /// is not shared without waiting.
     pub fn find(&self, expression: &Regex, from: usize) -> Vec<usize> {
-        let mut found = Vec::new();
         let first = self.first();
-        for piece in &self.pieces {
-            let offset = usize::try_from(piece.first - first).unwrap_or(0);
-            let skipped = from.saturating_sub(offset);
-            if skipped >= piece.facts.len() {
-                continue;
-            }
-            let mut at = piece.span(skipped).0;
-            while let Some(hit) = expression.find_at(&piece.text, at) {
-                let line = piece.facts.partition_point(|fact| (fact.end as usize) <= hit.start());
-                if line >= piece.facts.len() {
-                    break;
-                }
-                let (start, end) = piece.span(line);
-                // What goes over the end of a line is not in it, but a shorter match may be.
-                if hit.end() <= end || expression.is_match(piece.text.get(start..end).unwrap_or_default()) {
-                    found.push(offset + line);
-                }
-                at = end + 1;
-                if at >= piece.text.len() {
-                    break;
-                }
-            }
+        let pieces: Vec<(usize, &Piece)> = self
+            .pieces
+            .iter()
+            .map(|piece| (usize::try_from(piece.first - first).unwrap_or(0), piece))
+            .filter(|(offset, piece)| offset + piece.facts.len() > from)
+            .collect();
+        let find = |some: &[(usize, &Piece)], expression: &Regex| -> Vec<usize> {
+            let places = |(offset, piece): &(usize, &Piece)| {
+                let offset = *offset;
+                piece.find(expression, from.saturating_sub(offset)).into_iter().map(move |line| offset + line)
+            };
+            some.iter().flat_map(places).collect()
+        };
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(SEARCHERS);
+        if threads == 1 || pieces.len() <= ALONE {
+            return find(&pieces, expression);
         }
-        found
+        thread::scope(|scope| {
+            let searching: Vec<_> = pieces
+                .chunks(pieces.len().div_ceil(threads))
+                .map(|some| (some, scope.spawn(|| find(some, &expression.clone()))))
+                .collect();
+            searching
+                .into_iter()
+                .flat_map(|(some, thread)| thread.join().unwrap_or_else(|_| find(some, expression)))
+                .collect()
+        })
     }
 }
 
@@ -312,6 +346,17 @@ mod tests {
         assert_eq!(lines.find(&expression("error$"), 0), [7, 1_007, 2_007]);
         assert_eq!(lines.find(&expression(r"fine\s+an"), 0), Vec::<usize>::new());
         assert_eq!(lines.find(&expression("^$"), 0), [3_000]);
+    }
+
+    #[test]
+    fn many_lines_are_found_in_their_order_whoever_searches_them() {
+        let mut lines = Lines::default();
+        let many = i64::try_from((ALONE * 2 + 5) * PIECE).unwrap();
+        (0..many).for_each(|at| lines.push(entry(at, if at % 997 == 3 { "an error" } else { "fine" })));
+        let all: Vec<usize> = (0..lines.len()).filter(|at| at % 997 == 3).collect();
+        assert_eq!(lines.find(&expression("error"), 0), all);
+        let late = all.partition_point(|at| *at < 150_000);
+        assert_eq!(lines.find(&expression("error"), 150_000), all[late..]);
     }
 
     #[test]
