@@ -16,6 +16,7 @@ use super::gitops::{DEPLOY_URL, Gitops, GitopsError, PLATFORM_URL};
 use super::manifests::checksum;
 use super::numbers::DNS;
 use super::objects::Key;
+use super::scanner;
 use super::stories::{Act, Step, Story, StoryError};
 use super::surroundings::lookups;
 use super::types::Type;
@@ -180,7 +181,12 @@ fn perform(gitops: &mut Gitops, act: &Act, cx: &mut Cx<'_>) -> Result<(), Gitops
         }
         Act::Interrupt { tenant } => interrupt(tenant, cx),
         Act::Sync { app } => deploy(app, cx),
-        Act::Leak { app } => leak(app, cx),
+        Act::Leak { app } => {
+            if let Some(app) = app_of(cx.estate, app) {
+                let secret = format!("{}-credentials", app.name);
+                scanner::found(&Key::new(Type::Secret, &app.namespace, &secret), cx);
+            }
+        }
         Act::Rotation { app, fails } => {
             if let Some(app) = app_of(cx.estate, app) {
                 cx.vault.set_failing(&format!("{}/{}", app.namespace, app.name), *fails);
@@ -237,20 +243,6 @@ fn deploy(application: &str, cx: &mut Cx<'_>) {
             status.remove("operationState");
         }
     });
-}
-
-/// Has a scanner say that it found the credentials of an application in a public place.
-fn leak(application: &str, cx: &mut Cx<'_>) {
-    let Some(app) = app_of(cx.estate, application) else { return };
-    let name = format!("{}-credentials", app.name);
-    let message = format!(
-        "The password of {}/{} was found in a public repository: rotate it, and see that no pod uses it any more",
-        app.namespace, app.name
-    );
-    let key = Key::new(Type::ExternalSecret, &app.namespace, &name);
-    if let Some(external) = cx.get(&key) {
-        cx.event(&external, "Warning", "CredentialLeaked", &message, "secret-scanner");
-    }
 }
 
 /// Cuts the quotas of a namespace down to what it uses.

@@ -51,7 +51,7 @@ impl Controller for Reloader {
                 cx.objects.list(kind, Some(&key.namespace)).map(|object| object.key.clone()).collect();
             for workload in all {
                 let Some(object) = cx.get(&workload) else { continue };
-                if asks(&object, &key.name, matched) && uses(&object, &key.name) {
+                if asks(&object, &key.name, matched) && uses(at(&object, "/spec/template/spec"), &key.name) {
                     restart(&workload, &object, key, &hash, cx);
                 }
             }
@@ -101,8 +101,8 @@ fn asks(object: &Value, secret: &str, matched: bool) -> bool {
         || (matched && value("reloader.stakater.com/search") == "true")
 }
 
-fn uses(object: &Value, secret: &str) -> bool {
-    let spec = at(object, "/spec/template/spec");
+/// Tells whether what a pod's specification describes uses a Secret.
+pub(super) fn uses(spec: &Value, secret: &str) -> bool {
     let containers = list(spec, "/containers").iter().chain(list(spec, "/initContainers"));
     let by_env = containers.clone().any(|container| {
         list(container, "/env").iter().any(|env| text(env, "/valueFrom/secretKeyRef/name") == secret)

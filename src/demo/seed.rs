@@ -41,6 +41,7 @@ pub fn controllers() -> Vec<Box<dyn Controller>> {
         Box::new(super::autoscalers::Autoscalers::default()),
         Box::new(super::secrets::Secrets::default()),
         Box::new(super::reloader::Reloader::default()),
+        Box::new(super::scanner::Scanner::default()),
         Box::new(super::certificates::CertManager),
         Box::new(super::activity::Activity::default()),
         Box::new(super::surroundings::Surroundings),

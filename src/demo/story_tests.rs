@@ -483,3 +483,55 @@ fn a_bad_value_in_git_breaks_the_new_pods_alone_and_a_push_that_takes_it_back_he
     platform.until(20, name, |app| text(app, "/status/sync/revision") == pushed);
     platform.until(90, name, |app| health_is(app, "Healthy") && app["operation"].is_null());
 }
+
+#[test]
+fn a_secret_that_leaked_is_marked_until_no_pod_uses_it_and_marked_again_when_it_is_put_back() {
+    let mut platform = play("leaked-secret");
+    let secret = Key::new(Type::Secret, "tenant-2", "checkout-credentials");
+    let marks = |platform: &Platform| {
+        let secret = platform.world.objects.get_value(&secret).unwrap();
+        let mark = |key: &str| super::untyped::marked(&secret, "annotations", key).to_owned();
+        (mark(super::scanner::LEAKED), mark("reconcile.external-secrets.io/data-hash"))
+    };
+    let (leaked, content) = marks(&platform);
+    assert!(!leaked.is_empty() && leaked == content);
+    let named = [("namespace", "tenant-2"), ("secret", "checkout-credentials")];
+    let label = ("annotation_security_example_com_leaked", leaked.as_str());
+    assert!((latest(&platform, "kube_secret_annotations", &[named[0], named[1], label]) - 1.0).abs() < 0.1);
+    let refresh = |platform: &mut Platform, value: &str| {
+        let external = Key::new(Type::ExternalSecret, "tenant-2", "checkout-credentials");
+        platform
+            .edit(&external, |external| super::untyped::mark(external, "annotations", "force-sync", value));
+    };
+    let pods = |platform: &Platform| -> Vec<String> {
+        let pods = platform.world.objects.list(Type::Pod, Some("tenant-2"));
+        pods.map(|pod| pod.key.name.to_string()).filter(|name| name.starts_with("checkout-")).collect()
+    };
+    let old = pods(&platform);
+    assert!(!old.is_empty());
+    let now = platform.world.now();
+    let token = "0b1e7a3c-9d5f-42e4-a1b2-c3d4e5f60718";
+    platform.world.vault.rotate("tenant-2/checkout", token, now).unwrap();
+    platform.pass(20);
+    refresh(&mut platform, "1");
+    platform.pass(2);
+    let (still, content) = marks(&platform);
+    assert!(still == leaked && content != leaked, "the content is new, and pods use the old one");
+    for _ in 0..300 {
+        if marks(&platform).0.is_empty() {
+            break;
+        }
+        platform.pass(1);
+    }
+    assert_eq!(marks(&platform).0, "");
+    assert!(pods(&platform).iter().all(|pod| !old.contains(pod)), "no pod of before is left");
+    // The version before opens the door again.
+    let now = platform.world.now();
+    let secret = platform.world.vault.get("tenant-2/checkout").unwrap();
+    let before = secret.staged(super::vault::PREVIOUS).unwrap().id.clone();
+    let vault = &mut platform.world.vault;
+    vault.stage("tenant-2/checkout", super::vault::CURRENT, Some(&before), Some(token), now).unwrap();
+    refresh(&mut platform, "2");
+    platform.pass(2);
+    assert_eq!(marks(&platform).0, leaked);
+}

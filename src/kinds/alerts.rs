@@ -56,6 +56,7 @@ pub(super) const SUBJECTS: &[(&str, &str, &str)] = &[
     ("horizontalpodautoscaler", "autoscaling", "horizontalpodautoscalers"),
     ("poddisruptionbudget", "policy", "poddisruptionbudgets"),
     ("persistentvolumeclaim", "", "persistentvolumeclaims"),
+    ("secret", "", "secrets"),
     ("resourcequota", "", "resourcequotas"),
     ("exported_ingress", "networking.k8s.io", "ingresses"),
     ("ingress", "networking.k8s.io", "ingresses"),

@@ -348,6 +348,8 @@ fn fields(kind: Type) -> Option<&'static [&'static str]> {
             &["/status/conditions"]
         }
         Type::Certificate => &["/spec/issuerRef", "/spec/secretName", "/status"],
+        // The hash of the content and what a scanner found; never the content.
+        Type::Secret => &["/metadata/annotations"],
         Type::ExternalSecret => &["/spec/secretStoreRef", "/spec/data", "/status"],
         Type::ScaledObject => &[
             "/spec/scaleTargetRef",

@@ -12,8 +12,9 @@ use super::targets::Part;
 use super::wave::secs;
 use super::{Exporter, Metric, Numbers, gauge};
 use crate::demo::objects::Key;
+use crate::demo::scanner::LEAKED;
 use crate::demo::types::Type;
-use crate::demo::untyped::{at, flag, list, milli, number, text, time};
+use crate::demo::untyped::{at, flag, list, marked, milli, number, text, time};
 
 /// The exporter.
 pub static EXPORTER: Exporter = Exporter { parts: &[Part::KubeStateMetrics], metrics: METRICS, collect };
@@ -198,6 +199,7 @@ static METRICS: &[Metric] = &[
         "The phase indicates if a volume is available, bound to a claim, or released by a claim.",
     ),
     gauge("kube_persistentvolume_claim_ref", "Information about the Persistent Volume Claim Reference."),
+    gauge("kube_secret_annotations", "Kubernetes annotations converted to Prometheus labels."),
     gauge("kube_service_info", "Information about service."),
     gauge("kube_service_spec_type", "Type about service."),
     gauge("kube_ingress_info", "Information about ingress."),
@@ -269,7 +271,7 @@ type Emit = fn(&Key, &Life, &mut Reader<'_, '_>);
 
 fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
     let Some(target) = numbers.single(Part::KubeStateMetrics) else { return };
-    let kinds: [(&str, Type, &'static str, Emit); 15] = [
+    let kinds: [(&str, Type, &'static str, Emit); 16] = [
         ("kube_resourcequota", Type::ResourceQuota, "resourcequota", quota),
         ("kube_namespace", Type::Namespace, "", namespace),
         ("kube_deployment", Type::Deployment, "deployment", deployment),
@@ -288,6 +290,7 @@ fn collect(numbers: &Numbers, sink: &mut Sink<'_>) {
         ("kube_node", Type::Node, "node", node),
         ("kube_persistentvolumeclaim", Type::PersistentVolumeClaim, "persistentvolumeclaim", claim),
         ("kube_persistentvolume", Type::PersistentVolume, "persistentvolume", volume),
+        ("kube_secret", Type::Secret, "secret", secret),
         ("kube_service", Type::Service, "service", service),
         ("kube_ingress", Type::Ingress, "ingress", ingress),
     ];
@@ -356,6 +359,18 @@ fn namespace(_key: &Key, life: &Life, reader: &mut Reader<'_, '_>) {
         ],
         1.0,
     );
+}
+
+/// The one annotation that it is told to show (`--metric-annotations-allowlist`).
+fn secret(_key: &Key, life: &Life, reader: &mut Reader<'_, '_>) {
+    let leaked = |object: &Value| marked(object, "annotations", LEAKED).to_owned();
+    let mut values: Vec<String> = life.states.iter().map(|state| leaked(&state.1)).collect();
+    values.sort();
+    values.dedup();
+    for value in values {
+        let label = [("annotation_security_example_com_leaked", value.as_str())];
+        reader.put("kube_secret_annotations", &label, |object| (leaked(object) == value).then_some(1.0));
+    }
 }
 
 fn deployment(_key: &Key, life: &Life, reader: &mut Reader<'_, '_>) {
