@@ -33,6 +33,7 @@ mod git_difference;
 mod halt;
 mod images;
 mod job;
+pub mod left;
 mod managed;
 mod manifests;
 mod node;

@@ -86,6 +86,7 @@ pub mod request;
 pub mod review;
 pub mod route;
 pub mod scale;
+pub mod scanner;
 pub mod scheduler;
 pub mod schema;
 pub mod scrape_config;

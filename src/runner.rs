@@ -30,7 +30,6 @@ use crate::app::effect::{Effect, LogsOf, Need, Order};
 use crate::app::explore::pods::Since;
 use crate::app::explore::{LinesOf, Wish};
 use crate::app::message::Message;
-use crate::app::running::Cut;
 use crate::audit::Audit;
 use crate::boards::Boards;
 use crate::clock::Clock;
@@ -45,6 +44,7 @@ use crate::sources::logs::{LogNews, LogRequest, LogsFrom};
 use crate::sources::{Connection, Places, SourceError, Systems};
 use crate::store::{Envelope, Query, Store};
 use opening::Opening;
+use record::looked_back;
 
 /// How long a list is kept after nobody needs it any more.
 const LINGER: Duration = Duration::from_secs(45);
@@ -591,14 +591,11 @@ impl Runner {
 
     fn look_back(&self) {
         let (audit, notes) = (self.equipment.audit.clone(), self.notes.clone());
+        let now = self.equipment.clock.now();
         tokio::spawn(async move {
-            let read = tokio::task::spawn_blocking(move || audit.unfinished()).await;
-            let message = match read {
-                Ok(Ok(records)) => Message::Cut(records.iter().filter_map(Cut::of).collect()),
-                Ok(Err(error)) => Message::Trouble(error.to_string()),
-                Err(error) => Message::Trouble(format!("the audit was not read: {error}")),
-            };
-            let _ = notes.send(Note::Said(message)).await;
+            for message in looked_back(audit, now).await {
+                let _ = notes.send(Note::Said(message)).await;
+            }
         });
     }
 
@@ -609,7 +606,13 @@ impl Runner {
         tokio::spawn(async move {
             let message = match actions::close(&desk).await {
                 Ok(closed) if closed.is_empty() => return,
-                Ok(closed) => Message::Closed(closed),
+                Ok(closed) => {
+                    // Where a chain stands is known before its record is told of as closed.
+                    for message in looked_back(desk.audit.clone(), desk.clock.now()).await {
+                        let _ = notes.send(Note::Said(message)).await;
+                    }
+                    Message::Closed(closed)
+                }
                 Err(error) => Message::Trouble(format!("what was cut off is still open: {error}")),
             };
             let _ = notes.send(Note::Said(message)).await;

@@ -24,6 +24,9 @@ const REFRESH: &str = "argocd.argoproj.io/refresh";
 /// The annotation of `kubectl rollout restart`.
 const RESTARTED: &str = "/spec/template/metadata/annotations/kubectl.kubernetes.io~1restartedAt";
 
+/// The mark of a chain that stands before its end and can be gone on with.
+pub(super) const STOPPED: &str = "stopped";
+
 /// What became of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Found {
@@ -31,6 +34,8 @@ enum Found {
     Done(String),
     /// It was not done, or failed; with the evidence.
     NotDone(String),
+    /// A chain of steps stands before its end; which, and how it goes on.
+    Stopped(String),
     /// The cluster does not tell; with the reason.
     Unknown(String),
     /// It goes on, or cannot be asked about now: the record stays open.
@@ -203,6 +208,7 @@ fn said(found: &Found) -> (&'static str, &str) {
     match found {
         Found::Done(evidence) => ("done", evidence),
         Found::NotDone(evidence) => ("not-done", evidence),
+        Found::Stopped(evidence) => (STOPPED, evidence),
         Found::Unknown(why) => ("cannot-be-told", why),
         Found::Later => ("open", ""),
     }
@@ -213,7 +219,7 @@ fn sum_up(found: &[(&Target, Found)]) -> (&'static str, String) {
     let count = |word: &str| found.iter().filter(|(_, one)| said(one).0 == word).count();
     let word = if found.is_empty() || count("cannot-be-told") > 0 {
         "cannot-be-told"
-    } else if count("not-done") > 0 {
+    } else if count("not-done") + count(STOPPED) > 0 {
         "not-done"
     } else {
         "done"
@@ -437,7 +443,8 @@ async fn rotation<R: Remote>(
     }
     match Box::pin(rotate::became(desk, (verb, &record.id, record.at), &target.object, document)).await {
         Became::Done(how) => Found::Done(how),
-        Became::Stopped(where_it_is) => Found::NotDone(where_it_is),
+        Became::Stopped(where_it_is) => Found::Stopped(where_it_is),
+        Became::NotBegun(why) => Found::NotDone(why),
         Became::Open => Found::Later,
     }
 }

@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use crate::actions::left::Left;
 use crate::actions::{Answer, Cascade, Options, Outcome, PARALLEL, Request, Standing, SyncResource, Verb};
 use crate::app::application::Pane;
 use crate::app::command::Command;
@@ -266,6 +267,35 @@ pub fn give_back(state: &mut State, store: &Store) -> Vec<Effect> {
         targets: vec![target],
         options: crate::actions::Options::default(),
         tenant: tenant.map(|tenant| tenant.to_string()),
+        reason: String::new(),
+    };
+    begin(state, request)
+}
+
+/// Returns the rotations of the open context that were left before their end and that nobody here follows, the newest
+/// first.
+pub fn left(state: &State) -> impl Iterator<Item = &Left> {
+    let follows = |left: &Left| {
+        state.running.iter().any(|running| {
+            running.ended.is_none()
+                && running.plan.request.targets.iter().any(|target| target.object == left.target.object)
+        })
+    };
+    let here = move |left: &&Left| state.session.context.as_ref() == Some(&left.context) && !follows(left);
+    state.left.iter().rev().filter(here)
+}
+
+/// Opens the question that goes on with a rotation that was left.
+pub fn go_on(state: &mut State) -> Vec<Effect> {
+    let Some(left) = left(state).next().cloned() else {
+        state.say(Health::Idle, "no rotation was left before its end");
+        return Vec::new();
+    };
+    let request = Request {
+        verb: Verb::ResumeRotation,
+        targets: vec![left.target],
+        options: Options::default(),
+        tenant: left.tenant,
         reason: String::new(),
     };
     begin(state, request)

@@ -535,6 +535,8 @@ commands! {
         Query = "query", "query";
         /// Gives auto-sync back where the time of a hold is over, exactly as it was.
         GiveBack = "give-back", "give auto-sync back";
+        /// Goes on with a rotation that was left before its end, after a question.
+        GoOn = "go-on", "go on with the rotation";
         /// Shows sources, requests, versions and files.
         Info = "info", "info";
         /// Switches the mouse on or off, so that the terminal's own selection works.

@@ -386,6 +386,7 @@ impl State {
             Command::Actions => !bare || !matches!(self.view(), Some(View::Actions(_))),
             Command::Info => !bare || !matches!(self.view(), Some(View::Info(_))),
             Command::GiveBack => self.holds.over(self.now).next().is_some(),
+            Command::GoOn => super::asking::left(self).next().is_some(),
             Command::Reconnect => self.session.context.is_some(),
             Command::NextPanel | Command::PreviousPanel => {
                 bare && matches!(

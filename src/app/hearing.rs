@@ -1,7 +1,7 @@
 //! What tasks say: connection, documents, plans, progress, logs.
 
-use crate::actions::Closed;
 use crate::actions::reveal::SHOWN;
+use crate::actions::{Closed, left};
 use crate::app::detail::Document;
 use crate::app::effect::{Effect, LogsOf};
 use crate::app::explore::Explore;
@@ -97,8 +97,13 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
             if matches!(outcome, Verified(_)) && running.plan.request.verb == crate::actions::Verb::Rollback {
                 state.rollbacks.push((now, now.duration_since(running.started).as_secs_f64()));
             }
+            let is_chain = left::is_chain(running.plan.request.verb.word());
             running.ended = Some((outcome, now));
             state.say(health, text);
+            if is_chain {
+                // What was left is at its end now, or has a new place where it stands.
+                return vec![Effect::LookBack];
+            }
         }
         Message::ToEdit(result) => return super::editing::fetched(state, result),
         Message::Edited(result) => return super::editing::returned(state, result.map(|sheet| sheet.0)),
@@ -130,7 +135,12 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
         }
         Message::Rollbacks(rollbacks) => state.rollbacks = rollbacks,
         Message::Requests { total, minute } => state.session.requests = (total, minute),
-        Message::Cut(cut) => state.cut = cut,
+        Message::Cut(mut cut) => {
+            // What this console carries out has no end yet either.
+            cut.retain(|one| state.running.iter().all(|running| running.plan.id != one.id));
+            state.cut = cut;
+        }
+        Message::Left(left) => state.left = left,
         Message::Closed(closed) => tell_closed(state, &closed),
         Message::Trouble(text) => state.say(Health::Warning, text),
     }
@@ -140,6 +150,10 @@ pub fn hear(state: &mut State, store: &Store, message: Message) -> Vec<Effect> {
 /// Says what became of actions that were cut off, and tells of them as unfinished no longer.
 fn tell_closed(state: &mut State, closed: &[Closed]) {
     state.cut.retain(|cut| closed.iter().all(|one| one.id != cut.id));
+    // Of what can be gone on with, the notice with its key stands there.
+    if closed.iter().all(|one| state.left.iter().any(|left| left.id == one.id)) {
+        return;
+    }
     let text = match closed {
         [one] => format!("cut off earlier: {}", one.text),
         several => {

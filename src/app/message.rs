@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::actions::left::Left;
 use crate::actions::reveal::Revealed;
 use crate::actions::{Closed, Outcome, Plan, Progress};
 use crate::app::effect::LogsOf;
@@ -122,6 +123,8 @@ pub enum Message {
     },
     /// Actions that have no end in the audit, as it stood at the start.
     Cut(Vec<Cut>),
+    /// Rotations that were left before their end, as the audit stands.
+    Left(Vec<Left>),
     /// Actions that were cut off, with what became of them; their records are closed.
     Closed(Vec<Closed>),
     /// A sentence about something that went wrong without a place of its own.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::actions::left::Left;
 use crate::actions::reveal::Revealed;
 use crate::app::detail::Page;
 use crate::app::editing::Editing;
@@ -78,6 +79,8 @@ pub struct State {
     pub holds: Holds,
     /// Actions of earlier sessions that have no end in the audit.
     pub cut: Vec<Cut>,
+    /// Rotations that were left before their end, of any context.
+    pub left: Vec<Left>,
     /// A value that somebody asked to see, and until when it stands on the screen.
     pub revealed: Option<(Box<Revealed>, Timestamp)>,
     /// Whether they were looked at, so that the notice need not stand there any more.
@@ -154,6 +157,7 @@ impl State {
             timeline: Timeline::default(),
             holds: Holds::default(),
             cut: Vec::new(),
+            left: Vec::new(),
             revealed: None,
             cut_seen: false,
             served: Vec::new(),

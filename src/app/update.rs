@@ -156,6 +156,7 @@ fn global(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
             }
         }
         Command::GiveBack => return asking::give_back(state, store),
+        Command::GoOn => return asking::go_on(state),
         Command::Info => {
             state.overlay = None;
             if !matches!(state.view(), Some(View::Info(_))) {

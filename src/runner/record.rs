@@ -1,4 +1,4 @@
-//! Keeps the list of the record: reads the audit file where it has changed.
+//! Reads the audit file for the screen: the list of the record, and what was left before its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc::Sender;
 
+use crate::actions::left::left;
 use crate::actions::undo::{self, entries};
+use crate::app::message::Message;
+use crate::app::running::Cut;
 use crate::audit::{Audit, AuditError};
 use crate::clock::Clock;
 use crate::kinds::{Object, record};
@@ -57,6 +60,22 @@ pub async fn follow(audit: Audit, clock: Clock, query: Query, epoch: u64, mail: 
 fn failed(reason: &str) -> Update {
     let error = SourceError::Garbled { what: "the audit".to_owned(), reason: reason.to_owned() };
     Update::Failed { error, retry_at: None }
+}
+
+/// Looks for actions that have no end and for rotations that were left, away from the loop: the file may be large.
+pub async fn looked_back(audit: Audit, now: Timestamp) -> Vec<Message> {
+    let read = move || -> Result<Vec<Message>, AuditError> {
+        let records = audit.read(None)?.records;
+        let all = entries(&records);
+        let open = all.iter().filter(|entry| entry.ending.is_none());
+        let cut = open.filter_map(|entry| Cut::of(entry.before)).collect();
+        Ok(vec![Message::Left(left(&all, now)), Message::Cut(cut)])
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(messages)) => messages,
+        Ok(Err(error)) => vec![Message::Trouble(error.to_string())],
+        Err(error) => vec![Message::Trouble(format!("the audit was not read: {error}"))],
+    }
 }
 
 /// Reads the newest entries, each with what takes it back.

@@ -6,6 +6,8 @@ use ratatui::style::Style;
 
 use super::Scene;
 use super::{head, plan};
+use crate::app::asking;
+use crate::app::command::Command;
 use crate::app::running::Running;
 use crate::app::spot::{Spot, Spots};
 use crate::app::viewport::Viewport;
@@ -71,7 +73,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>, view: &Viewport,
 const CUT: usize = 6;
 
 fn cut_height(scene: &Scene<'_>, area: Rect) -> u16 {
-    match scene.state.cut.len().min(CUT) as u16 {
+    let left = asking::left(scene.state).count();
+    match (scene.state.cut.len() + left).min(CUT) as u16 {
         0 => 0,
         // Title, two lines each, and a line of advice.
         actions => (actions * 2 + 2).min(area.height / 2),
@@ -84,8 +87,9 @@ fn cut(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
     if area.is_empty() {
         return;
     }
-    let count = state.cut.len();
-    let title = format!("Begun earlier, without an end in the audit  {count}");
+    let left = asking::left(state).count();
+    let what = if left == 0 { "without an end in the audit" } else { "and not at its end" };
+    let title = format!("Begun earlier, {what}  {}", state.cut.len() + left);
     let body = panel::titled(buffer, area, theme, &title, &[], false);
     let glyphs = Glyphs::of(theme);
     let mut lines: Vec<(bool, String)> = Vec::new();
@@ -97,6 +101,12 @@ fn cut(buffer: &mut Buffer, area: Rect, scene: &Scene<'_>) {
             names => format!("auto-sync of {} may still be held; ", names.join(", ")),
         };
         lines.push((false, format!("{held}begun by {}, and cut off or followed elsewhere", cut.who)));
+    }
+    let key = state.keymap.label(Command::GoOn).unwrap_or_else(|| format!(":{}", Command::GoOn.name()));
+    for left in asking::left(state).take(CUT) {
+        let at = human::moment(left.at, state.now, &state.zone);
+        lines.push((true, format!("{at} {}", left.title)));
+        lines.push((false, format!("{key} goes on with it: {}", left.stands)));
     }
     lines.push((false, "Look at the object before you go on; opsdeck audit tells the rest.".to_owned()));
     for (y, (first, text)) in (body.y..body.bottom()).zip(&lines) {

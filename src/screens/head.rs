@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::Scene;
 use super::feed;
+use crate::app::asking;
 use crate::app::command::Command;
 use crate::app::history::View;
 use crate::app::session::{Environment, Link};
@@ -368,6 +369,19 @@ fn standing_notice(scene: &Scene<'_>) -> Option<String> {
         return Some(format!(
             "{} shows what was begun earlier and has no end: {title}{more}",
             key(Command::Actions)
+        ));
+    }
+    let mut left = asking::left(state);
+    if let Some(first) = left.next() {
+        let more = match left.count() {
+            0 => String::new(),
+            more => format!(" ({more} more)"),
+        };
+        return Some(format!(
+            "{} goes on with the rotation of {}{more}: {}",
+            key(Command::GoOn),
+            first.target.object.name,
+            first.stands
         ));
     }
     let mut over = state.holds.over(state.now);

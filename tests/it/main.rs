@@ -56,6 +56,7 @@ mod rotation_story;
 mod schemas;
 mod scrape;
 mod screens;
+mod secrecy;
 mod signal_commands;
 mod stage;
 mod story;

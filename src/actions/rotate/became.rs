@@ -18,6 +18,8 @@ pub(in crate::actions) enum Became {
     Done(String),
     /// To a step before the end; which, and how it goes on.
     Stopped(String),
+    /// To no step: nothing was sent; with the evidence.
+    NotBegun(String),
     /// It cannot be asked now, or AWS is still at it.
     Open,
 }
@@ -45,7 +47,7 @@ pub(in crate::actions) async fn became<R: Remote>(
                         return Became::Stopped(text);
                     }
                     if secret.rotates && !secret.has(&token) {
-                        return Became::Stopped(format!(
+                        return Became::NotBegun(format!(
                             "AWS was not asked: {key} has no version of this action"
                         ));
                     }

@@ -1,6 +1,8 @@
 //! The chain of a rotation: each proof, what stops it, what is sent and how often.
 
 use super::*;
+use crate::actions::left::{Left, left};
+use crate::actions::undo::entries;
 use crate::sources::cloudwatch::{CURRENT, PENDING};
 
 /// An `ExternalSecret` of tenant-2 with its store, its Secret and what AWS has.
@@ -98,6 +100,52 @@ async fn a_pod_that_started_before_the_change_is_named_and_the_rotation_is_not_v
     let records = bench.records();
     let Event::After(ending) = &records[1].event else { panic!("{records:#?}") };
     assert!(ending.steps[6].text.contains("checkout-1"), "{:#?}", ending.steps);
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_left_is_offered_until_it_is_at_its_end() {
+    let mut bench = Bench::new();
+    let object = external(&bench.cluster).await;
+    reader(&bench.cluster).await;
+    pod(&bench.cluster, "2026-01-05T11:59:00Z").await;
+    let offered = |bench: &Bench, now: Timestamp| left(&entries(&bench.records()), now);
+    // The time of the whole is over before that of a step.
+    bench.desk.pace.limit = Duration::from_secs(20);
+    let short = Options { timeout_seconds: Some(1), ..Options::default() };
+    let outcome = bench.act(Verb::Rotate, &object, short).await;
+    assert!(matches!(outcome, Outcome::NotVerified(_)), "{outcome:?}");
+    let [one] = <[Left; 1]>::try_from(offered(&bench, noon())).unwrap();
+    assert_eq!((&one.target.object, one.tenant.as_deref()), (&object, Some("tenant-2")));
+    assert!(
+        one.stands.starts_with("6 of 7 steps are done, then: every pod started after the change: "),
+        "{}",
+        one.stands
+    );
+    // A day later somebody has seen to it, or nobody will.
+    assert!(offered(&bench, noon() + jiff::SignedDuration::from_hours(25)).is_empty());
+    // While another console goes on with it, it is not offered a second time.
+    let going = bench.begun("b", "resume-rotation", &object).await;
+    assert!(offered(&bench, noon()).is_empty());
+    drop(going);
+    // That one is killed: where it stands is read from the cluster, without the command that the key stands for.
+    close(&bench.desk).await.unwrap();
+    let [one] = <[Left; 1]>::try_from(offered(&bench, noon())).unwrap();
+    assert_eq!(one.id, "b");
+    assert!(one.stands.ends_with("1 of 1 pods have not started since"), "{}", one.stands);
+    pod(&bench.cluster, "2026-01-05T12:00:09Z").await;
+    let outcome = bench.act(Verb::ResumeRotation, &object, Options::default()).await;
+    assert!(matches!(outcome, Outcome::Verified(_)), "{outcome:?}");
+    assert!(offered(&bench, noon()).is_empty());
+}
+
+#[tokio::test]
+async fn a_rotation_of_which_aws_was_never_told_is_not_offered() {
+    let bench = Bench::new();
+    let object = external(&bench.cluster).await;
+    drop(bench.begun("a", "rotate", &object).await);
+    let closed = close(&bench.desk).await.unwrap();
+    assert!(closed[0].text.contains("AWS was not asked"), "{closed:?}");
+    assert!(left(&entries(&bench.records()), noon()).is_empty());
 }
 
 #[tokio::test]
