@@ -238,7 +238,14 @@ pub(super) fn no_answer(asked: &Asked, error: &kube::Error) -> SourceError {
             reason: text,
         };
     }
-    unreachable(asked, &text)
+    unreachable(asked, cause(&text))
+}
+
+/// Takes off which layers of the client hand a failure on: on a narrow screen only the beginning is read.
+fn cause(text: &str) -> &str {
+    const LAYERS: [&str; 4] =
+        ["ServiceError: ", "client error (Connect): ", "client error (SendRequest): ", "tcp connect error: "];
+    LAYERS.iter().fold(text, |text, layer| text.strip_prefix(layer).unwrap_or(text))
 }
 
 /// Tells whether a request failed because the two ends did not agree on TLS: certificates, most of the time.
@@ -345,6 +352,15 @@ mod tests {
     fn refused(code: u16, body: &str) -> SourceError {
         let now = Timestamp::from_second(1_000_000).unwrap();
         refusal(&asked(), StatusCode::from_u16(code).unwrap(), &HeaderMap::new(), body.as_bytes(), now)
+    }
+
+    #[test]
+    fn a_failure_to_connect_begins_with_its_cause() {
+        let said =
+            "ServiceError: client error (Connect): tcp connect error: Connection refused (os error 111)";
+        assert_eq!(cause(said), "Connection refused (os error 111)");
+        assert_eq!(cause("client error (SendRequest): connection closed"), "connection closed");
+        assert_eq!(cause("unexpected error: x"), "unexpected error: x");
     }
 
     #[test]
