@@ -367,7 +367,8 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
 /// Looks at what users see until it is no worse than before and no alert of its workloads began since, and says it.
 ///
 /// The share of failed requests is one of the last minute, so that right after new pods are ready it still tells of
-/// the old ones. Where it does not fall, the limit of the action ends the wait and says what was seen last.
+/// the old ones. Where it does not fall, the limit of the action ends the wait and says what was seen last. What was bad
+/// once is not good because nobody answers any more.
 pub(super) async fn users<R: Remote>(
     work: &mut Work<'_, R>,
     app: App<'_>,
@@ -375,26 +376,35 @@ pub(super) async fn users<R: Remote>(
     step: usize,
 ) -> String {
     work.running(step, "");
+    let (mut errors, mut alerts, mut said) = (false, Vec::new(), String::new());
     loop {
         let seen = verdict::look(work.desk, app).await;
         let verdict = verdict::compare(before, &seen);
-        let began = verdict::began(work.desk, app, work.object, &seen, work.begun()).await;
-        if verdict.said.is_empty() {
-            work.skipped(step, "neither Prometheus nor Alertmanager says anything of it");
-            return String::new();
+        if seen.tells_errors() {
+            errors = verdict.worse;
         }
-        if !verdict.worse && began.is_empty() {
-            work.done(step, verdict.said.clone());
-            return format!("; {}", verdict.said);
+        if seen.tells_alerts() {
+            alerts = verdict::began(work.desk, app, work.object, &seen, work.begun()).await;
+        }
+        if !verdict.said.is_empty() {
+            said = verdict.said;
+        }
+        if !errors && alerts.is_empty() {
+            if said.is_empty() {
+                work.skipped(step, "neither Prometheus nor Alertmanager says anything of it");
+                return String::new();
+            }
+            work.done(step, said.clone());
+            return format!("; {said}");
         }
         let mut why = Vec::new();
-        if verdict.worse {
+        if errors {
             why.push("users see more errors than before".to_owned());
         }
-        if !began.is_empty() {
-            why.push(format!("not good, an alert began after it: {}", began.join(", ")));
+        if !alerts.is_empty() {
+            why.push(format!("not good, an alert began after it: {}", alerts.join(", ")));
         }
-        work.running(step, format!("{} ({})", why.join(", and "), verdict.said));
+        work.running(step, format!("{} ({said})", why.join(", and ")));
         for _ in 0..BETWEEN {
             work.pause().await;
         }

@@ -38,6 +38,18 @@ pub(super) struct Seen {
     alerts: Option<Vec<Fired>>,
 }
 
+impl Seen {
+    /// Tells whether anything is known of failed requests.
+    pub fn tells_errors(&self) -> bool {
+        self.errors.is_some()
+    }
+
+    /// Tells whether anything is known of alerts.
+    pub fn tells_alerts(&self) -> bool {
+        self.alerts.is_some()
+    }
+}
+
 /// A share of requests.
 #[derive(Debug, Clone, PartialEq)]
 struct Share {

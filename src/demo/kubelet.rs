@@ -60,6 +60,9 @@ impl Controller for Kubelet {
         let Some(mut pod) = cx.get(key) else { return };
         let node = text(&pod, "/spec/nodeName").to_owned();
         if !at(&pod, "/metadata/deletionTimestamp").is_null() {
+            if is_dead(&node, cx) {
+                return;
+            }
             self.end(key, &pod, &node, cx);
             return;
         }
@@ -96,6 +99,15 @@ impl Controller for Kubelet {
             cx.at(due, key);
         }
     }
+}
+
+/// Tells whether the kubelet of a node is heard of no more, which somebody writes into its status: it ends nothing.
+fn is_dead(node: &str, cx: &Cx<'_>) -> bool {
+    let node = cx.get(&Key::new(Type::Node, "", node));
+    let ready = |node: &Value| {
+        list(node, "/status/conditions").iter().any(|one| one["type"] == "Ready" && one["status"] == "Unknown")
+    };
+    node.is_some_and(|node| ready(&node))
 }
 
 impl Kubelet {

@@ -426,7 +426,8 @@ fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
     });
     console.press("tenant-2\r");
     console.wait_for("the verdict", VERDICT, |screen| screen.contains("Verified"));
-    // What lasts: the same key on the action that has ended.
+    // What lasts: the same key on the action that has ended, and the footer names it.
+    assert!(console.text().contains("V revert in Git"), "one key is offered\n{}", console.text());
     console.press("V");
     console.wait("the plan of the revert", |screen| {
         screen.contains("Revert in Git") && screen.contains("1.7.4") && !screen.contains("pending")

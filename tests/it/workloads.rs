@@ -95,7 +95,7 @@ async fn kubectl_pauses_sets_images_edits_runs_jobs_and_deletes_with_every_casca
 }
 
 /// Runs the program against the platform; returns its exit code and what it printed.
-async fn run(cluster: &Cluster, editor: &str, args: &[&str]) -> (i32, String, String) {
+pub async fn run(cluster: &Cluster, editor: &str, args: &[&str]) -> (i32, String, String) {
     let mut command = opsdeck();
     let home = cluster.kubeconfig().parent().unwrap().to_owned();
     command
