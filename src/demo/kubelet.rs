@@ -105,7 +105,9 @@ impl Controller for Kubelet {
 fn is_dead(node: &str, cx: &Cx<'_>) -> bool {
     let node = cx.get(&Key::new(Type::Node, "", node));
     let ready = |node: &Value| {
-        list(node, "/status/conditions").iter().any(|one| one["type"] == "Ready" && one["status"] == "Unknown")
+        list(node, "/status/conditions")
+            .iter()
+            .any(|one| one["type"] == "Ready" && one["status"] == "Unknown")
     };
     node.is_some_and(|node| ready(&node))
 }

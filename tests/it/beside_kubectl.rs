@@ -1,5 +1,5 @@
 //! The same change once by kubectl and once by this program, on two objects that are alike: what is there afterwards must
-//! be the same. Undo of StatefulSets and DaemonSets, KEDA's pause, and pods that a dead node does not end.
+//! be the same. Undo of `StatefulSets` and `DaemonSets`, KEDA's pause, and pods that a dead node does not end.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,8 @@ use crate::workloads::run;
 
 /// A workload with pods of its own, at a version.
 fn workload(kind: &str, name: &str, version: &str) -> String {
-    let scale = if kind == "StatefulSet" { format!("\n  replicas: 2\n  serviceName: {name}") } else { String::new() };
+    let scale =
+        if kind == "StatefulSet" { format!("\n  replicas: 2\n  serviceName: {name}") } else { String::new() };
     format!(
         r#"
 apiVersion: apps/v1
@@ -136,7 +137,8 @@ async fn scaling(cluster: &Cluster, name: &str) -> Value {
         .map(|one| one["status"].clone());
     let scalers = json_of(cluster, &["hpa"], name).await;
     let own = scalers["items"].as_array().unwrap().iter();
-    let own: Vec<&Value> = own.map(|one| &one["metadata"]["name"]).filter(|one| **one == "keda-hpa-NAME").collect();
+    let own: Vec<&Value> =
+        own.map(|one| &one["metadata"]["name"]).filter(|one| **one == "keda-hpa-NAME").collect();
     let workload = json_of(cluster, &["deployment", name], name).await;
     json!({ "notes": notes, "paused": paused, "autoscalers": own, "replicas": workload["spec"]["replicas"] })
 }
@@ -163,16 +165,18 @@ async fn a_pause_of_keda_leaves_what_the_annotation_of_kubectl_leaves() {
         assert_eq!(code, 0, "{arguments:?}: {out}{err}");
         assert!(out.contains("KEDA says so"), "{out}{err}");
         let path = r#"jsonpath={.status.conditions[?(@.type=="Paused")].status}"#;
-        cluster
-            .until(&["get", "so/queue-a", "-n", "tenant-1", "-o", path], |status| status == paused)
-            .await;
+        cluster.until(&["get", "so/queue-a", "-n", "tenant-1", "-o", path], |status| status == paused).await;
         // The controller has seen both; what it makes of them follows at once.
         let same = async || scaling(&cluster, "queue-a").await == scaling(&cluster, "queue-b").await;
         crate::poll::until(std::time::Duration::from_secs(30), async || {
             if same().await {
                 return Ok(());
             }
-            Err(format!("{note}: {} {}", scaling(&cluster, "queue-a").await, scaling(&cluster, "queue-b").await))
+            Err(format!(
+                "{note}: {} {}",
+                scaling(&cluster, "queue-a").await,
+                scaling(&cluster, "queue-b").await
+            ))
         })
         .await;
     }
@@ -189,7 +193,8 @@ async fn a_pod_that_a_dead_node_does_not_end_is_taken_away_as_kubectl_does_it() 
     }
     for name in ["statefulset-a", "statefulset-b"] {
         let pod = format!("{name}-1");
-        let of = |path: &'static str| ["get", "pod", &pod, "-n", "tenant-1", "-o", path].map(ToOwned::to_owned);
+        let of =
+            |path: &'static str| ["get", "pod", &pod, "-n", "tenant-1", "-o", path].map(ToOwned::to_owned);
         let node = of("jsonpath={.spec.nodeName}");
         let node = cluster.ok(&node.each_ref().map(String::as_str)).await;
         let uid = of("jsonpath={.metadata.uid}");
@@ -203,9 +208,7 @@ async fn a_pod_that_a_dead_node_does_not_end_is_taken_away_as_kubectl_does_it() 
         let going = of("jsonpath={.metadata.deletionTimestamp}");
         assert!(!cluster.ok(&going.each_ref().map(String::as_str)).await.is_empty());
         if name == "statefulset-a" {
-            cluster
-                .ok(&["delete", "pod", &pod, "-n", "tenant-1", "--force", "--grace-period=0"])
-                .await;
+            cluster.ok(&["delete", "pod", &pod, "-n", "tenant-1", "--force", "--grace-period=0"]).await;
         } else {
             // An ordinary delete does not help, and the plan of the other says why.
             let force = ["delete", &format!("pod/{pod}"), "--force", "-ntenant-1"];

@@ -434,7 +434,7 @@ fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
     });
     console.press("tenant-2\r");
     console.wait("both actions", |screen| screen.contains("Actions of this session  2"));
-    console.wait_for("its verdict", VERDICT, |screen| screen.contains("can be given back now"));
+    console.wait_for("its verdict", VERDICT, |screen| screen.contains("still held"));
     console.press(":q\r");
     assert!(console.end().success());
 }

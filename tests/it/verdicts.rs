@@ -42,8 +42,13 @@ async fn an_alert_of_its_own_workload_that_begins_after_the_rollback_holds_the_v
     let over = begun + SignedDuration::from_secs(300);
     raise(&bench, slow("checkout"), begun + SignedDuration::from_secs(20), over).await;
     // Of somebody else's workload it is told and holds nothing back.
-    raise(&bench, slow("payments"), begun + SignedDuration::from_secs(20), over + SignedDuration::from_hours(9))
-        .await;
+    raise(
+        &bench,
+        slow("payments"),
+        begun + SignedDuration::from_secs(20),
+        over + SignedDuration::from_hours(9),
+    )
+    .await;
     let outcome = bench.run(plan).await;
     assert_verified(&outcome);
     assert!(bench.clock.now() >= over, "not before the alert was over: {outcome:?}");

@@ -34,7 +34,8 @@ impl Served {
         opsdeck::install_crypto_provider();
         let home = tempfile::tempdir().unwrap();
         let clock = Clock::manual("2026-03-02T10:00:00Z".parse().unwrap());
-        let small = world::Options { tenants, pods_per_tenant: 8, nodes: 4, alive, ..world::Options::default() };
+        let small =
+            world::Options { tenants, pods_per_tenant: 8, nodes: 4, alive, ..world::Options::default() };
         let options = platform::Options {
             world: world::Options { story: story.to_owned(), ..small },
             kubeconfig: Some(home.path().join("kubeconfig")),
