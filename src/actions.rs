@@ -49,6 +49,7 @@ mod restart;
 pub mod reveal;
 mod revert;
 mod revision;
+pub mod rights;
 mod rollback;
 mod rollout;
 mod rotate;
@@ -409,6 +410,9 @@ pub struct Options {
     /// Delete: what becomes of what hangs on the object.
     #[serde(skip_serializing_if = "is_default")]
     pub cascade: Cascade,
+    /// What was marked and not shown when the question was asked: it is left out, and the plan says so.
+    #[serde(skip_serializing_if = "is_default")]
+    pub left_out: Option<Box<LeftOut>>,
     /// Edit: what a person made of the object. It is not part of what is printed or recorded.
     #[serde(skip)]
     pub edited: Option<std::sync::Arc<sheet::Edited>>,
@@ -462,6 +466,47 @@ impl Cascade {
 /// Tells whether an option was left as it is: plans and records name only those of their verb.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
+}
+
+/// Rows that were marked and that the table did not show when the question was asked.
+///
+/// # Why
+///
+/// They are left out and not acted on: a mark that is out of sight was perhaps set an hour ago for something else, and
+/// who confirms must have seen what is touched. They are named in the plan and in the record, so that who meant them
+/// sees that they are missing before confirming, and who looks later sees that they were not forgotten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// What hides them, such as `the filter "web"`.
+    pub by: String,
+    /// The first of them by name, as many as [`LeftOut::NAMED`].
+    pub names: Vec<String>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl LeftOut {
+    /// How many are named.
+    pub const NAMED: usize = 8;
+
+    /// Names what is left out; `None` where nothing is.
+    pub fn new(by: String, names: impl IntoIterator<Item = String>) -> Option<Self> {
+        let mut names: Vec<String> = names.into_iter().collect();
+        names.sort();
+        let count = names.len();
+        names.truncate(Self::NAMED);
+        (count > 0).then_some(Self { by, names, count })
+    }
+
+    /// Says it in a sentence.
+    pub fn sentence(&self) -> String {
+        let rows = if self.count == 1 { "1 marked row" } else { &format!("{} marked rows", self.count) };
+        let more = match self.count.saturating_sub(self.names.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("left out, hidden by {}: {rows}: {}{more}", self.by, self.names.join(", "))
+    }
 }
 
 /// One resource of a selective sync.

@@ -39,6 +39,11 @@ const REMEMBERED: usize = 100;
 /// and an edit in the editor.
 pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
     if command == Command::Edit {
+        // Before the editor: what is written there would be written for nothing.
+        if let Some(right) = state.missing_right(store, command) {
+            state.say(Health::Warning, format!("you may not {right}: nothing is opened to be edited"));
+            return Vec::new();
+        }
         return super::editing::begin(state, store);
     }
     match request(state, store, command) {
@@ -55,7 +60,13 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
 
 /// Makes the request of a verb about what is selected or marked; the error is a sentence.
 pub fn request(state: &State, store: &Store, command: Command) -> Result<Request, String> {
-    let nothing = || format!("nothing is selected here to {}", command.label());
+    let left_out = state.left_out(store);
+    let nothing = || match &left_out {
+        Some(left_out) => {
+            format!("nothing that is marked is shown; {}: clear the filter or the marks", left_out.sentence())
+        }
+        None => format!("nothing is selected here to {}", command.label()),
+    };
     let verb = command.verb().ok_or_else(nothing)?;
     let targets = state.targets(store, command);
     let first = targets.first().ok_or_else(nothing)?;
@@ -67,7 +78,8 @@ pub fn request(state: &State, store: &Store, command: Command) -> Result<Request
     let tenant = owner(first)
         .filter(|tenant| targets.iter().all(|target| owner(target) == Some(*tenant)))
         .map(ToString::to_string);
-    let mut options = crate::actions::Options::default();
+    let mut options =
+        crate::actions::Options { left_out: left_out.clone().map(Box::new), ..Default::default() };
     if matches!(verb, Verb::Rollback | Verb::HoldAutosync) {
         options.hold_minutes = Some(state.config.hold_minutes);
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::actions::sheet::{Edited, Returned, SECRET, Sheet, is_secret};
-use crate::actions::{Options, Request, Verb};
+use crate::actions::{LeftOut, Options, Request, Verb};
 use crate::app::asking;
 use crate::app::effect::Effect;
 use crate::app::state::{Overlay, State};
@@ -24,6 +24,8 @@ pub struct Editing {
     pub target: Target,
     /// The tenant that it belongs to, where one is known.
     pub tenant: Option<String>,
+    /// What was marked as well and is left out.
+    pub left_out: Option<Box<LeftOut>>,
     /// A change of before, to be put on top of what is there now.
     pub kept: Option<Arc<Edited>>,
     /// Why it is edited again; stands on top of the text.
@@ -45,14 +47,14 @@ pub fn begin(state: &mut State, store: &Store) -> Vec<Effect> {
         state.say(Health::Idle, "one object is edited at a time: take the marks away");
         return Vec::new();
     };
-    fetch(state, target.clone(), request.tenant, None, String::new())
+    fetch(state, target.clone(), &request, String::new())
 }
 
 /// Begins an edit again, with the change of before kept.
 pub fn again(state: &mut State, request: &Request, why: String) -> Vec<Effect> {
     let [target] = request.targets.as_slice() else { return Vec::new() };
     state.overlay = None;
-    fetch(state, target.clone(), request.tenant.clone(), request.options.edited.clone(), why)
+    fetch(state, target.clone(), request, why)
 }
 
 /// Says why a question of an edit cannot be run: what stands on top when it is edited again.
@@ -62,13 +64,7 @@ pub fn stops(state: &State) -> String {
     stops.map(|line| line.text.clone()).collect::<Vec<_>>().join("\n")
 }
 
-fn fetch(
-    state: &mut State,
-    target: Target,
-    tenant: Option<String>,
-    kept: Option<Arc<Edited>>,
-    why: String,
-) -> Vec<Effect> {
+fn fetch(state: &mut State, target: Target, request: &Request, why: String) -> Vec<Effect> {
     if is_secret(&target.object.resource) {
         state.say(Health::Warning, SECRET);
         return Vec::new();
@@ -79,7 +75,14 @@ fn fetch(
     }
     let object = target.object.clone();
     state.say(Health::Progressing, format!("reading {} …", object.name));
-    state.editing = Some(Editing { target, tenant, kept, why, sheet: None });
+    state.editing = Some(Editing {
+        target,
+        tenant: request.tenant.clone(),
+        left_out: request.options.left_out.clone(),
+        kept: request.options.edited.clone(),
+        why,
+        sheet: None,
+    });
     vec![Effect::FetchToEdit(object)]
 }
 
@@ -139,7 +142,11 @@ pub fn returned(state: &mut State, result: Result<String, String>) -> Vec<Effect
             let request = Request {
                 verb: Verb::Edit,
                 targets: vec![target],
-                options: Options { edited: Some(edited), ..Options::default() },
+                options: Options {
+                    edited: Some(edited),
+                    left_out: editing.left_out,
+                    ..Options::default()
+                },
                 tenant: editing.tenant,
                 reason: String::new(),
             };

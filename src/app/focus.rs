@@ -3,7 +3,7 @@
 //! Keys, footer, help and palette ask the same two questions, [`State::places`] and [`State::applies`], so that
 //! none of them promises what another refuses.
 
-use crate::actions::Verb;
+use crate::actions::{LeftOut, Verb};
 use crate::app::application::Pane;
 use crate::app::command::{Command, Place};
 use crate::app::detail::{Entry, Search, Tab};
@@ -176,7 +176,10 @@ impl State {
             return !matches!(self.view(), Some(View::Application(app)) if app.pane == Pane::History);
         }
         let Some(verb) = command.verb() else { return true };
-        if self.session.readonly.is_some() || self.missing_right(store, command).is_some() {
+        if self.session.readonly.is_some()
+            || self.hides_all(store, command)
+            || self.missing_right(store, command).is_some()
+        {
             return false;
         }
         let busy = |target: &Target| {
@@ -249,7 +252,7 @@ impl State {
 
     fn applies_below(&self, overlay: Option<&Overlay>, store: &Store, command: Command) -> bool {
         if command.verb().is_some() {
-            return !self.targets(store, command).is_empty();
+            return !self.targets(store, command).is_empty() || self.hides_all(store, command);
         }
         match command.place() {
             Place::Always => return true,
@@ -342,6 +345,16 @@ impl State {
                         || super::asking::selected_resource(self).is_some())
             }
             _ => true,
+        }
+    }
+
+    /// Tells whether a command answers the question that is open: a yes, or enter behind a name.
+    pub fn answers(&self, command: Command) -> bool {
+        let Some(Overlay::Question(question)) = &self.overlay else { return false };
+        match command {
+            Command::Confirm => true,
+            Command::Submit => question.field == Field::Answer,
+            _ => false,
         }
     }
 
@@ -526,8 +539,7 @@ impl State {
             // What is marked and not shown is not touched: nobody sees it.
             Some(View::Table(table)) if !table.marks.is_empty() => {
                 let Some(kind) = self.kinds.get(&table.resource) else { return Vec::new() };
-                let shown = |object: &&ObjectRef| table.row_of(store, kind, object).is_some();
-                table.marks.iter().filter(shown).cloned().collect()
+                table.marked(store, kind).0
             }
             Some(View::Application(app)) => {
                 let selected = app.selected();
@@ -557,6 +569,33 @@ impl State {
             return Vec::new();
         }
         objects.into_iter().filter_map(|object| target(store, object)).collect()
+    }
+
+    /// Names what is marked and hidden, and therefore not among the targets of a verb; `None` where nothing is.
+    pub fn left_out(&self, store: &Store) -> Option<LeftOut> {
+        let Some(View::Table(table)) = self.view() else { return None };
+        let kind = self.kinds.get(&table.resource)?;
+        let (_, hidden) = table.marked(store, kind);
+        let by = match table.filter.text.as_str() {
+            "" => "the tenant or namespace that is looked at, or a folded group".to_owned(),
+            filter => format!("the filter {filter:?}"),
+        };
+        let names = hidden.iter().map(|object| match &object.namespace {
+            Some(namespace) => format!("{namespace}/{}", object.name),
+            None => object.name.to_string(),
+        });
+        LeftOut::new(by, names)
+    }
+
+    /// Tells whether a verb would apply to what is marked, were any of it shown: then its key says so.
+    fn hides_all(&self, store: &Store, command: Command) -> bool {
+        let Some(View::Table(table)) = self.view() else { return false };
+        let (Some(kind), Some(verb)) = (self.kinds.get(&table.resource), command.verb()) else { return false };
+        if table.marks.is_empty() || !super::verbs::is_for(verb, kind) {
+            return false;
+        }
+        let (shown, hidden) = table.marked(store, kind);
+        shown.is_empty() && !hidden.is_empty()
     }
 
     /// Tells whether a verb is for objects of this type, and would change anything about this one.

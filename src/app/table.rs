@@ -213,6 +213,17 @@ impl Table {
         if self.groups.column().is_some() { self.groups.line_of(row) } else { Some(row) }
     }
 
+    /// Returns what is marked and shown, and what is marked and not shown.
+    ///
+    /// What is known to be gone is neither; where the server filters, what it does not send is not known to be gone.
+    pub fn marked(&self, store: &Store, kind: &Kind) -> (Vec<ObjectRef>, Vec<ObjectRef>) {
+        let (shown, hidden): (Vec<_>, Vec<_>) =
+            self.marks.iter().cloned().partition(|object| self.row_of(store, kind, object).is_some());
+        let narrowed = self.list.as_ref().is_some_and(|list| !list.is_everything());
+        let here = |object: &ObjectRef| narrowed || store.object(object).is_some();
+        (shown, hidden.into_iter().filter(here).collect())
+    }
+
     /// Brings the rows up to date, finds what is selected among them, and brings it into sight.
     pub fn settle(&mut self, store: &Store, kind: &Kind, lens: &Lens<'_>, within: Within<'_>) {
         let query = self.query(lens.context);

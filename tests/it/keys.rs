@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crossterm::event::{Event, KeyEvent, KeyModifiers};
 use jiff::SignedDuration;
-use opsdeck::actions::{Answer, Confirmation, Line, Mark, Plan, Verb};
+use opsdeck::actions::{Answer, Confirmation, Line, Mark, Plan, Request, Verb};
 use opsdeck::app::action::Action;
 use opsdeck::app::application::{Application, Pane};
 use opsdeck::app::command::{Command, Place};
@@ -100,9 +100,16 @@ pub fn table(stage: &Stage) -> &Table {
 /// Answers the question that is open with a plan, as the runner would.
 fn planned(stage: &mut Stage, confirmation: Confirmation, marks: &[Mark]) {
     let Some(Overlay::Question(question)) = &stage.state.overlay else { panic!("no question is open") };
-    let plan = Plan {
+    let plan = plan(question.request.clone(), confirmation, marks);
+    let number = question.number;
+    said(stage, Message::Planned { number, result: Ok(Box::new(plan)) });
+}
+
+/// A plan with a line of each mark.
+pub fn plan(request: Request, confirmation: Confirmation, marks: &[Mark]) -> Plan {
+    Plan {
         id: "plan-1".to_owned(),
-        request: question.request.clone(),
+        request,
         title: "Do it".to_owned(),
         lines: marks.iter().map(|mark| Line::new(*mark, "a line")).collect(),
         confirmation,
@@ -114,9 +121,7 @@ fn planned(stage: &mut Stage, confirmation: Confirmation, marks: &[Mark]) {
         rule: None,
         made: now(),
         expires: now() + SignedDuration::from_mins(5),
-    };
-    let number = question.number;
-    said(stage, Message::Planned { number, result: Ok(Box::new(plan)) });
+    }
 }
 
 pub fn said(stage: &mut Stage, message: Message) -> Vec<Effect> {
@@ -268,11 +273,25 @@ fn what_is_marked_but_hidden_by_a_filter_is_not_touched() {
     type_in(&mut stage, "storefront");
     press(&mut stage, &["enter"]);
     assert!(press(&mut stage, &["ctrl-d"]).is_empty(), "nothing that is marked is shown");
+    let said = stage.state.status.as_ref().map(|status| status.text.clone()).unwrap_or_default();
+    assert!(said.contains("nothing that is marked is shown") && said.contains("3 marked rows"), "{said}");
+    assert!(!stage.state.hints(&stage.store).contains(&Command::DeletePod), "the footer does not promise it");
     press(&mut stage, &["space"]);
     let effects = press(&mut stage, &["ctrl-d"]);
     let [Effect::Plan { request, .. }] = effects.as_slice() else { panic!("{effects:?}") };
     assert_eq!(request.targets.len(), 1);
     assert!(!hidden.contains(&request.targets[0].object));
+    // What is left out is named: in the request, from which plan and record are made.
+    let left_out = request.options.left_out.as_deref().unwrap();
+    assert_eq!((left_out.by.as_str(), left_out.count), ("the filter \"storefront\"", 3));
+    for object in &hidden {
+        assert!(left_out.sentence().contains(&*object.name), "{}", left_out.sentence());
+    }
+    // Without the filter all of them are shown, and nothing is left out.
+    press(&mut stage, &["esc", "/", "ctrl-u", "enter"]);
+    let effects = press(&mut stage, &["ctrl-d"]);
+    let [Effect::Plan { request, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!((request.targets.len(), &request.options.left_out), (4, &None));
 }
 
 #[test]
