@@ -43,6 +43,9 @@ use crate::clock::Clock;
 use crate::kinds::Health;
 use crate::store::{Envelope, Store};
 use crate::theme::{Depth, Shelf, Theme};
+use burst::Burst;
+
+mod burst;
 
 /// The least time between two frames that no key asked for: about sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
@@ -50,9 +53,6 @@ const FRAME: Duration = Duration::from_millis(16);
 /// For how long mail is taken in a row before keys are looked at again. One piece of mail is not divided: the
 /// largest, a page of a list or a burst of a watch, takes about a millisecond.
 const MAIL_TIME: Duration = Duration::from_millis(4);
-
-/// Keys that come closer together than this were not typed: the fastest typists and repeated keys leave 25 ms.
-const BURST: Duration = Duration::from_millis(15);
 
 /// How often what time changes beside the screen is looked after at least.
 const TICK: Duration = Duration::from_secs(5);
@@ -159,10 +159,8 @@ pub struct Console<B: Backend, O, D> {
     /// The time of day at which something on the last frame reads otherwise.
     due: Option<Timestamp>,
     ticked: Instant,
-    /// When the last key came.
-    keyed: Option<Instant>,
-    /// When a yes counts, unless another key comes before.
-    confirming: Option<Instant>,
+    /// When keys came, to tell a person from a paste.
+    burst: Burst,
     frames: u64,
 }
 
@@ -189,8 +187,7 @@ where
             drawn: None,
             due: None,
             ticked: Instant::now(),
-            keyed: None,
-            confirming: None,
+            burst: Burst::default(),
             frames: 0,
         }
     }
@@ -211,6 +208,7 @@ where
         self.carry_all(first);
         self.need();
         while self.ended.is_none() {
+            self.burst.wait(Instant::now());
             let wake = self.wake();
             // Biased, because the order matters: an alarm must not wait behind anything, a key not behind mail,
             // and a frame that is due not behind a flood of mail, or nothing would be seen of it.
@@ -276,10 +274,10 @@ where
     fn wake(&self) -> Instant {
         if self.dirty {
             let frame = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
-            return self.confirming.map_or(frame, |at| frame.min(at));
+            return self.burst.at().map_or(frame, |at| frame.min(at));
         }
         let mut tick = self.ticked + TICK;
-        if let Some(at) = self.confirming {
+        if let Some(at) = self.burst.at() {
             tick = tick.min(at);
         }
         let Some(due) = self.due else { return tick };
@@ -289,13 +287,12 @@ where
     }
 
     fn woken(&mut self) {
-        if self.confirming.is_some_and(|at| at <= Instant::now()) {
-            self.confirming = None;
+        if let Some(command) = self.burst.due(Instant::now()) {
             self.settle();
             self.urgent = true;
             // Where the question is another one by now, it applies no more and does nothing.
-            if self.state.applies(&self.store, Command::Confirm) {
-                self.act(Action::Run(Command::Confirm));
+            if self.state.answers(command) && self.state.applies(&self.store, command) {
+                self.act(Action::Run(command));
             }
         }
         if self.dirty {
@@ -324,10 +321,13 @@ where
                 self.settle();
                 let fast = self.is_burst(&event);
                 match input::meaning(&event, &self.state, &self.store) {
-                    Some(Action::Run(Command::Confirm)) if fast => self.too_fast(),
-                    // A yes stands alone: what is pasted by a terminal that does not say so comes with other keys.
-                    Some(Action::Run(Command::Confirm)) => {
-                        self.confirming = Some(Instant::now() + BURST);
+                    // An answer stands alone: what a terminal pastes without saying so comes with other keys.
+                    Some(Action::Run(command)) if self.state.answers(command) => {
+                        if fast {
+                            self.too_fast(command);
+                        } else {
+                            self.burst.hold(Instant::now(), command);
+                        }
                     }
                     Some(action) => {
                         self.urgent = true;
@@ -341,25 +341,25 @@ where
         }
     }
 
-    /// Tells whether a key came faster after another one than anybody types; a yes that was pressed just before is
-    /// taken back by it.
+    /// Tells whether a key came faster after another one than anybody presses keys; an answer that was given just
+    /// before is taken back by it.
     fn is_burst(&mut self, event: &Event) -> bool {
         let Event::Key(key) = event else { return false };
         if key.kind == KeyEventKind::Release {
             return false;
         }
-        let now = Instant::now();
-        let fast = self.keyed.replace(now).is_some_and(|before| now.duration_since(before) < BURST);
-        if self.confirming.take().is_some() {
-            self.too_fast();
+        let (fast, taken_back) = self.burst.key(Instant::now());
+        if let Some(command) = taken_back {
+            self.too_fast(command);
         }
         fast
     }
 
-    fn too_fast(&mut self) {
+    fn too_fast(&mut self, command: Command) {
         self.urgent = true;
+        let key = if command == Command::Confirm { "y" } else { "enter" };
         if let Some(Overlay::Question(question)) = &mut self.state.overlay {
-            question.note = Some("keys came as fast as a paste: press y by itself".to_owned());
+            question.note = Some(format!("keys came faster than a person presses them, as in a paste: press {key} again"));
             self.dirty = true;
         }
     }

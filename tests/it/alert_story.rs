@@ -96,7 +96,8 @@ fn an_alert_leads_to_its_logs_its_workload_and_a_rollback_and_is_seen_resolved()
     let name = plan.split("Type ").nth(1).and_then(|rest| rest.split(" to roll back").next());
     let name = name.expect("the name that must be typed").to_owned();
     console.press(&format!("{name}\t"));
-    console.press("INC-8 requests to checkout fail\r\r");
+    console.press("INC-8 requests to checkout fail\r");
+    console.answer("\r");
     console.wait_for("the verdict", PATIENCE, |screen| screen.contains("Verified"));
 
     // The alert goes when its rate has been low for as long as the rule looks back.

@@ -147,7 +147,7 @@ async fn keys_lead_from_the_certificate_to_why_it_fails_and_to_a_verified_renewa
         console.wait("the plan, with every check answered", |screen| {
             screen.contains("you may update") && !screen.contains("pending")
         });
-        console.press("y");
+        console.answer("y");
         console.wait("the verdict", |screen| screen.contains("Verified"));
         console.press(":q\r");
         assert!(console.end().success());

@@ -2,17 +2,19 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use futures::Stream;
+use opsdeck::actions::{Answer, Confirmation, Mark, Options, Request, Verb};
 use opsdeck::app::effect::{Effect, Need};
 use opsdeck::app::message::Message;
+use opsdeck::app::question::Question;
 use opsdeck::app::spot::Spots;
-use opsdeck::app::state::State;
+use opsdeck::app::state::{Overlay, State};
 use opsdeck::clock::Clock;
 use opsdeck::config::Config;
 use opsdeck::console::{Alarm, Console, Ended, Look, Mailbox, Outside};
@@ -26,7 +28,7 @@ use ratatui::backend::TestBackend;
 use ratatui::widgets::Paragraph;
 use tokio::sync::{Notify, mpsc};
 
-use crate::stage;
+use crate::{keys, stage};
 
 /// Writes down what it is told.
 #[derive(Default)]
@@ -149,6 +151,8 @@ struct Bench {
     pressed: Arc<Notify>,
     frames: Arc<AtomicUsize>,
     ticks: Arc<AtomicUsize>,
+    note: Arc<Mutex<String>>,
+    is_open: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<(Ended, Notebook)>,
 }
 
@@ -159,16 +163,40 @@ impl Bench {
 
     /// Starts one whose frames say that they hold for some time.
     fn holding(clock: Clock, holds: Option<Duration>) -> Self {
+        Self::with(clock, holds, |_| {})
+    }
+
+    /// Starts one in which a question stands open whose plan is made.
+    fn asking(confirmation: Confirmation) -> Self {
+        let (verb, targets, options) = (Verb::DeletePod, Vec::new(), Options::default());
+        let request = Request { verb, targets, options, reason: String::new(), tenant: None };
+        let plan = keys::plan(request.clone(), confirmation, &[Mark::Ok]);
+        Self::with(clock(), None, |state| {
+            let question = Question { plan: Some(plan), ..Question::new(1, request) };
+            state.overlay = Some(Overlay::Question(Box::new(question)));
+        })
+    }
+
+    fn with(clock: Clock, holds: Option<Duration>, begin: impl FnOnce(&mut State)) -> Self {
         let config = Arc::new(Config::default());
         let keymap = Keymap::preset("k9s").unwrap();
         let mut state = State::new(clock.now(), config, keymap, Arc::new(Kinds::new()));
         state.enter(Context::new("prod-eu-1"));
+        begin(&mut state);
         let themes = Shelf::bundled().unwrap();
         let theme = themes.theme("dark", Depth::True).unwrap();
         let frames = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&frames);
+        let note = Arc::new(Mutex::new(String::new()));
+        let noted_down = Arc::clone(&note);
+        let is_open = Arc::new(AtomicBool::new(state.overlay.is_some()));
+        let seen_open = Arc::clone(&is_open);
         let draw = move |frame: &mut ratatui::Frame<'_>, state: &State, store: &Store, _: &Theme| {
             counted.fetch_add(1, Ordering::SeqCst);
+            seen_open.store(state.overlay.is_some(), Ordering::SeqCst);
+            if let Some(Overlay::Question(question)) = &state.overlay {
+                *noted_down.lock().unwrap() = question.note.clone().unwrap_or_default();
+            }
             let text = format!("{} {}", state.now, store.revision());
             frame.render_widget(Paragraph::new(text), frame.area());
             let mut spots = Spots::default();
@@ -193,7 +221,43 @@ impl Bench {
             let ended = console.run(input_stream, mailbox, first).await.unwrap();
             (ended, console.into_outside())
         });
-        Self { envelopes, notes, alarms, input, pressed, frames, ticks, task }
+        Self { envelopes, notes, alarms, input, pressed, frames, ticks, note, is_open, task }
+    }
+
+    /// Types keys all at once, as a terminal without bracketed paste makes them of a paste; a capital E is enter.
+    async fn paste(&self, keys: &str) {
+        let before = self.frames();
+        for letter in keys.chars() {
+            let code = if letter == 'E' { KeyCode::Enter } else { KeyCode::Char(letter) };
+            self.input.send(Ok(key(code, KeyModifiers::NONE))).await.unwrap();
+        }
+        self.pressed.notify_one();
+        self.drawn(before).await;
+    }
+
+    /// Presses a key by itself, again and again with the time between that a person leaves, until the question that
+    /// stands open is answered.
+    async fn press_until_answered(&self, code: KeyCode) {
+        let mut by_hand = tokio::time::interval(Duration::from_millis(100));
+        let pressed = async {
+            while self.is_open.load(Ordering::SeqCst) {
+                by_hand.tick().await;
+                self.type_in(key(code, KeyModifiers::NONE)).await;
+                by_hand.tick().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), pressed).await.expect("the question is not answered");
+    }
+
+    /// Ends the loop and returns the answers that were carried to the gate.
+    async fn answers(self) -> Vec<Answer> {
+        self.alarms.send(Alarm::End(Ended::Quit)).await.unwrap();
+        let (_, notebook) = self.task.await.unwrap();
+        let answer = |effect| match effect {
+            Effect::Carry { answer, .. } => Some(answer),
+            _ => None,
+        };
+        notebook.carried.into_iter().filter_map(answer).collect()
     }
 
     fn frames(&self) -> usize {
@@ -353,4 +417,30 @@ async fn the_mouse_can_be_left_to_the_terminal() {
     bench.type_in(key(KeyCode::Enter, KeyModifiers::NONE)).await;
     let (_, notebook) = bench.quit().await;
     assert_eq!(notebook.mouse, [false]);
+}
+
+#[tokio::test]
+async fn a_name_and_enter_that_come_together_confirm_nothing() {
+    let bench = Bench::asking(Confirmation::Type("tenant-2".to_owned()));
+    bench.drawn(0).await;
+    bench.paste("tenant-2E").await;
+    assert!(bench.note.lock().unwrap().contains("press enter again"), "it is said why");
+    assert!(bench.is_open.load(Ordering::SeqCst));
+    // The name stands there: enter by itself takes it.
+    bench.press_until_answered(KeyCode::Enter).await;
+    assert_eq!(bench.answers().await, [Answer::Typed("tenant-2".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_yes_among_other_keys_confirms_nothing() {
+    for keys in ["xy", "yx", "yE", "yy"] {
+        let bench = Bench::asking(Confirmation::Yes);
+        bench.drawn(0).await;
+        bench.paste(keys).await;
+        assert!(bench.note.lock().unwrap().contains("press y again"), "{keys}");
+        assert_eq!(bench.answers().await, [], "{keys}");
+    }
+    let bench = Bench::asking(Confirmation::Yes);
+    bench.press_until_answered(KeyCode::Char('y')).await;
+    assert_eq!(bench.answers().await, [Answer::Yes]);
 }

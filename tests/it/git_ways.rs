@@ -405,7 +405,8 @@ fn from_key_presses_a_bad_value_is_reverted_in_git_and_verified() {
         assert!(plan.contains(said), "the plan says {said:?}\n{plan}");
     }
     console.press("tenant-3\t");
-    console.press("INC-7 the pool is empty\r\r");
+    console.press("INC-7 the pool is empty\r");
+    console.answer("\r");
     console.wait_for("the verdict", VERDICT, |screen| screen.contains("Verified"));
     console.press(":q\r");
     assert!(console.end().success());
@@ -424,7 +425,8 @@ fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
     console.wait("the plan of the rollback", |screen| {
         screen.contains("Roll back") && screen.contains("is let through") && !screen.contains("pending")
     });
-    console.press("tenant-2\r");
+    console.press("tenant-2");
+    console.answer("\r");
     console.wait_for("the verdict", VERDICT, |screen| screen.contains("Verified"));
     // What lasts: the same key on the action that has ended, and the footer names it.
     assert!(console.text().contains("V revert in Git"), "one key is offered\n{}", console.text());
@@ -432,7 +434,8 @@ fn from_key_presses_a_rollback_goes_through_a_frozen_window() {
     console.wait("the plan of the revert", |screen| {
         screen.contains("Revert in Git") && screen.contains("1.7.4") && !screen.contains("pending")
     });
-    console.press("tenant-2\r");
+    console.press("tenant-2");
+    console.answer("\r");
     console.wait("both actions", |screen| screen.contains("Actions of this session  2"));
     console.wait_for("its verdict", VERDICT, |screen| screen.contains("still held"));
     console.press(":q\r");

@@ -194,7 +194,8 @@ fn a_leaked_secret_is_rotated_by_keys_and_its_value_is_nowhere() {
     }
     let typed = plan.split("Type ").nth(1).and_then(|rest| rest.split(" to rotate").next());
     let name = typed.expect("the name that must be typed").to_owned();
-    console.press(&format!("{name}\tINC-9 leaked\r\r"));
+    console.press(&format!("{name}\tINC-9 leaked\r"));
+    console.answer("\r");
     console.wait("every step is named", |screen| screen.contains("every pod started after the change"));
     console.wait("the verdict", |screen| screen.contains("Verified"));
     let end = console.text();

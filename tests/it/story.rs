@@ -92,7 +92,8 @@ fn the_rollback_of_a_bad_deploy_goes_from_keys_to_the_audit() {
         .expect("the name that must be typed")
         .to_owned();
     console.press(&format!("{name}\t"));
-    console.press("INC-7 checkout crash-loops\r\r");
+    console.press("INC-7 checkout crash-loops\r");
+    console.answer("\r");
     console.wait("the verdict", |screen| screen.contains("Verified"));
     // Printed and not asserted: the machine decides. The target of the platform is two minutes.
     let took = clock.now().duration_since(opened).as_secs();

@@ -71,6 +71,26 @@ impl Terminal {
             .expect("the program takes keys");
     }
 
+    /// Answers a question with a key, as a person does: by itself, because keys that come together are taken for a
+    /// paste, and once more where it was taken for one all the same.
+    #[track_caller]
+    pub fn answer(&mut self, key: &str) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            // The time that a person leaves between two keys.
+            while self.read_some(Duration::from_millis(60)).is_some() {}
+            self.press(key);
+            let pressed = Instant::now();
+            while pressed.elapsed() < Duration::from_secs(3) {
+                if !self.text().contains("Type ") {
+                    return;
+                }
+                self.read_some(Duration::from_millis(20));
+            }
+        }
+        panic!("the question is not answered within {PATIENCE:?}\n{}", self.text());
+    }
+
     /// Gives the terminal another size.
     pub fn resize(&mut self, columns: u16, rows: u16) {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
