@@ -7,6 +7,7 @@
 mod evict;
 pub(super) mod pods;
 mod preflight;
+mod rehearse;
 mod room;
 
 use std::sync::Arc;
@@ -19,8 +20,7 @@ use pods::{HELD, Lot, Pod, counted, named};
 
 use super::desk::{Desk, Remote};
 use super::draft::{Also, Check, Draft, Found, text};
-use super::{Line, Mark, Options, Request};
-use crate::gate::Access;
+use super::{Line, Mark, Options, Request, rights};
 use crate::human;
 use crate::identity::{ObjectRef, Resource};
 
@@ -99,6 +99,9 @@ pub(super) fn draft<'a, R: Remote>(
         Check::new(pending, async move { preflight::budgets(desk, &pods.going(desk, node).await).await })
             .into(),
     );
+    let (pending, pods) = check("asking the server whether it would evict them (server dry run)");
+    let rehearsal = async move { rehearse::evictions(desk, node, &pods.going(desk, node).await).await };
+    parts.push(Check::new(pending, rehearsal).patient(rehearse::PATIENCE).into());
     let (pending, pods) = check("looking for single replicas");
     parts.push(
         Check::new(
@@ -142,7 +145,7 @@ pub(super) fn draft<'a, R: Remote>(
             (UNSCHEDULABLE, "whether it is unschedulable"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: vec![Access::to("patch", node)],
+        access: Vec::new(),
         command: command(&node.name, options, limit_seconds(desk, options)),
         hold: None,
     }
@@ -332,12 +335,7 @@ async fn listing<R: Remote>(
         .iter()
         .map(|pod| {
             let object = pod.object(node);
-            // Any name of the namespace: one answer instead of one for each pod.
-            let access = Access {
-                subresource: "eviction".to_owned(),
-                name: "".into(),
-                ..Access::to("create", &object)
-            };
+            let access = rights::eviction(object.namespace.clone());
             Also {
                 object,
                 document: pod.0.clone(),

@@ -8,8 +8,8 @@ use super::draft::{Check, Draft, text};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome};
-use crate::gate::Access;
 use crate::identity::{ObjectRef, Resource};
+use crate::model::selector::selects;
 use crate::sources::objects::Written;
 
 pub(super) const STEPS: [&str; 3] = ["delete the pod", "the pod is gone", "its owner is whole again"];
@@ -55,7 +55,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/deletionTimestamp", "its deletion"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: vec![Access::to("delete", object)],
+        access: Vec::new(),
         command: format!("kubectl delete pod {} -n {namespace}", object.name),
         hold: None,
     }
@@ -93,31 +93,6 @@ async fn budgets<R: Remote>(desk: &Desk<R>, namespace: &str, pod: &Value) -> Vec
             }
         })
         .collect()
-}
-
-/// Evaluates a label selector; an empty one selects all, an absent one nothing (policy/v1).
-pub(super) fn selects(selector: Option<&Value>, pod: &Value) -> bool {
-    let Some(selector) = selector else { return false };
-    let label = |key: &str| {
-        pod.pointer("/metadata/labels").and_then(|labels| labels.get(key)).and_then(Value::as_str)
-    };
-    let equal = selector
-        .get("matchLabels")
-        .and_then(Value::as_object)
-        .is_none_or(|wanted| wanted.iter().all(|(key, value)| label(key) == value.as_str()));
-    let expressions = list(selector, "/matchExpressions").iter().all(|expression| {
-        let has = label(text(expression, "/key"));
-        let among = has
-            .is_some_and(|has| list(expression, "/values").iter().any(|value| value.as_str() == Some(has)));
-        match text(expression, "/operator") {
-            "In" => among,
-            "NotIn" => !among,
-            "Exists" => has.is_some(),
-            "DoesNotExist" => has.is_none(),
-            _ => false,
-        }
-    });
-    equal && expressions
 }
 
 pub(super) fn controller(document: &Value) -> Option<&Value> {
@@ -198,26 +173,5 @@ fn whole(owner: &ObjectRef, document: &Value) -> (i64, i64) {
             number("/status/desiredNumberScheduled").unwrap_or(0),
         ),
         _ => (number("/status/readyReplicas").unwrap_or(0), number("/spec/replicas").unwrap_or(1)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_selector_takes_labels_and_expressions_and_nothing_selects_without_one() {
-        let pod = json!({ "metadata": { "labels": { "app": "checkout", "tier": "web" } } });
-        let takes = |selector: Value| selects(Some(&selector), &pod);
-        assert!(takes(json!({})));
-        assert!(takes(json!({ "matchLabels": { "app": "checkout" } })));
-        assert!(!takes(json!({ "matchLabels": { "app": "cart" } })));
-        assert!(takes(
-            json!({ "matchExpressions": [{ "key": "tier", "operator": "In", "values": ["web"] }] })
-        ));
-        assert!(!takes(json!({ "matchExpressions": [{ "key": "tier", "operator": "DoesNotExist" }] })));
-        assert!(!selects(None, &pod));
     }
 }

@@ -416,7 +416,7 @@ impl Drain {
 }
 
 /// Returns the body of an eviction of this pod and no other; kube-rs' own leaves the options out (contracts 3.6).
-fn eviction(pod: &ObjectRef, uid: &str) -> Value {
+pub(super) fn eviction(pod: &ObjectRef, uid: &str) -> Value {
     json!({
         "apiVersion": "policy/v1",
         "kind": "Eviction",
@@ -458,7 +458,7 @@ async fn ask<R: Remote>(work: &Work<'_, R>, pod: &ObjectRef) -> Answer {
 }
 
 /// Says who refused: the budget by its name with the server's words, or a busy server (contracts 3.6).
-fn refusal(reason: &str) -> String {
+pub(super) fn refusal(reason: &str) -> String {
     const NAMED: &str = "The disruption budget ";
     let Some((_, rest)) = reason.split_once(NAMED) else {
         let budget = reason.contains("disruption budget");

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{self, StreamExt};
 use serde_json::Value;
 
+use super::super::application::list as list_of;
 use super::super::desk::{Desk, Remote};
 use super::super::draft::text;
-use super::super::pod::selects;
 use super::super::{Line, Mark, Request};
 use super::pods::{Lot, Pod, counted, named};
 use super::{NAMES, room};
 use crate::identity::{ObjectRef, Resource};
+use crate::model::placement::Cluster;
+use crate::model::selector::selects;
 
 /// How many owners are looked at at a time.
 const AT_ONCE: usize = 8;
@@ -182,29 +184,49 @@ pub(super) async fn room<R: Remote>(
     if moving.is_empty() {
         return Vec::new();
     }
-    let (node_list, pod_list) = (Resource::new("", "nodes"), Resource::new("", "pods"));
+    let list = |group: &'static str, plural: &'static str, fields: &'static str| {
+        let resource = Resource::new(group, plural);
+        async move { desk.remote.list(&resource, None, "", fields).await }
+    };
     let living = "status.phase!=Succeeded,status.phase!=Failed";
-    let (nodes, pods) = tokio::join!(
-        desk.remote.list(&node_list, None, "", ""),
-        desk.remote.list(&pod_list, None, "", living)
-    );
+    let (nodes, pods) = tokio::join!(list("", "nodes", ""), list("", "pods", living));
     let (nodes, pods) = match (nodes, pods) {
         (Ok(nodes), Ok(pods)) => (nodes, pods),
         (Err(error), _) | (_, Err(error)) => {
             return vec![Line::new(Mark::Warn, format!("room elsewhere was not checked: {error}"))];
         }
     };
+    let mut lines = Vec::new();
+    let claiming = moving.iter().any(|pod| {
+        list_of(pod, "/spec/volumes").iter().any(|volume| volume.get("persistentVolumeClaim").is_some())
+    });
+    let (mut claims, mut volumes) = (Vec::new(), Vec::new());
+    if claiming {
+        match tokio::join!(list("", "persistentvolumeclaims", ""), list("", "persistentvolumes", "")) {
+            (Ok(all), Ok(bound)) => (claims, volumes) = (all, bound),
+            (Err(error), _) | (_, Err(error)) => {
+                let text = format!("where their volumes lie was not checked: {error}");
+                lines.push(Line::new(Mark::Note, text));
+            }
+        }
+    }
     let mut leaving: Vec<&str> = request.targets.iter().map(|target| &*target.object.name).collect();
     leaving.push(text(node, "/metadata/name"));
-    let found = room::find(&nodes, &pods, &moving, &leaving);
-    let how = "by requests, node selectors and taints; affinity, spread, volumes and ports are not checked";
+    let goes = |pod: &Value| moving.iter().any(|one| Pod(one).uid() == Pod(pod).uid());
+    let stay = pods.iter().filter(|pod| {
+        !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") && !goes(pod)
+    });
+    let cluster = Cluster::new(&nodes, stay).with_volumes(&claims, &volumes);
+    let found = room::find(cluster, &moving, &leaving);
+    let how = "by requests, selectors, affinity, spread, taints, volumes and ports";
     if found.homeless.is_empty() {
         let text = format!(
             "room elsewhere: all {} fit on {} ({how})",
             counted(moving.len(), "pod"),
             counted(found.nodes, "other node")
         );
-        return vec![Line::new(Mark::Ok, text)];
+        lines.push(Line::new(Mark::Ok, text));
+        return lines;
     }
     let pool = node.pointer("/metadata/labels").and_then(|labels| labels.get("karpenter.sh/nodepool"));
     let then = if pool.is_some() {
@@ -212,11 +234,32 @@ pub(super) async fn room<R: Remote>(
     } else {
         "they wait until there is a node for them"
     };
+    let names: Vec<String> = found.homeless.iter().map(|one| one.name.clone()).collect();
     let text = format!(
         "no room elsewhere for {} of {}: {}; {then} ({how})",
-        found.homeless.len(),
+        names.len(),
         counted(moving.len(), "pod"),
-        named(&found.homeless, NAMES)
+        named(&names, NAMES)
     );
-    vec![Line::new(Mark::Warn, text)]
+    lines.push(Line::new(Mark::Warn, text));
+    lines.extend(reasons(found.homeless).into_iter().map(|text| Line::new(Mark::Note, text)));
+    lines
+}
+
+/// Says what keeps pods from all nodes, those with the same reasons together; what is left over is counted.
+fn reasons(homeless: Vec<room::Homeless>) -> Vec<String> {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for one in homeless {
+        groups.entry(one.why).or_default().push(one.name);
+    }
+    let more = groups.len().saturating_sub(NAMES);
+    let mut said: Vec<String> = groups
+        .into_iter()
+        .take(NAMES)
+        .map(|(why, names)| format!("no place for {}: {why}", named(&names, NAMES)))
+        .collect();
+    if more > 0 {
+        said.push(format!("no place for the pods of {} either", counted(more, "more reason")));
+    }
+    said
 }

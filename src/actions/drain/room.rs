@@ -1,15 +1,19 @@
-//! Whether the pods of a node would find room on others, by what they request.
+//! Whether the pods of a node would find room on others: by what they request, and by the hard rules of the scheduler
+//! ([`crate::model::placement`]).
 //!
-//! A rough answer on purpose, and the line that says it names what is not looked at: affinity, spread, volumes, ports
-//! and preemption. Only the scheduler knows.
+//! A rough answer on purpose: one pod after the other, each on the first node that takes it, without what is only
+//! preferred and without preemption. Only the scheduler knows.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::super::application::list;
 use super::super::draft::text;
-use super::pods::Pod;
+use super::pods::{Pod, counted, named};
 use crate::human;
 use crate::kinds::Unit;
+use crate::model::placement::{Cluster, Demands};
 
 /// What pods ask for and nodes have.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -81,32 +85,6 @@ fn is_ready(node: &Value) -> bool {
         .any(|condition| text(condition, "/type") == "Ready" && text(condition, "/status") == "True")
 }
 
-/// Tells whether the labels and taints of a node let a pod on it.
-fn admits(node: &Value, pod: &Value) -> bool {
-    let labels = node.pointer("/metadata/labels");
-    let selected = pod.pointer("/spec/nodeSelector").and_then(Value::as_object).is_none_or(|wanted| {
-        wanted.iter().all(|(key, value)| labels.and_then(|labels| labels.get(key)) == Some(value))
-    });
-    selected
-        && list(node, "/spec/taints")
-            .iter()
-            .filter(|taint| matches!(text(taint, "/effect"), "NoSchedule" | "NoExecute"))
-            .all(|taint| list(pod, "/spec/tolerations").iter().any(|one| tolerates(one, taint)))
-}
-
-fn tolerates(toleration: &Value, taint: &Value) -> bool {
-    let effect = text(toleration, "/effect");
-    if !effect.is_empty() && effect != text(taint, "/effect") {
-        return false;
-    }
-    let key = text(toleration, "/key");
-    match text(toleration, "/operator") {
-        // Without a key it tolerates everything.
-        "Exists" => key.is_empty() || key == text(taint, "/key"),
-        _ => key == text(taint, "/key") && text(toleration, "/value") == text(taint, "/value"),
-    }
-}
-
 /// What was found of the room elsewhere.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Room {
@@ -114,16 +92,25 @@ pub(super) struct Room {
     pub placed: usize,
     /// The nodes that take pods.
     pub nodes: usize,
-    /// The pods without one, with what they request.
-    pub homeless: Vec<String>,
+    /// The pods without one.
+    pub homeless: Vec<Homeless>,
 }
 
-/// Places pods on the nodes that are not drained: the largest first, each on the first node that holds it.
+/// A pod without a place.
+#[derive(Debug, PartialEq)]
+pub(super) struct Homeless {
+    /// Its name, with what it requests.
+    pub name: String,
+    /// What keeps it from the nodes, and from how many of them, the most first: `taint spot=yes (3 nodes)`.
+    pub why: String,
+}
+
+/// Places pods on the nodes that are not drained: the largest first, each on the first node that takes it.
 ///
-/// `pods` are all of the cluster, `going` those that need a place, `leaving` the names of the nodes that are drained.
-pub(super) fn find(nodes: &[Value], pods: &[Value], going: &[&Value], leaving: &[&str]) -> Room {
-    let mut free: Vec<(&Value, Amount)> = nodes
-        .iter()
+/// `cluster` holds the pods that stay, `leaving` the names of the nodes that are drained.
+pub(super) fn find<'a>(mut cluster: Cluster<'a>, going: &[&'a Value], leaving: &[&str]) -> Room {
+    let mut free: Vec<(&Value, Amount)> = cluster
+        .nodes()
         .filter(|node| {
             is_ready(node)
                 && !leaving.contains(&text(node, "/metadata/name"))
@@ -135,11 +122,7 @@ pub(super) fn find(nodes: &[Value], pods: &[Value], going: &[&Value], leaving: &
             (node, Amount { cpu: of("cpu"), memory: of("memory"), pods: of("pods") })
         })
         .collect();
-    for pod in pods {
-        if matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
-            continue;
-        }
-        let node = Pod(pod).node();
+    for (pod, node) in cluster.pods() {
         if let Some((_, left)) = free.iter_mut().find(|(other, _)| text(other, "/metadata/name") == node) {
             left.take(wanted(pod));
         }
@@ -150,20 +133,41 @@ pub(super) fn find(nodes: &[Value], pods: &[Value], going: &[&Value], leaving: &
         other.cpu.total_cmp(&one.cpu).then(other.memory.total_cmp(&one.memory))
     });
     for (pod, amount) in order {
-        match free.iter_mut().find(|(node, left)| left.holds(amount) && admits(node, pod)) {
-            Some((_, left)) => {
+        let demands = Demands::of(pod, &cluster);
+        let mut against: BTreeMap<String, usize> = BTreeMap::new();
+        let place = free.iter_mut().find(|(node, left)| {
+            let why = match demands.obstacle(node) {
+                None if left.holds(amount) => return true,
+                None => "too little room".to_owned(),
+                Some(why) => why,
+            };
+            *against.entry(why).or_default() += 1;
+            false
+        });
+        match place {
+            Some((node, left)) => {
                 left.take(amount);
+                cluster.place(pod, text(node, "/metadata/name"));
                 room.placed += 1;
             }
-            None => room.homeless.push(format!(
-                "{} ({}, {})",
-                Pod(pod).called(),
-                human::quantity(amount.cpu, Unit::Cores),
-                human::quantity(amount.memory, Unit::Bytes)
-            )),
+            None => room.homeless.push(homeless(pod, amount, against)),
         }
     }
     room
+}
+
+fn homeless(pod: &Value, amount: Amount, against: BTreeMap<String, usize>) -> Homeless {
+    let name = format!(
+        "{} ({}, {})",
+        Pod(pod).called(),
+        human::quantity(amount.cpu, Unit::Cores),
+        human::quantity(amount.memory, Unit::Bytes)
+    );
+    let mut against: Vec<(String, usize)> = against.into_iter().collect();
+    against.sort_by_key(|(_, nodes)| std::cmp::Reverse(*nodes));
+    let said: Vec<String> =
+        against.into_iter().map(|(why, nodes)| format!("{why} ({})", counted(nodes, "node"))).collect();
+    Homeless { name, why: if said.is_empty() { "no other node takes pods".to_owned() } else { named(&said, 4) } }
 }
 
 /// Sums up what pods request, for a sentence.
@@ -208,31 +212,42 @@ mod tests {
         let nodes = [node("n-1", "4"), node("n-2", "2"), node("n-3", "4")];
         let pods = [pod("a", "n-1", "1500m"), pod("b", "n-1", "1"), pod("c", "n-2", "500m")];
         let going = [&pods[0], &pods[1]];
-        let room = find(&nodes, &pods, &going, &["n-1", "n-3"]);
+        let find = |leaving: &[&str]| find(Cluster::new(&nodes, &pods[2..]), &going, leaving);
+        let room = find(&["n-1", "n-3"]);
         assert_eq!((room.placed, room.nodes), (1, 1));
-        assert_eq!(room.homeless, ["shop/b (1, 1Gi)"]);
-        assert!(find(&nodes, &pods, &going, &["n-1"]).homeless.is_empty());
+        let (name, why) = ("shop/b (1, 1Gi)".to_owned(), "too little room (1 node)".to_owned());
+        assert_eq!(room.homeless, [Homeless { name, why }]);
+        assert!(find(&["n-1"]).homeless.is_empty());
+        assert_eq!(find(&["n-1", "n-2", "n-3"]).homeless[0].why, "no other node takes pods");
     }
 
     #[test]
-    fn taints_selectors_cordons_and_nodes_that_are_not_ready_keep_pods_away() {
-        let pods = [pod("a", "n-1", "1")];
-        let placed = |node: Value| find(&[node], &pods, &[&pods[0]], &["n-1"]).placed;
-        assert_eq!(placed(node("n-2", "4")), 1);
-        let mut tainted = node("n-2", "4");
-        tainted["spec"]["taints"] = json!([{ "key": "spot", "value": "yes", "effect": "NoSchedule" }]);
-        assert_eq!(placed(tainted.clone()), 0);
-        let mut cordoned = node("n-2", "4");
-        cordoned["spec"]["unschedulable"] = json!(true);
-        assert_eq!(placed(cordoned), 0);
-        let mut down = node("n-2", "4");
-        down["status"]["conditions"][0]["status"] = json!("Unknown");
-        assert_eq!(placed(down), 0);
-        let mut tolerant = pod("a", "n-1", "1");
-        tolerant["spec"]["tolerations"] = json!([{ "key": "spot", "operator": "Exists" }]);
-        assert_eq!(find(std::slice::from_ref(&tainted), &[], &[&tolerant], &[]).placed, 1);
-        tolerant["spec"]["nodeSelector"] = json!({ "pool": "b" });
-        assert_eq!(find(&[tainted], &[], &[&tolerant], &[]).placed, 0);
+    fn what_keeps_a_pod_from_nodes_is_counted_and_what_was_placed_counts_for_the_next() {
+        let nodes: Vec<Value> = (1..=5)
+            .map(|at| {
+                let mut node = node(&format!("n-{at}"), "4");
+                match at {
+                    2 => node["spec"]["unschedulable"] = json!(true),
+                    3 => node["status"]["conditions"][0]["status"] = json!("Unknown"),
+                    4 | 5 => {
+                        node["spec"]["taints"] = json!([{ "key": "spot", "value": "yes", "effect": "NoSchedule" }]);
+                    }
+                    _ => {}
+                }
+                node["metadata"]["labels"]["kubernetes.io/hostname"] = json!(format!("n-{at}"));
+                node
+            })
+            .collect();
+        let mut pods = [pod("a", "n-0", "1"), pod("b", "n-0", "1")];
+        let term = json!({ "topologyKey": "kubernetes.io/hostname", "labelSelector": {} });
+        for pod in &mut pods {
+            pod["spec"]["affinity"] = json!({ "podAntiAffinity": {
+                "requiredDuringSchedulingIgnoredDuringExecution": [term] } });
+        }
+        let room = find(Cluster::new(&nodes, []), &[&pods[0], &pods[1]], &["n-0"]);
+        assert_eq!((room.placed, room.nodes), (1, 3), "cordoned nodes and those that are not ready take none");
+        let why = "taint spot=yes (2 nodes), its anti-affinity: not two in a node (1 node)";
+        assert_eq!(room.homeless, [Homeless { name: "shop/b (1, 1Gi)".to_owned(), why: why.to_owned() }]);
     }
 
     #[test]

@@ -53,6 +53,11 @@ struct Inside {
     gaps: Vec<String>,
     /// Why the server would refuse what it is asked to pretend.
     unwilling: Option<String>,
+    /// Pods that a budget keeps, with the words of the server.
+    refused: BTreeMap<String, String>,
+    /// How many changes are being rehearsed, and how many there were at most.
+    rehearsing: usize,
+    most_rehearsing: usize,
     /// Secrets of AWS, by name.
     cloud: BTreeMap<String, CloudSecret>,
     /// Whether what rotates them fails.
@@ -441,6 +446,16 @@ impl Cluster {
         self.0.lock().await.unwilling = Some(reason.to_owned());
     }
 
+    /// Has a budget keep a pod.
+    pub async fn keep(&self, pod: &str, reason: &str) {
+        self.0.lock().await.refused.insert(pod.to_owned(), reason.to_owned());
+    }
+
+    /// Returns how many changes were rehearsed at the same time at most.
+    pub async fn most_rehearsing(&self) -> usize {
+        self.0.lock().await.most_rehearsing
+    }
+
     /// Returns the bodies of all writes that arrived.
     pub async fn writes(&self) -> Vec<Value> {
         self.0.lock().await.writes.clone()
@@ -528,6 +543,16 @@ impl Remote for Cluster {
 
     async fn rehearse(&self, object: &ObjectRef, change: &Change) -> Result<Written, SourceError> {
         let mut inside = self.0.lock().await;
+        inside.rehearsing += 1;
+        inside.most_rehearsing = inside.most_rehearsing.max(inside.rehearsing);
+        drop(inside);
+        // Others ask meanwhile.
+        tokio::task::yield_now().await;
+        let mut inside = self.0.lock().await;
+        inside.rehearsing -= 1;
+        if let Some(reason) = inside.refused.get(&*object.name).cloned() {
+            return Err(SourceError::Throttled { what: object.to_string(), until: None, reason });
+        }
         if let Some(reason) = inside.unwilling.clone() {
             return Err(SourceError::Invalid { what: object.to_string(), reason });
         }

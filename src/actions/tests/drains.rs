@@ -165,6 +165,28 @@ async fn the_plan_says_what_goes_what_stays_and_what_speaks_against_it() {
 }
 
 #[tokio::test]
+async fn every_eviction_is_rehearsed_before_a_few_at_a_time_and_none_is_carried_out() {
+    let bench = Bench::new();
+    let n1 = node(&bench.cluster, "n-1").await;
+    for at in 0..100 {
+        pod(&bench.cluster, "n-1", &format!("pod-{at}")).await;
+    }
+    let words = "Cannot evict pod as it would violate the pod's disruption budget. (The disruption budget checkout needs 2 healthy pods and has 2 currently)";
+    bench.cluster.keep("pod-7", words).await;
+    let plan = bench.plan(Verb::Drain, &n1, Options::default()).await;
+    assert_line(&plan, Mark::Ok, "the server would evict 99 pods (server dry run)");
+    assert_line(
+        &plan,
+        Mark::Warn,
+        "refused now, waited for (server dry run): 1 pod: tenant-2/pod-7: budget checkout: needs 2 healthy pods",
+    );
+    assert!(plan.can_run(), "a budget's refusal is waited for");
+    let most = bench.cluster.most_rehearsing().await;
+    assert!((2..=8).contains(&most), "{most} at a time");
+    assert!(bench.cluster.writes().await.is_empty());
+}
+
+#[tokio::test]
 async fn each_pod_is_evicted_once_by_its_uid_and_daemons_stay() {
     let mut bench = Bench::new();
     let n1 = two(&bench).await;
