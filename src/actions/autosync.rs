@@ -9,7 +9,6 @@ use super::draft::{Check, Draft};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, owners};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -54,7 +53,7 @@ pub(super) fn draft_hold<'a, R: Remote>(
     Draft {
         parts,
         facts: FACTS.to_vec(),
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!(
             "kubectl patch application {} -n {} --type merge -p '{{\"spec\":{{\"syncPolicy\":{{\"automated\":{{\"enabled\":false}}}}}}}}'",
             app.name(),
@@ -241,7 +240,7 @@ pub(super) fn draft_release<'a, R: Remote>(
     Draft {
         parts,
         facts: FACTS.to_vec(),
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!(
             "kubectl patch application {} -n {} --type merge -p '{{\"spec\":{{\"syncPolicy\":{{\"automated\":{{\"enabled\":true}}}}}}}}'",
             app.name(),

@@ -10,7 +10,6 @@ use super::work::Work;
 use super::workload::{label, number, within};
 use super::write::Trouble;
 use super::{Line, Mark, Options, Outcome, Request, managed};
-use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
@@ -131,7 +130,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/deletionTimestamp", "its deletion"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command,
         hold: None,
     }

@@ -9,7 +9,6 @@ use super::drain;
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::{ObjectRef, Resource};
 use crate::sources::objects::Written;
@@ -77,7 +76,7 @@ pub(super) fn draft<'a, R: Remote>(
     Draft {
         parts,
         facts: vec![("/metadata/deletionTimestamp", "its deletion"), ("/status/nodeName", "its node")],
-        access: vec![Access::to("delete", object)],
+        access: Vec::new(),
         command: format!("kubectl delete nodeclaim {}", object.name),
         hold: None,
     }

@@ -14,7 +14,6 @@ use super::work::Work;
 use super::workload::{label, owned, owner, within};
 use super::write::Trouble;
 use super::{Cascade, Line, Mark, Outcome, Request, managed};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::{ObjectRef, Resource};
 use crate::sources::objects::Written;
@@ -72,7 +71,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/finalizers", "its finalizers"),
             ("/spec", "its spec"),
         ],
-        access: vec![Access::to("delete", object)],
+        access: Vec::new(),
         command: format!("kubectl delete {}{} --cascade={}", label(object), within(object), cascade.word()),
         hold: None,
     }
@@ -245,7 +244,7 @@ pub(super) fn draft_force<'a, R: Remote>(
     Draft {
         parts,
         facts: vec![("/spec/nodeName", "its node"), ("/metadata/finalizers", "its finalizers")],
-        access: vec![Access::to("delete", object)],
+        access: Vec::new(),
         command: format!("kubectl delete pod {}{} --force --grace-period=0", object.name, within(object)),
         hold: None,
     }

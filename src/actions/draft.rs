@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::application::applications;
 use super::desk::{Desk, Remote};
-use super::{Confirmation, GitChange, Line, Mark, Plan, Request, Ruling, Verb, undo, verbs};
+use super::{Confirmation, GitChange, Line, Mark, Plan, Request, Ruling, Verb, rights, undo, verbs};
 use crate::audit::{Changed, Held};
 use crate::gate::{Access, Basis};
 use crate::identity::{ObjectRef, Target};
@@ -114,7 +114,7 @@ pub(super) struct Draft<'a> {
     pub parts: Vec<Part<'a>>,
     /// What it relies on: pairs of JSON pointer and name for people.
     pub facts: Vec<(&'static str, &'static str)>,
-    /// The rights that its writes need.
+    /// The rights that its writes need beside those of the verb ([`super::rights`]).
     pub access: Vec<Access>,
     /// The equivalent command.
     pub command: String,
@@ -173,6 +173,9 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     }
     if !verdict.rules.is_empty() {
         plan.rule = Some(Ruling { rules: verdict.rules.join(", "), reason: verdict.reason });
+    }
+    if let Some(left_out) = &request.options.left_out {
+        slots.push(vec![Line::new(Mark::Warn, left_out.sentence())]);
     }
     let mut afterwards = Vec::new();
     let mut found = Vec::new();
@@ -241,7 +244,8 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
                 }
             }
         }
-        for access in &draft.access {
+        let access = [rights::needed(request.verb, &target.object), draft.access].concat();
+        for access in &access {
             let slot = slots.len();
             slots.push(vec![Line::new(Mark::Pending, format!("may you {access}?"))]);
             asked.push(Box::pin(may(desk, slot, access.clone(), prefix.clone())));
@@ -254,7 +258,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         let mut facts = draft.facts;
         facts.extend(also.iter().map(|(pointer, what)| (pointer.as_str(), what.as_str())));
         let target = identified(&target.object, document);
-        plan.basis.push(Basis::new(target, document, &facts, draft.access));
+        plan.basis.push(Basis::new(target, document, &facts, access));
     }
     slots.push(vec![Line::new(Mark::Pending, "can the audit be written?")]);
     let audit = slots.len() - 1;

@@ -14,7 +14,6 @@ use super::work::Work;
 use super::workload::{label, within};
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, change, managed};
-use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
@@ -96,7 +95,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/finalizers", "its finalizers"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("kubectl edit {}{}", label(object), within(object)),
         hold: None,
     }

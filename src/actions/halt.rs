@@ -11,7 +11,6 @@ use super::work::Work;
 use super::workload::{PAUSED, PAUSED_AT, flag, label, number, paused, within};
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, Verb, managed};
-use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
@@ -114,7 +113,7 @@ pub(super) fn draft<'a, R: Remote>(
         return Draft {
             parts,
             facts: Vec::new(),
-            access: vec![Access::to("patch", object)],
+            access: Vec::new(),
             command: String::new(),
             hold: None,
         };
@@ -153,7 +152,7 @@ pub(super) fn draft<'a, R: Remote>(
             (PAUSED_AT_POINTER, "the number at which KEDA is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: command(what, halt, at, object),
         hold: None,
     }

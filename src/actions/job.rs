@@ -10,7 +10,6 @@ use super::work::Work;
 use super::workload::{flag, within};
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request};
-use crate::gate::Access;
 use crate::identity::{ObjectRef, Resource};
 use crate::sources::objects::Written;
 
@@ -117,13 +116,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/jobTemplate", "the template of its jobs"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: vec![Access {
-            verb: "create".to_owned(),
-            resource: jobs(),
-            subresource: String::new(),
-            namespace: object.namespace.clone(),
-            name: "".into(),
-        }],
+        access: Vec::new(),
         command: format!("kubectl create job {shown}{} --from=cronjob/{}", within(object), object.name),
         hold: None,
     }

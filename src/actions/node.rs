@@ -7,7 +7,6 @@ use super::draft::{Check, Draft, text};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Verb};
-use crate::gate::Access;
 use crate::identity::{ObjectRef, Resource};
 use crate::sources::objects::Written;
 
@@ -57,7 +56,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/unschedulable", "whether it is unschedulable"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("kubectl {verb} {name}"),
         hold: None,
     }

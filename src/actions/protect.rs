@@ -8,7 +8,6 @@ use super::drain::pods::HELD;
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Verb};
-use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
@@ -51,7 +50,7 @@ pub(super) fn draft<'a>(object: &ObjectRef, document: &Value, protect: bool) -> 
     Draft {
         parts,
         facts: vec![(POINTER, "whether it is protected"), ("/metadata/deletionTimestamp", "its deletion")],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("kubectl annotate node {name} {HELD}{value}"),
         hold: None,
     }

@@ -8,8 +8,6 @@ use super::draft::{Draft, text};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, Verb};
-use crate::gate::Access;
-use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
 const ANNOTATION: &str = "argocd.argoproj.io/refresh";
@@ -17,7 +15,7 @@ const SKIP: &str = "argocd.argoproj.io/skip-reconcile";
 
 pub(super) const STEPS: [&str; 2] = ["ask for the comparison", "compared"];
 
-pub(super) fn draft<'a>(request: &Request, object: &ObjectRef, document: &'a Value) -> Draft<'a> {
+pub(super) fn draft<'a>(request: &Request, document: &'a Value) -> Draft<'a> {
     let app = App(document);
     let hard = request.verb == Verb::HardRefresh;
     let mut parts = Vec::new();
@@ -56,7 +54,7 @@ pub(super) fn draft<'a>(request: &Request, object: &ObjectRef, document: &'a Val
     Draft {
         parts,
         facts: vec![("/metadata/annotations/argocd.argoproj.io~1skip-reconcile", "skip-reconcile")],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("argocd app get {} {flag}", app.name()),
         hold: None,
     }

@@ -13,7 +13,6 @@ use super::draft::{Check, Draft, Found, text};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::{ObjectRef, Resource, Text};
 use crate::kinds::certificates::{certificates, challenges, orders, requests};
@@ -126,8 +125,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/status/revision", "its revision"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        // cert-manager's own roles let those who edit update the status, and not patch it.
-        access: vec![Access { subresource: "status".to_owned(), ..Access::to("update", object) }],
+        access: Vec::new(),
         command: format!("cmctl renew {} -n {namespace}", object.name),
         hold: None,
     }

@@ -10,7 +10,6 @@ use super::work::Work;
 use super::workload::{label, singular};
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, owners};
-use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
@@ -65,7 +64,7 @@ pub(super) fn draft<'a>(object: &ObjectRef, document: &'a Value) -> Draft<'a> {
             ("/spec/paused", "whether it is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("kubectl rollout restart {kind}/{} -n {namespace}", object.name),
         hold: None,
     }

@@ -16,7 +16,6 @@ use super::work::Work;
 use super::workload::{flag, label, owned, within};
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, managed};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::{ObjectRef, Resource};
 use crate::sources::change::Patch;
@@ -181,7 +180,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/paused", "whether it is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("kubectl rollout undo {}{}{to}", label(object), within(object)),
         hold: None,
     }

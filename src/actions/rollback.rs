@@ -17,7 +17,6 @@ use super::sync::{FACTS, obstacles, operation_end};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, images, owners, verdict, windows};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -83,7 +82,7 @@ pub(super) fn draft<'a, R: Remote>(
     Draft {
         parts,
         facts: FACTS.to_vec(),
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!(
             "argocd app rollback {} {}{prune}",
             app.name(),

@@ -16,7 +16,6 @@ use self::remote::{Place, Provider};
 use super::desk::{Desk, Remote};
 use super::draft::{Check, Draft, Found, text};
 use super::{Line, Mark, Request, Verb};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::ObjectRef;
 use crate::sources::cloudwatch::{CURRENT, CloudSecret, PENDING, PREVIOUS};
@@ -126,7 +125,7 @@ pub(super) fn draft<'a, R: Remote>(
     Draft {
         parts,
         facts: vec![("/spec", "what it brings"), ("/metadata/deletionTimestamp", "its deletion")],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: command(verb, object, document),
         hold: None,
     }

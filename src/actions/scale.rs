@@ -9,7 +9,6 @@ use super::work::Work;
 use super::workload::{label, number, observed, owner, scalers, within};
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, managed};
-use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
@@ -62,7 +61,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/deletionTimestamp", "its deletion"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: vec![Access { subresource: "scale".to_owned(), ..Access::to("patch", object) }],
+        access: Vec::new(),
         command: format!(
             "kubectl scale {}{} --current-replicas={now} --replicas={wanted}",
             label(object),

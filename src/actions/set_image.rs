@@ -13,7 +13,6 @@ use super::workload::{flag, label, within};
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, managed};
 use crate::audit::Changed;
-use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::sources::change::Patch;
 use crate::sources::objects::Written;
@@ -191,7 +190,7 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/paused", "whether it is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("kubectl set image {}{} {}", label(object), within(object), images.join(" ")),
         hold: None,
     }

@@ -12,7 +12,6 @@ use super::refresh::word;
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Options, Outcome, Request, windows};
-use crate::gate::Access;
 use crate::human;
 use crate::identity::{ObjectRef, Resource};
 use crate::sources::objects::Written;
@@ -79,7 +78,7 @@ pub(super) fn draft<'a, R: Remote>(
     Draft {
         parts,
         facts: FACTS.to_vec(),
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: command(app, options),
         hold: None,
     }

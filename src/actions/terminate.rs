@@ -9,8 +9,6 @@ use super::operation::{terminate_patch, withdraw_patch};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome};
-use crate::gate::Access;
-use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
 
 pub(super) const STEPS: [&str; 2] = ["ask for the end", "ended"];
@@ -41,7 +39,7 @@ fn way(app: App<'_>) -> Result<Way, &'static str> {
     }
 }
 
-pub(super) fn draft<'a>(object: &ObjectRef, document: &'a Value) -> Draft<'a> {
+pub(super) fn draft<'a>(document: &'a Value) -> Draft<'a> {
     let app = App(document);
     let mut parts = Vec::new();
     if let Some(busy) = app.busy() {
@@ -72,7 +70,7 @@ pub(super) fn draft<'a>(object: &ObjectRef, document: &'a Value) -> Draft<'a> {
             ("/status/operationState/phase", "the phase of the operation"),
             ("/status/operationState/startedAt", "the start of the operation"),
         ],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!("argocd app terminate-op {}", app.name()),
         hold: None,
     }

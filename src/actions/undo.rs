@@ -25,7 +25,6 @@ use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Options, Outcome, Request, Verb, owners};
 use crate::audit::{Changed, Ending, Event, Intent, Record, change};
-use crate::gate::Access;
 use crate::identity::{ObjectRef, Target};
 use crate::kinds::alerts;
 use crate::signals::Matcher;
@@ -419,7 +418,7 @@ pub(super) fn draft<'a>(request: &Request, object: &'a ObjectRef, document: &'a 
     Draft {
         parts,
         facts: vec![("/metadata/deletionTimestamp", "its deletion")],
-        access: vec![Access::to("patch", object)],
+        access: Vec::new(),
         command: format!(
             "kubectl patch {} {}{namespace} --type merge -p '{patch}'",
             object.resource, object.name

@@ -25,11 +25,11 @@ pub(super) fn draft<'a, R: Remote>(
     document: &'a Value,
 ) -> Draft<'a> {
     match request.verb {
-        Verb::Refresh | Verb::HardRefresh => refresh::draft(request, object, document),
+        Verb::Refresh | Verb::HardRefresh => refresh::draft(request, document),
         Verb::Sync => sync::draft(desk, request, object, document),
         Verb::Rollback => rollback::draft(desk, request, object, document),
         Verb::Revert | Verb::Promote => revert::draft(desk, request, object, document),
-        Verb::Terminate => terminate::draft(object, document),
+        Verb::Terminate => terminate::draft(document),
         Verb::HoldAutosync => autosync::draft_hold(desk, request, object, document),
         Verb::ReleaseAutosync => autosync::draft_release(desk, object, document),
         Verb::DeletePod => pod::draft(desk, object, document),

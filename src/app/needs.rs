@@ -110,7 +110,7 @@ impl State {
         // What may be done with what is selected: the footer leaves out what may not.
         if let Some(object) = self.selected()
             && object.context == *context
-            && self.kinds.get(&object.resource).is_some_and(|kind| !kind.verbs.is_empty())
+            && self.kinds.get(&object.resource).is_some_and(super::verbs::has_any)
         {
             asks.push(Need::Answer(super::verbs::rights(&object)));
         }

@@ -171,6 +171,13 @@ fn candidates(state: &State, store: &Store, kept: &str, word: &str) -> Vec<Sugge
     let mut words = kept.split_whitespace();
     let Some(head) = words.next() else {
         let mut all = heads(state);
+        // What may not be done is not offered; typed whole, its plan names the right that is missing.
+        let denied: BTreeSet<&str> = Command::ALL
+            .iter()
+            .filter(|command| state.missing_right(store, **command).is_some())
+            .map(|command| command.name())
+            .collect();
+        all.retain(|one| one.sort != Sort::Command || !denied.contains(one.line.as_str()));
         if word.chars().count() >= 2 {
             all.extend(names(state, store));
         }

@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::actions::Verb;
 use crate::actions::sheet::is_secret;
+use crate::actions::{Verb, rights as needs};
+use crate::gate::Access;
 use crate::identity::ObjectRef;
 use crate::kinds::applications::{Application, Operation};
 use crate::kinds::batch::{CronJob, Job};
@@ -28,6 +29,11 @@ pub fn is_for(verb: Verb, kind: &Kind) -> bool {
         Verb::Delete => !own("delete-pod") && !own("delete-nodeclaim"),
         _ => own(verb.word()),
     }
+}
+
+/// Tells whether there is any verb for objects of a kind.
+pub fn has_any(kind: &Kind) -> bool {
+    !kind.verbs.is_empty() || is_for(Verb::Delete, kind)
 }
 
 /// Tells whether a verb would change anything; yes where that is not known.
@@ -92,28 +98,17 @@ pub fn rights(object: &ObjectRef) -> Ask {
 
 /// Names the right that a verb needs on an object and that is surely missing, such as `patch nodes`.
 ///
-/// Only what every form of the verb needs is looked at; the plan asks for the rest.
+/// The plan asks the server for each right, and for those that only it knows of; this goes by a list that may be
+/// minutes old, and only decides what is offered.
 pub fn missing(store: &Store, verb: Verb, object: &ObjectRef) -> Option<String> {
-    let (group, plural) = (&*object.resource.group, &*object.resource.plural);
-    let (right, group, resource) = match verb {
-        Verb::DeletePod | Verb::DeleteNodeclaim => ("delete", group, plural.to_owned()),
-        Verb::Drain => ("create", "", "pods/eviction".to_owned()),
-        Verb::Refresh
-        | Verb::HardRefresh
-        | Verb::Sync
-        | Verb::Rollback
-        | Verb::Terminate
-        | Verb::HoldAutosync
-        | Verb::ReleaseAutosync
-        | Verb::Restart
-        | Verb::Cordon
-        | Verb::Uncordon
-        | Verb::Protect
-        | Verb::Unprotect => ("patch", group, plural.to_owned()),
-        _ => return None,
-    };
     let told = store.reading(&rights(object))?.told.as_ref()?;
     let Answer::Rights(rights) = &told.answer else { return None };
-    let place = object.namespace.as_deref().map_or_else(String::new, |namespace| format!(" in {namespace}"));
-    rights.lack(right, group, &resource).then(|| format!("{right} {resource}{place}"))
+    let lacks = |access: &Access| {
+        let resource = match access.subresource.as_str() {
+            "" => access.resource.plural.to_string(),
+            subresource => format!("{}/{subresource}", access.resource.plural),
+        };
+        rights.lack(&access.verb, &access.resource.group, &resource)
+    };
+    needs::offered(verb, object).iter().find(|access| lacks(access)).map(ToString::to_string)
 }
