@@ -83,10 +83,7 @@ pub async fn run(desk: &mut Desk<'_>, command: Command) -> Result<Exit> {
     }
     let targets = match targets(&actions, &asked.objects, &acting).await? {
         Ok(targets) => targets,
-        Err(sentence) => {
-            desk.err.line(&format!("opsdeck: {sentence}"))?;
-            return Ok(Exit::Failed);
-        }
+        Err(sentence) => return unplanned(desk, &acting, &sentence, Exit::Failed),
     };
     // Only there the tenant's name has to be typed; elsewhere two lists would be for nothing.
     let named = acting.scope.tenant.as_deref();
@@ -162,10 +159,7 @@ async fn undo(desk: &mut Desk<'_>, args: args::Undo) -> Result<Exit> {
     };
     let request = match asked {
         Ok(request) => request,
-        Err(sentence) => {
-            desk.err.line(&format!("opsdeck: {sentence}"))?;
-            return Ok(Exit::Refused);
-        }
+        Err(sentence) => return unplanned(desk, &acting, &sentence, Exit::Refused),
     };
     if let (None, Some(target)) = (&acting.scope.context, request.targets.first()) {
         acting.scope.context = Some(target.object.context.to_string());
@@ -180,8 +174,7 @@ async fn go(desk: &mut Desk<'_>, actions: &Actions, request: Request, acting: &A
         match edited(desk, actions, request).await? {
             Ok(plan) => plan,
             Err(sentence) => {
-                desk.err.line(&format!("the edit ends: {sentence}"))?;
-                return Ok(Exit::Done);
+                return unplanned(desk, acting, &format!("the edit ends: {sentence}"), Exit::Done);
             }
         }
     } else {
@@ -207,6 +200,15 @@ async fn go(desk: &mut Desk<'_>, actions: &Actions, request: Request, acting: &A
         Outcome::Failed(_) => Exit::Failed,
         Outcome::Refused(_) => Exit::Refused,
     })
+}
+
+/// Says why there is no plan; whoever reads JSON gets it as JSON as well.
+fn unplanned(desk: &mut Desk<'_>, acting: &Acting, sentence: &str, exit: Exit) -> Result<Exit> {
+    desk.err.line(&format!("opsdeck: {sentence}"))?;
+    if acting.output == Format::Json {
+        desk.out.json(&json!({ "plan": null, "can_run": false, "detail": sentence }))?;
+    }
+    Ok(exit)
 }
 
 /// Makes the plan of a request.
