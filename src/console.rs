@@ -359,7 +359,7 @@ where
         self.urgent = true;
         let key = if command == Command::Confirm { "y" } else { "enter" };
         if let Some(Overlay::Question(question)) = &mut self.state.overlay {
-            question.note = Some(format!("keys came faster than a person presses them, as in a paste: press {key} again"));
+            question.note = Some(format!("too fast for a person (a paste?): press {key} again"));
             self.dirty = true;
         }
     }

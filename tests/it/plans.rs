@@ -82,7 +82,7 @@ impl Prepared {
         let mut this = Self { platform, folder, node, kept, claim, pod, stuck, silence: String::new() };
         let kept = this.kept.clone();
         for line in [
-            "autosync off tenant-3-checkout".to_owned(),
+            "autosync off tenant-2-staging-checkout".to_owned(),
             "rollout pause deployment/checkout -n tenant-3".to_owned(),
             format!("cordon {kept}"),
             format!("protect {kept}"),
@@ -142,7 +142,7 @@ impl Prepared {
             }
             Verb::Terminate => runs("terminate tenant-2-checkout"),
             Verb::HoldAutosync => runs("autosync off tenant-1-checkout"),
-            Verb::ReleaseAutosync => runs("autosync on tenant-3-checkout"),
+            Verb::ReleaseAutosync => runs("autosync on tenant-2-staging-checkout"),
             Verb::DeletePod => runs(&format!("delete pod/{} -n tenant-1", self.pod)),
             Verb::Restart => runs("restart deployment/checkout -n tenant-1"),
             Verb::Scale => runs("scale deployment/checkout -n tenant-1 --replicas 3"),
@@ -168,7 +168,9 @@ impl Prepared {
             Verb::ExpireSilence => runs(&format!("silence expire {silence}")),
             Verb::Rotate => runs("rotate checkout-credentials -n tenant-2"),
             Verb::ResumeRotation => runs("rotate checkout-credentials -n tenant-2 --resume"),
-            Verb::RestoreSecret => runs("rotate checkout-credentials -n tenant-2 --previous"),
+            Verb::RestoreSecret => {
+                Entry::Stops(words("rotate checkout-credentials -n tenant-2 --previous"), "no previous version")
+            }
             Verb::RefreshSecret => runs("rotate checkout-credentials -n tenant-2 --refresh"),
             Verb::Reveal => Entry::None("a value is shown on the screen and nowhere else"),
             Verb::Undo => runs("undo"),
