@@ -122,7 +122,8 @@ fn confirm(console: &mut Terminal) {
     let plan = console.text();
     let name =
         plan.split("Type ").nth(1).and_then(|rest| rest.split(" to ").next()).expect("a name").to_owned();
-    console.press(&format!("{name}\r"));
+    console.press(&name);
+    console.answer("\r");
 }
 
 #[track_caller]
