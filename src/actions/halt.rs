@@ -110,13 +110,7 @@ pub(super) fn draft<'a, R: Remote>(
             _ => "Deployments, ScaledObjects, CronJobs and Jobs can be resumed",
         };
         parts.push(Line::new(Mark::Stop, format!("not {}: {can}", object.resource)).into());
-        return Draft {
-            parts,
-            facts: Vec::new(),
-            access: Vec::new(),
-            command: String::new(),
-            hold: None,
-        };
+        return Draft { parts, facts: Vec::new(), access: Vec::new(), command: String::new(), hold: None };
     };
     parts.push(Line::new(Mark::Change, said(what, halt, at)).into());
     if what.is_halted(document) == halt {

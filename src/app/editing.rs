@@ -142,11 +142,7 @@ pub fn returned(state: &mut State, result: Result<String, String>) -> Vec<Effect
             let request = Request {
                 verb: Verb::Edit,
                 targets: vec![target],
-                options: Options {
-                    edited: Some(edited),
-                    left_out: editing.left_out,
-                    ..Options::default()
-                },
+                options: Options { edited: Some(edited), left_out: editing.left_out, ..Options::default() },
                 tenant: editing.tenant,
                 reason: String::new(),
             };

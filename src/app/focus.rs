@@ -590,7 +590,9 @@ impl State {
     /// Tells whether a verb would apply to what is marked, were any of it shown: then its key says so.
     fn hides_all(&self, store: &Store, command: Command) -> bool {
         let Some(View::Table(table)) = self.view() else { return false };
-        let (Some(kind), Some(verb)) = (self.kinds.get(&table.resource), command.verb()) else { return false };
+        let (Some(kind), Some(verb)) = (self.kinds.get(&table.resource), command.verb()) else {
+            return false;
+        };
         if table.marks.is_empty() || !super::verbs::is_for(verb, kind) {
             return false;
         }

@@ -86,7 +86,10 @@ mod tests {
         // Nobody waited in between: this one was there already.
         assert!(burst.key(begun + Duration::from_secs(3)).0);
         burst.wait(begun + Duration::from_secs(5));
-        assert!(burst.key(begun + Duration::from_millis(5_010)).0, "nor when it came while the frame was drawn");
+        assert!(
+            burst.key(begun + Duration::from_millis(5_010)).0,
+            "nor when it came while the frame was drawn"
+        );
     }
 
     #[test]

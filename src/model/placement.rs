@@ -200,9 +200,8 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
 /// Finds the volumes of a pod that not every node reaches: those of its claims that are bound to one.
 fn volumes<'a>(pod: &'a Value, cluster: &Cluster<'a>) -> Vec<(&'a str, &'a [Value])> {
     let named = |all: &'a [Value], name: &str, namespace: &str| {
-        all.iter().find(|one| {
-            text(one, "/metadata/name") == name && text(one, "/metadata/namespace") == namespace
-        })
+        all.iter()
+            .find(|one| text(one, "/metadata/name") == name && text(one, "/metadata/namespace") == namespace)
     };
     items(pod, "/spec/volumes")
         .iter()
@@ -219,11 +218,13 @@ fn volumes<'a>(pod: &'a Value, cluster: &Cluster<'a>) -> Vec<(&'a str, &'a [Valu
 
 /// Returns the ports that a pod takes on its node: number, protocol, address.
 fn host_ports(pod: &Value) -> impl Iterator<Item = (i64, &str, &str)> {
-    items(pod, "/spec/containers").iter().flat_map(|container| items(container, "/ports")).filter_map(|port| {
-        let number = port.get("hostPort")?.as_i64().filter(|number| *number > 0)?;
-        let or = |value, default| if str::is_empty(value) { default } else { value };
-        Some((number, or(text(port, "/protocol"), "TCP"), or(text(port, "/hostIP"), "0.0.0.0")))
-    })
+    items(pod, "/spec/containers").iter().flat_map(|container| items(container, "/ports")).filter_map(
+        |port| {
+            let number = port.get("hostPort")?.as_i64().filter(|number| *number > 0)?;
+            let or = |value, default| if str::is_empty(value) { default } else { value };
+            Some((number, or(text(port, "/protocol"), "TCP"), or(text(port, "/hostIP"), "0.0.0.0")))
+        },
+    )
 }
 
 /// Finds the nodes on which a host port of a pod is taken.
@@ -471,8 +472,11 @@ mod tests {
     #[test]
     fn volumes_hold_a_pod_in_their_zone_and_host_ports_off_a_node() {
         let mut one = pod("db-0", "");
-        one["spec"]["volumes"] = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "data-db-0" } }]);
-        let claims = [json!({ "metadata": { "namespace": "shop", "name": "data-db-0" }, "spec": { "volumeName": "pv-1" } })];
+        one["spec"]["volumes"] =
+            json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "data-db-0" } }]);
+        let claims = [
+            json!({ "metadata": { "namespace": "shop", "name": "data-db-0" }, "spec": { "volumeName": "pv-1" } }),
+        ];
         let volumes = [json!({ "metadata": { "name": "pv-1" }, "spec": { "nodeAffinity": { "required": {
             "nodeSelectorTerms": [{ "matchExpressions": [{ "key": ZONE, "operator": "In", "values": ["a"] }] }] } } } })];
         let nodes = [node("n-1", "a"), node("n-3", "b")];

@@ -68,26 +68,25 @@ mod tests {
     fn terms_are_any_of_and_requirements_all_of() {
         let node = json!({ "metadata": { "name": "n-1", "labels": { "zone": "a", "cpus": "8" } } });
         let admits = |terms: Value| admits(terms.as_array().unwrap(), &node);
-        let one = |key: &str, operator: &str, values: &[&str]| {
-            json!({ "matchExpressions": [{ "key": key, "operator": operator, "values": values }] })
-        };
+        let one = |key: &str, operator: &str, values: &[&str]| json!({ "matchExpressions": [{ "key": key, "operator": operator, "values": values }] });
         assert!(admits(json!([one("zone", "In", &["b"]), one("zone", "In", &["a"])])));
         assert!(!admits(json!([one("zone", "NotIn", &["a"])])));
         assert!(admits(json!([one("cpus", "Gt", &["4"])])) && !admits(json!([one("cpus", "Lt", &["4"])])));
         assert!(admits(json!([one("gpu", "DoesNotExist", &[])])));
         assert!(!admits(json!([{}])), "an empty term selects nothing");
-        let field = json!({ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["n-2"] }] });
+        let field =
+            json!({ "matchFields": [{ "key": "metadata.name", "operator": "In", "values": ["n-2"] }] });
         assert!(!admits(json!([field])));
     }
 
     #[test]
     fn an_absent_selector_selects_nothing_and_an_empty_one_all() {
         let pod = json!({ "metadata": { "labels": { "app": "api", "tier": "web" } } });
-        let one = |operator: &str| {
-            json!({ "matchExpressions": [{ "key": "tier", "operator": operator, "values": ["web"] }] })
-        };
+        let one = |operator: &str| json!({ "matchExpressions": [{ "key": "tier", "operator": operator, "values": ["web"] }] });
         assert!(selects(Some(&one("In")), &pod) && !selects(Some(&one("DoesNotExist")), &pod));
-        assert!(!selects(None, &pod) && !selects(Some(&Value::Null), &pod) && selects(Some(&json!({})), &pod));
+        assert!(
+            !selects(None, &pod) && !selects(Some(&Value::Null), &pod) && selects(Some(&json!({})), &pod)
+        );
         assert!(selects(Some(&json!({ "matchLabels": { "app": "api" } })), &pod));
         assert!(!selects(Some(&json!({ "matchLabels": { "app": "web" } })), &pod));
     }

@@ -29,7 +29,8 @@ pub(super) fn bad_deploy() {
     });
     let planned = begun.elapsed();
     console.press("tenant-2\t");
-    console.press("INC-7 checkout crash-loops\r\r");
+    console.press("INC-7 checkout crash-loops\r");
+    console.answer("\r");
     console.wait_for("the verdict", PATIENCE, |screen| screen.contains("Verified"));
     let took = begun.elapsed();
     line(

@@ -73,6 +73,7 @@ fn change(console: &mut Terminal, changes: &Receiver<Instant>, (key, word): (&st
     let seen = screen.matches(name).count();
     console.press(name);
     console.wait("the name is typed", |screen| screen.matches(name).count() > seen);
+    console.rest();
     while changes.try_recv().is_ok() {}
     let begun = Instant::now();
     console.press("\r");

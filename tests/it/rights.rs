@@ -81,14 +81,16 @@ fn who_may_only_read_is_offered_no_verb_anywhere_and_no_editor_is_opened() {
         // What is pushed for review needs no right in the cluster.
         let expected: &[Command] =
             if plural == "applications" { &[Command::Revert, Command::Promote] } else { &[] };
-        assert_eq!(left.iter().filter(|one| !expected.contains(one)).collect::<Vec<_>>(), Vec::<&Command>::new());
+        assert_eq!(
+            left.iter().filter(|one| !expected.contains(one)).collect::<Vec<_>>(),
+            Vec::<&Command>::new()
+        );
 
         press(&mut stage, &[":"]);
         type_in(&mut stage, "edit");
         let Some(Overlay::Palette(palette)) = &stage.state.overlay else { panic!("no palette") };
-        let command = |line: &str| {
-            palette.suggestions.iter().any(|one| one.sort == Sort::Command && one.line == line)
-        };
+        let command =
+            |line: &str| palette.suggestions.iter().any(|one| one.sort == Sort::Command && one.line == line);
         assert!(!command("edit"), "{plural}: the palette does not offer it");
         // Typed whole it is understood, and says what is missing before anything is opened.
         let effects = press(&mut stage, &["enter"]);
@@ -130,7 +132,13 @@ async fn the_key_and_the_plan_of_the_restricted_operator_name_the_same_right() {
             ],
             true,
         ),
-        (rehearsal, "apps", "deployments", &[(Verb::Restart, ""), (Verb::Scale, ""), (Verb::Pause, "")], false),
+        (
+            rehearsal,
+            "apps",
+            "deployments",
+            &[(Verb::Restart, ""), (Verb::Scale, ""), (Verb::Pause, "")],
+            false,
+        ),
         (rehearsal, "", "pods", &[(Verb::DeletePod, "")], false),
     ] {
         let found = bench.list(group, plural, Some(namespace)).await;
@@ -150,7 +158,9 @@ async fn the_key_and_the_plan_of_the_restricted_operator_name_the_same_right() {
                 .filter_map(|line| line.text.strip_prefix("you may not "))
                 .collect();
             match right {
-                Some(right) => assert!(named.iter().any(|text| text.starts_with(&right)), "{:#?}", plan.lines),
+                Some(right) => {
+                    assert!(named.iter().any(|text| text.starts_with(&right)), "{:#?}", plan.lines)
+                }
                 None => assert_eq!(named, Vec::<&str>::new(), "{verb:?} {object}"),
             }
         }

@@ -150,7 +150,7 @@ fn ask(console: &mut Terminal, key: &str, said: &str) {
     console.wait("the plan, with every check answered", |screen| {
         screen.contains("you may patch") && screen.contains(said) && !screen.contains("pending:")
     });
-    console.press("y");
+    console.answer("y");
 }
 
 /// Every file below a directory, as text.

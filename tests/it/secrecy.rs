@@ -235,7 +235,8 @@ fn a_crash_with_values_in_hand_tells_of_none_of_them_on_the_screen_in_the_log_or
     console.wait("the question", |screen| screen.contains("Type ") && !screen.contains("pending"));
     let plan = console.text();
     let name = plan.split("Type ").nth(1).and_then(|rest| rest.split(" to ").next());
-    console.press(&format!("{}\tINC-9 is it the old one\r\r", name.expect("the name that must be typed")));
+    console.press(&format!("{}\tINC-9 is it the old one\r", name.expect("the name that must be typed")));
+    console.answer("\r");
     console.wait("the value is on the screen, and so in the program's hands", |screen| {
         screen.contains("DB_PASSWORD of Secret checkout-credentials") && screen.contains(CANARY)
     });

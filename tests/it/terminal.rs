@@ -71,14 +71,19 @@ impl Terminal {
             .expect("the program takes keys");
     }
 
+    /// Takes in what is shown until nothing came for as long as a person leaves between two keys.
+    pub fn rest(&mut self) {
+        let begun = Instant::now();
+        while self.read_some(Duration::from_millis(60)).is_some() && begun.elapsed() < PATIENCE {}
+    }
+
     /// Answers a question with a key, as a person does: by itself, because keys that come together are taken for a
     /// paste, and once more where it was taken for one all the same.
     #[track_caller]
     pub fn answer(&mut self, key: &str) {
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
-            // The time that a person leaves between two keys.
-            while self.read_some(Duration::from_millis(60)).is_some() {}
+            self.rest();
             self.press(key);
             let pressed = Instant::now();
             while pressed.elapsed() < Duration::from_secs(3) {

@@ -213,9 +213,8 @@ pub(super) async fn room<R: Remote>(
     let mut leaving: Vec<&str> = request.targets.iter().map(|target| &*target.object.name).collect();
     leaving.push(text(node, "/metadata/name"));
     let goes = |pod: &Value| moving.iter().any(|one| Pod(one).uid() == Pod(pod).uid());
-    let stay = pods.iter().filter(|pod| {
-        !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") && !goes(pod)
-    });
+    let stay =
+        pods.iter().filter(|pod| !matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") && !goes(pod));
     let cluster = Cluster::new(&nodes, stay).with_volumes(&claims, &volumes);
     let found = room::find(cluster, &moving, &leaving);
     let how = "by requests, selectors, affinity, spread, taints, volumes and ports";

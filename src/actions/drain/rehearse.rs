@@ -63,8 +63,12 @@ fn said(answer: Result<(), SourceError>) -> Said {
         // The namespace goes, and its pods with it.
         Err(SourceError::Denied { reason, .. }) if reason.contains("terminated") => Said::Later(reason),
         // A webhook that could not keep its hands still: the eviction itself may well be let through.
-        Err(error) if error.to_string().contains("does not support dry run") => Said::Unknown(error.to_string()),
-        Err(error @ (SourceError::Denied { .. } | SourceError::Invalid { .. })) => Said::No(error.to_string()),
+        Err(error) if error.to_string().contains("does not support dry run") => {
+            Said::Unknown(error.to_string())
+        }
+        Err(error @ (SourceError::Denied { .. } | SourceError::Invalid { .. })) => {
+            Said::No(error.to_string())
+        }
         // Asked again it would be refused again.
         Err(error @ SourceError::Garbled { .. }) if error.to_string().contains("PodDisruptionBudget") => {
             Said::No(error.to_string())
@@ -85,15 +89,18 @@ fn lines(answers: Vec<(Said, String)>) -> Vec<Line> {
         match said {
             Said::Yes => Line::new(Mark::Ok, format!("the server would evict {pods} (server dry run)")),
             Said::Gone => Line::new(Mark::Note, format!("gone already or replaced: {who}")),
-            Said::Later(why) => {
-                Line::new(Mark::Warn, format!("refused now, waited for (server dry run): {pods}: {who}: {why}"))
-            }
-            Said::No(why) => {
-                Line::new(Mark::Stop, format!("the server would not evict (server dry run): {pods}: {who}: {why}"))
-            }
-            Said::Unknown(why) => {
-                Line::new(Mark::Warn, format!("whether the server would evict {pods} is not known: {who}: {why}"))
-            }
+            Said::Later(why) => Line::new(
+                Mark::Warn,
+                format!("refused now, waited for (server dry run): {pods}: {who}: {why}"),
+            ),
+            Said::No(why) => Line::new(
+                Mark::Stop,
+                format!("the server would not evict (server dry run): {pods}: {who}: {why}"),
+            ),
+            Said::Unknown(why) => Line::new(
+                Mark::Warn,
+                format!("whether the server would evict {pods} is not known: {who}: {why}"),
+            ),
         }
     };
     groups.into_iter().map(line).collect()
@@ -111,7 +118,8 @@ mod tests {
     #[test]
     fn many_answers_become_a_line_for_each_reason() {
         let budget = "Cannot evict pod as it would violate the pod's disruption budget. (The disruption budget api needs 2 healthy pods and has 2 currently)";
-        let mut answers: Vec<(Said, String)> = (0..97).map(|at| (said(Ok(())), format!("shop/ok-{at}"))).collect();
+        let mut answers: Vec<(Said, String)> =
+            (0..97).map(|at| (said(Ok(())), format!("shop/ok-{at}"))).collect();
         answers.push((said(throttled(budget)), "shop/b".to_owned()));
         answers.push((said(throttled(budget)), "shop/a".to_owned()));
         let denied = SourceError::Denied {

@@ -167,7 +167,10 @@ fn homeless(pod: &Value, amount: Amount, against: BTreeMap<String, usize>) -> Ho
     against.sort_by_key(|(_, nodes)| std::cmp::Reverse(*nodes));
     let said: Vec<String> =
         against.into_iter().map(|(why, nodes)| format!("{why} ({})", counted(nodes, "node"))).collect();
-    Homeless { name, why: if said.is_empty() { "no other node takes pods".to_owned() } else { named(&said, 4) } }
+    Homeless {
+        name,
+        why: if said.is_empty() { "no other node takes pods".to_owned() } else { named(&said, 4) },
+    }
 }
 
 /// Sums up what pods request, for a sentence.
@@ -230,7 +233,8 @@ mod tests {
                     2 => node["spec"]["unschedulable"] = json!(true),
                     3 => node["status"]["conditions"][0]["status"] = json!("Unknown"),
                     4 | 5 => {
-                        node["spec"]["taints"] = json!([{ "key": "spot", "value": "yes", "effect": "NoSchedule" }]);
+                        node["spec"]["taints"] =
+                            json!([{ "key": "spot", "value": "yes", "effect": "NoSchedule" }]);
                     }
                     _ => {}
                 }
@@ -245,7 +249,11 @@ mod tests {
                 "requiredDuringSchedulingIgnoredDuringExecution": [term] } });
         }
         let room = find(Cluster::new(&nodes, []), &[&pods[0], &pods[1]], &["n-0"]);
-        assert_eq!((room.placed, room.nodes), (1, 3), "cordoned nodes and those that are not ready take none");
+        assert_eq!(
+            (room.placed, room.nodes),
+            (1, 3),
+            "cordoned nodes and those that are not ready take none"
+        );
         let why = "taint spot=yes (2 nodes), its anti-affinity: not two in a node (1 node)";
         assert_eq!(room.homeless, [Homeless { name: "shop/b (1, 1Gi)".to_owned(), why: why.to_owned() }]);
     }
