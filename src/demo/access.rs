@@ -100,6 +100,7 @@ const READING: &[Rule] = &[
         groups: &[
             "argoproj.io",
             "external-secrets.io",
+            "bitnami.com",
             "cert-manager.io",
             "acme.cert-manager.io",
             "externaldns.k8s.io",

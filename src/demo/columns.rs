@@ -259,6 +259,16 @@ fn printers(kind: Type) -> &'static [Printer] {
             ("Ready", "string", 0, READY),
             ("Last Sync", "date", 0, ".status.refreshTime"),
         ],
+        Type::ClusterExternalSecret => &[
+            ("Store", "string", 0, ".spec.externalSecretSpec.secretStoreRef.name"),
+            ("Refresh Interval", "string", 0, ".spec.refreshTime"),
+            ("Ready", "string", 0, READY),
+        ],
+        Type::SealedSecret => &[
+            ("Status", "string", 0, ".status.conditions[0].message"),
+            ("Synced", "string", 0, ".status.conditions[0].status"),
+            CREATED,
+        ],
         Type::SecretStore | Type::ClusterSecretStore => &[
             ("AGE", "date", 0, ".metadata.creationTimestamp"),
             ("Status", "string", 0, REASON),

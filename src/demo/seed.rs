@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::argo_render::deployed as deployed_by_argo;
+use super::belongings;
 use super::certificates;
 use super::component_services;
 use super::components::{self, COMPONENTS, Component};
@@ -69,6 +70,7 @@ pub fn seed(world: &mut World) {
                 seeder.stage(tenant, stage);
             }
         }
+        seeder.belongings();
     });
     world.settle_seed();
 }
@@ -142,6 +144,27 @@ impl Seeder<'_, '_> {
         for (kind, object) in tenancy::cluster_wide() {
             self.create(kind, object, since);
         }
+    }
+
+    /// What the platform team keeps beside its workloads.
+    fn belongings(&mut self) {
+        let since = self.ago(86_400 * 300);
+        if let Some(by) =
+            self.create(Type::ClusterExternalSecret, belongings::cluster_external_secret(), since)
+        {
+            let made = tenancy::synced(belongings::provisioned(&by), self.ago(700));
+            if let Some(stored) = self.create(Type::ExternalSecret, made, since) {
+                tenancy::keep_remote(&stored, false, since, self.cx.vault, &mut self.rng);
+                if let Ok(secret) = tenancy::secret_of(&stored, self.cx.vault, since) {
+                    self.create(Type::Secret, secret, since);
+                }
+            }
+        }
+        if let Some(sealed) = self.create(Type::SealedSecret, belongings::sealed(since), since) {
+            self.create(Type::Secret, belongings::unsealed(&sealed), since);
+        }
+        let (kind, names) = belongings::names();
+        self.create(kind, names, since);
     }
 
     fn namespace(&mut self, name: &str, labels: Value, since: Timestamp) {

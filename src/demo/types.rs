@@ -136,6 +136,9 @@ types! {
         namespaced status custom generation;
     ClusterSecretStore: "external-secrets.io" "v1" "clustersecretstores" "clustersecretstore" ["css"]
         ["external-secrets"] status custom generation;
+    ClusterExternalSecret: "external-secrets.io" "v1" "clusterexternalsecrets" "clusterexternalsecret" ["ces"]
+        ["external-secrets"] status custom generation;
+    SealedSecret: "bitnami.com" "v1alpha1" "sealedsecrets" "sealedsecret" [] [] namespaced status custom generation;
     Certificate: "cert-manager.io" "v1" "certificates" "certificate" ["cert" "certs"] ["cert-manager"]
         namespaced status custom generation;
     CertificateRequest: "cert-manager.io" "v1" "certificaterequests" "certificaterequest" ["cr" "crs"] ["cert-manager"]

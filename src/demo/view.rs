@@ -207,6 +207,8 @@ pub fn owner(object: &Object) -> Option<Key> {
         "NodeClaim" => Type::NodeClaim,
         "ScaledObject" => Type::ScaledObject,
         "ExternalSecret" => Type::ExternalSecret,
+        "ClusterExternalSecret" => Type::ClusterExternalSecret,
+        "SealedSecret" => Type::SealedSecret,
         "Certificate" => Type::Certificate,
         "CertificateRequest" => Type::CertificateRequest,
         "Order" => Type::Order,

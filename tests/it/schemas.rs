@@ -145,6 +145,9 @@ async fn custom_resources_fit_the_schemas_of_their_projects() {
         "NodePool",
         "NodeClaim",
         "ExternalSecret",
+        "ClusterExternalSecret",
+        "SealedSecret",
+        "DNSEndpoint",
         "Certificate",
     ] {
         assert!(checked.contains(kind), "the platform has no {kind}; it has {checked:?}");
