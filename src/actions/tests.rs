@@ -19,6 +19,7 @@ mod cluster;
 mod drains;
 mod faults;
 mod gate;
+mod git_faults;
 mod planning;
 mod pushing;
 mod renewals;

@@ -158,3 +158,62 @@ async fn an_entry_is_taken_back_by_one_key_that_asks_or_says_why_not() {
         assert!(effects.is_empty() && !asked && said.contains(why), "{filter}: {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_that_act_at_once_lose_no_line_and_keep_one_chain() {
+    use opsdeck::demo::platform::{Options as Start, Platform};
+    use opsdeck::demo::world;
+    const ROUNDS: usize = 6;
+    opsdeck::install_crypto_provider();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("config.toml"), "[contexts.\"*\"]\nenvironment = \"dev\"\n").unwrap();
+    let world = world::Options {
+        tenants: 2,
+        pods_per_tenant: 6,
+        nodes: 4,
+        alive: false,
+        story: "quiet".to_owned(),
+        ..world::Options::default()
+    };
+    let platform = Platform::start(Start { world, ..Start::default() }).await.unwrap();
+    let run = async |arguments: &[&str]| {
+        let output = crate::program::opsdeck()
+            .args(arguments)
+            .env("KUBECONFIG", &platform.kubeconfig)
+            .env("OPSDECK_STATE_DIR", home.path())
+            .env("OPSDECK_CONFIG_DIR", home.path())
+            .env("HOME", home.path())
+            .stdin(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(std::time::Duration::from_mins(1), output).await.unwrap().unwrap();
+        let all = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&all).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        said
+    };
+    let reason = |console: &str, round: usize| format!("console {console}, round {round}");
+    for round in 0..ROUNDS {
+        // Begun at the same moment: both wait for the lock of the same file.
+        let (one, other) = (reason("one", round), reason("other", round));
+        let restart = ["restart", "deployment/checkout", "--yes"];
+        let mine = [&restart[..], &["-n", "tenant-1", "--reason", &one]].concat();
+        let theirs = [&restart[..], &["-n", "tenant-2", "--reason", &other]].concat();
+        tokio::join!(run(&mine), run(&theirs));
+    }
+    let verified = run(&["audit", "verify"]).await;
+    assert!(verified.starts_with(&format!("whole: {} records", ROUNDS * 4)), "{verified}");
+    let text = std::fs::read_to_string(home.path().join("audit.jsonl")).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for round in 0..ROUNDS {
+        for console in ["one", "other"] {
+            let before: Vec<&Value> =
+                lines.iter().filter(|line| line["reason"] == reason(console, round)).collect();
+            let [before] = before.as_slice() else { panic!("{console} {round}: {before:#?}") };
+            let of = |line: &&Value| line["id"] == before["id"];
+            assert_eq!(lines.iter().filter(of).count(), 2, "one line before and one after: {}", before["id"]);
+        }
+    }
+    // The order of the chain is the order of the file, whoever wrote a line.
+    assert!(lines.iter().map(|line| line["seq"].as_u64().unwrap()).eq(1..=lines.len() as u64));
+}

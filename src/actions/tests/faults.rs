@@ -50,7 +50,7 @@ struct Inside {
 
 /// A console's way to the cluster, on which anything may happen.
 #[derive(Debug, Clone)]
-struct Console {
+pub struct Console {
     cluster: Cluster,
     inside: Arc<Mutex<Inside>>,
     dead: Arc<Notify>,
@@ -105,7 +105,7 @@ fn expired() -> SourceError {
 }
 
 impl Console {
-    fn new(cluster: &Cluster, seed: u64, disturbed: &Arc<AtomicBool>) -> Self {
+    pub fn new(cluster: &Cluster, seed: u64, disturbed: &Arc<AtomicBool>) -> Self {
         let mut rng = Rng::with_seed(seed);
         let dies_at = if rng.u8(..100) < 40 { rng.u32(1..24) } else { u32::MAX };
         let expires_at = if rng.u8(..100) < 8 { rng.u32(1..16) } else { u32::MAX };
@@ -231,6 +231,31 @@ impl Console {
     }
 }
 
+impl Console {
+    /// Sends a write to AWS on its way: it is lost, refused, or its answer is.
+    async fn ask_cloud<T>(
+        &self,
+        id: &str,
+        body: Value,
+        send: impl Future<Output = Result<T, SourceError>>,
+    ) -> Result<T, SourceError> {
+        self.step().await;
+        let hit = self.hit();
+        if let Hit::Before(error) = hit {
+            return Err(error);
+        }
+        let answer = send.await;
+        if answer.is_ok() {
+            self.inside.lock().unwrap().applied.push((format!("aws {id}"), body));
+        }
+        self.step().await;
+        match hit {
+            Hit::After(error) if answer.is_ok() => Err(error),
+            _ => answer,
+        }
+    }
+}
+
 impl Witness for Console {
     async fn look(&self, object: &ObjectRef) -> Result<Option<Value>, String> {
         self.step().await;
@@ -332,7 +357,11 @@ impl Remote for Console {
         object: &ObjectRef,
         key: &str,
     ) -> Result<crate::concealed::Concealed, SourceError> {
-        self.cluster.reveal(permit, object, key).await
+        self.step().await;
+        match self.misread() {
+            Some(error) => Err(error),
+            None => self.cluster.reveal(permit, object, key).await,
+        }
     }
 
     async fn cloud_secret(&self, region: &str, id: &str) -> Result<CloudSecret, SourceError> {
@@ -351,9 +380,8 @@ impl Remote for Console {
         id: &str,
         token: &str,
     ) -> Result<String, SourceError> {
-        // The same token again is the same rotation (contracts 7.4): it counts once.
-        self.step().await;
-        self.cluster.rotate_secret(permit, object, region, id, token).await
+        let body = json!({ "token": token });
+        self.ask_cloud(id, body, self.cluster.rotate_secret(permit, object, region, id, token)).await
     }
 
     async fn move_stage(
@@ -364,8 +392,8 @@ impl Remote for Console {
         id: &str,
         moved: Moved<'_>,
     ) -> Result<(), SourceError> {
-        self.step().await;
-        self.cluster.move_stage(permit, object, region, id, moved).await
+        let body = json!({ "stage": moved.stage, "to": moved.to, "from": moved.from });
+        self.ask_cloud(id, body, self.cluster.move_stage(permit, object, region, id, moved)).await
     }
 
     async fn who(&self) -> Result<String, SourceError> {
@@ -406,7 +434,7 @@ impl Pen for Console {
     }
 }
 
-fn desk(console: &Console, path: &Path, rotate_at: u64) -> Desk<Console> {
+pub fn desk(console: &Console, path: &Path, rotate_at: u64) -> Desk<Console> {
     Desk {
         remote: console.clone(),
         rules: rules(),
@@ -428,7 +456,7 @@ fn desk(console: &Console, path: &Path, rotate_at: u64) -> Desk<Console> {
 }
 
 /// Plans and carries out an action; `None` where the console died.
-async fn act(
+pub async fn act(
     desk: &Desk<Console>,
     request: Request,
     alone: bool,
@@ -449,11 +477,14 @@ async fn act(
     let confirmed = confirm(&mut gate, plan, answer, desk.clock.now()).map_err(|no| no.to_string())?;
     desk.remote.calm(false);
     let (progress, _kept) = mpsc::channel(64);
-    let never = CancellationToken::new();
+    // What somebody asked to see comes to a screen, and to no other place.
+    let (screen, _seen) = mpsc::channel(1);
+    let (_hand, steer) = Steer::new(&CancellationToken::new());
+    let steer = steer.with_screen(screen);
     let outcome = tokio::select! {
         biased;
         () = desk.remote.dead.notified() => None,
-        outcome = carry_out(desk, confirmed, Follow::ToTheEnd, &progress, &never) => Some(outcome),
+        outcome = carry_out_steered(desk, confirmed, Follow::ToTheEnd, &progress, &steer) => Some(outcome),
     };
     Ok(Some((id, outcome)))
 }
@@ -469,10 +500,12 @@ fn is_one_write(verb: Verb) -> bool {
             | Verb::Undo
             | Verb::Restart
             | Verb::DeletePod
+            | Verb::Edit
+            | Verb::RolloutUndo
     )
 }
 
-fn intent_of_nothing() -> crate::audit::Intent {
+pub fn intent_of_nothing() -> crate::audit::Intent {
     crate::audit::Intent {
         context: Context::new("test"),
         environment: "dev".to_owned(),
@@ -499,11 +532,8 @@ async fn run(seed: u64, directory: &Path) -> Result<Vec<String>, String> {
     let mut rng = Rng::with_seed(seed);
     let cluster = Cluster::default();
     cluster.controller("Succeeded").await;
-    // What is pushed to Git is tried against a real repository, which is too slow for this; a reveal writes nothing.
-    let verbs: Vec<Verb> = Verb::ALL
-        .into_iter()
-        .filter(|verb| !matches!(verb, Verb::Revert | Verb::Promote | Verb::Reveal))
-        .collect();
+    // What is pushed to Git needs a real repository, which is too slow for this: it has runs of its own.
+    let verbs: Vec<Verb> = Verb::ALL.into_iter().filter(|verb| !repositories::pushes(*verb)).collect();
     let verb = verbs[rng.usize(..verbs.len())];
     let (object, options) = something_for(&cluster, verb).await;
     // A directory of its own: each append looks through it for closed files.
@@ -548,6 +578,12 @@ async fn run(seed: u64, directory: &Path) -> Result<Vec<String>, String> {
         Ok(_) => {}
         Err(broken) => return Err(format!("{verb:?}: the chain is broken: {broken}")),
     }
+    let kept = std::fs::read_dir(directory.path()).map_err(|error| error.to_string())?;
+    for file in kept.flatten().filter_map(|file| std::fs::read_to_string(file.path()).ok()) {
+        if file.contains("canary") {
+            return Err(format!("{verb:?}: a value is in the record"));
+        }
+    }
     let alone = !disturbed.load(Ordering::Relaxed);
     let mut became = Vec::new();
     for (console, ended) in consoles.iter().zip(ended) {
@@ -586,7 +622,9 @@ async fn run(seed: u64, directory: &Path) -> Result<Vec<String>, String> {
         }
         match &outcome {
             Some(Outcome::Refused(_)) if !applied.is_empty() => return wrong("refused, and written"),
-            Some(Outcome::Verified(_) | Outcome::Accepted(_)) if alone && applied.is_empty() => {
+            Some(Outcome::Verified(_) | Outcome::Accepted(_))
+                if alone && applied.is_empty() && verb != Verb::Reveal =>
+            {
                 return wrong("reported as done, and not written");
             }
             Some(Outcome::Failed(detail))
