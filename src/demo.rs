@@ -23,6 +23,7 @@ pub mod argo_window;
 pub mod argocd_server;
 pub mod autoscalers;
 pub mod backends;
+pub mod belongings;
 pub mod budgets;
 pub mod cells;
 pub mod certificates;

@@ -2,12 +2,13 @@
 //!
 //! A rehearsal writes nothing (`dryRun=All`) and so needs no permit; the real thing goes through [`super::run`].
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::desk::{Desk, Remote};
 use super::difference::{self, Fields};
 use super::draft::{Check, Found, text};
 use super::{Line, Mark};
+use crate::audit::change::digest;
 use crate::identity::ObjectRef;
 use crate::sources::SourceError;
 pub(super) use crate::sources::change::Change;
@@ -44,6 +45,28 @@ pub(super) fn rehearsal<'a, R: Remote>(
         }
         Found::from(lines)
     })
+}
+
+/// The generation of an object, which moves with every write of its spec, in the record.
+pub(super) const GENERATION: &str = "/metadata/generation";
+
+/// Returns the digests of the fields that a write changes, before it and as the server would store them: by these it is
+/// found out later what became of a write that was cut off.
+pub(super) fn digests(
+    before: &Value,
+    after: &Value,
+    fields: impl IntoIterator<Item = String>,
+) -> Vec<(String, Value, Value)> {
+    let of = |whole: &Value, field: &str| digest(whole.pointer(field).unwrap_or(&Value::Null));
+    let told = fields.into_iter().map(|field| {
+        let (was, is) = (of(before, &field), of(after, &field));
+        (field, was, is)
+    });
+    let mut all: Vec<_> = told.filter(|(_, was, is)| was != is).collect();
+    if let Some(generation) = before.pointer(GENERATION).filter(|_| !all.is_empty()) {
+        all.push((GENERATION.to_owned(), json!(generation.to_string()), Value::Null));
+    }
+    all
 }
 
 /// Says why a rehearsal failed.

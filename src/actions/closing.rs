@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::application::{App, applications};
+use super::change::GENERATION;
 use super::desk::{Desk, Remote};
 use super::draft::text;
 use super::reads::places;
 use super::revert::TRAILER;
 use super::rotate::{self, Became};
+use crate::audit::change::{digest, name};
 use crate::audit::{After, AuditError, Begun, Check, Ending, Event, Intent, Record};
 use crate::identity::Target;
 use crate::kinds::alerts;
@@ -113,6 +115,7 @@ async fn close_one<R: Remote>(
             "scale" | "pause" | "suspend" | "resume" | "set-image" | "set-bounds" => {
                 values(intent, target, document.as_ref())
             }
+            "edit" | "rollout-undo" => digested(intent, target, document.as_ref()),
             verb => judge(verb, &record.id, record.at, target, document.as_ref()),
         };
         if one == Found::Later {
@@ -173,6 +176,46 @@ fn values(intent: &Intent, target: &Target, document: Option<&Value>) -> Found {
         Found::NotDone(said())
     } else {
         Found::Unknown(format!("it was changed since: {}", said()))
+    }
+}
+
+/// Compares an object with the digests of what the plan was to change, where the values themselves are not kept.
+fn digested(intent: &Intent, target: &Target, document: Option<&Value>) -> Found {
+    let Some(document) = document else {
+        return Found::Unknown("the object does not exist any more".to_owned());
+    };
+    if text(document, "/metadata/uid") != &*target.uid {
+        return Found::Unknown("another object has its name now".to_owned());
+    }
+    if text(document, "/metadata/resourceVersion") == &*target.resource_version {
+        return Found::NotDone("the object is as it was before".to_owned());
+    }
+    let own = intent.changes.iter().filter(|change| change.object == target.object && change.withheld);
+    let (generation, own): (Vec<_>, Vec<_>) = own.partition(|change| change.field == GENERATION);
+    let is = |field: &str| digest(document.pointer(field).unwrap_or(&Value::Null));
+    let names = || own.iter().map(|change| name(&change.field)).collect::<Vec<_>>().join(", ");
+    let moved = || {
+        let now = document.pointer(GENERATION).unwrap_or(&Value::Null).to_string();
+        // A generation moves with the spec, and with nothing else.
+        own.iter().all(|change| change.field.starts_with("/spec"))
+            && generation.iter().any(|change| change.before.as_str() != Some(&*now))
+    };
+    if own.is_empty() {
+        Found::Unknown("the record does not say what it was to change".to_owned())
+    } else if own.iter().all(|change| is(&change.field) == change.after) {
+        Found::Done(format!("{}: as the plan said", names()))
+    } else if own.iter().any(|change| is(&change.field) != change.before) {
+        Found::Unknown(format!(
+            "{}: neither as before nor as the plan said; somebody changed it since",
+            names()
+        ))
+    } else if moved() {
+        Found::Unknown(format!(
+            "{}: as before, but the spec was written since: it was done and put back, or never done",
+            names()
+        ))
+    } else {
+        Found::NotDone(format!("{}: as before", names()))
     }
 }
 

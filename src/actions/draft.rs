@@ -46,6 +46,8 @@ pub(super) struct Found {
     pub git: Option<GitChange>,
     /// Values that are changed and were found out: JSON pointer, before, afterwards.
     pub values: Vec<(String, Value, Value)>,
+    /// Digests of what is changed and may not be kept as it is: JSON pointer, before, afterwards.
+    pub digests: Vec<(String, Value, Value)>,
 }
 
 impl From<Vec<Line>> for Found {
@@ -291,12 +293,14 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
         slots[slot] = found.lines;
         plan.git.extend(found.git);
         if let Some(object) = sakes.get(&slot) {
-            plan.changes.extend(found.values.into_iter().map(|(field, before, after)| Changed {
+            let values = found.values.into_iter().map(|value| (value, false));
+            let all = values.chain(found.digests.into_iter().map(|digest| (digest, true)));
+            plan.changes.extend(all.map(|((field, before, after), withheld)| Changed {
                 object: (*object).clone(),
                 field,
                 before,
                 after,
-                withheld: false,
+                withheld,
             }));
         }
         for also in found.also {

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::change::{Change, difference, refused};
+use super::change::{Change, difference, digests, refused};
 use super::desk::{Desk, Remote};
 use super::draft::{Check, Draft, Found, Part, text};
 use super::restart::roll;
@@ -76,7 +76,8 @@ pub(super) fn draft<'a, R: Remote>(
                 parts.push(Line::new(Mark::Stop, why).into());
             } else if let Some(patch) = patch {
                 parts.push(managed::check(desk, object, document, touched(&patch)).into());
-                let asking = async move { pretend(desk, object, document, patch).await };
+                let fields = touched(&patch);
+                let asking = async move { pretend(desk, object, document, patch, fields).await };
                 parts.push(Check::new("the server's dry run", asking).into());
             } else {
                 parts.push(Line::new(Mark::Stop, "nothing was changed").into());
@@ -101,7 +102,13 @@ pub(super) fn draft<'a, R: Remote>(
     }
 }
 
-async fn pretend<R: Remote>(desk: &Desk<R>, object: &ObjectRef, document: &Value, patch: Value) -> Found {
+async fn pretend<R: Remote>(
+    desk: &Desk<R>,
+    object: &ObjectRef,
+    document: &Value,
+    patch: Value,
+    fields: Vec<String>,
+) -> Found {
     match desk.remote.rehearse(object, &Change::merge(patch)).await {
         Err(error) => vec![refused(&error)].into(),
         Ok(answer) => {
@@ -111,7 +118,7 @@ async fn pretend<R: Remote>(desk: &Desk<R>, object: &ObjectRef, document: &Value
                 let text = format!("the server warns: {warning}");
                 Line::new(Mark::Warn, text)
             }));
-            lines.into()
+            Found { lines, digests: digests(document, &answer.object, fields), ..Found::default() }
         }
     }
 }

@@ -74,7 +74,10 @@ fn stands(ending: &Ending) -> Option<String> {
         // What failed on the way can be gone on with once it is put right.
         "not-verified" | "failed" if ending.steps.first().is_some_and(|first| is_over(&first.mark)) => {
             let done = ending.steps.iter().filter(|step| step.mark == "done").count();
-            let next = ending.steps.iter().find(|step| !is_over(&step.mark));
+            // Steps that were not begun say nothing; the one that was cut off may count as given up.
+            let over = ending.steps.iter().rposition(|step| step.mark == "done").map_or(0, |last| last + 1);
+            let rest = ending.steps.get(over..).unwrap_or_default();
+            let next = rest.iter().rfind(|step| step.text.contains(": ")).or(rest.first());
             let next = next.map_or_else(String::new, |step| format!(", then: {}", step.text));
             Some(format!("{done} of {} steps are done{next}", ending.steps.len()))
         }

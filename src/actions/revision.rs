@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::change::{Change, told};
+use super::change::{Change, digests, told};
 use super::desk::{Desk, Remote};
 use super::difference::{self, Fields};
 use super::draft::{Check, Draft, Found, Part, text};
@@ -228,11 +228,20 @@ async fn compare<R: Remote>(
     if !others.is_empty() {
         lines.push(Line::new(Mark::Note, format!("other revisions that are kept: {}", others.join(", "))));
     }
+    let mut template = Vec::new();
     match desk.remote.rehearse(object, &change(object, document, to)).await {
-        Ok(_) => lines.push(Line::new(Mark::Ok, "the server would take it (server dry run)")),
+        Ok(answer) => {
+            lines.push(Line::new(Mark::Ok, "the server would take it (server dry run)"));
+            template = digests(document, &answer.object, ["/spec/template".to_owned()]);
+        }
         Err(error) => lines.push(super::change::refused(&error)),
     }
-    Found { lines, values: vec![(FIELD.to_owned(), json!(from), json!(to.number))], ..Found::default() }
+    Found {
+        lines,
+        digests: template,
+        values: vec![(FIELD.to_owned(), json!(from), json!(to.number))],
+        ..Found::default()
+    }
 }
 
 /// Writes a revision in a few words: its number, images, age, and what it was for.

@@ -28,7 +28,7 @@ pub struct Changed {
     pub before: Value,
     /// Its value after; `null` where it is absent.
     pub after: Value,
-    /// Whether the values are left out, because they may be secret or are long.
+    /// Whether the values are left out, because they may be secret or are long; a [`digest`] may stand in their place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub withheld: bool,
 }
@@ -64,6 +64,44 @@ fn unescaped(part: &str) -> std::borrow::Cow<'_, str> {
 
 fn below(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Hexadecimal digits of a digest.
+///
+/// Enough to tell the state before a write from the one after it (one in 65,536 is taken for another), and too few to
+/// find out whether a guessed value is the one that was there.
+const DIGEST: usize = 4;
+
+/// Returns what stands in a record for a value that may not be kept: two values that are equal have the same one.
+pub fn digest(value: &Value) -> Value {
+    let mut text = String::new();
+    canonical(value, &mut text);
+    let hash = super::hash(&text);
+    Value::String(format!("digest {}", hash.get(..DIGEST).unwrap_or_default()))
+}
+
+/// Writes a value so that the order of its members does not count.
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            for (key, value) in fields {
+                text.push_str(&Value::String(key.clone()).to_string());
+                text.push(':');
+                canonical(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            for item in items {
+                canonical(item, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        other => text.push_str(&other.to_string()),
+    }
 }
 
 /// Returns what a merge patch changed of an object, as it was and as it was stored.

@@ -308,7 +308,7 @@ async fn keys_show_a_rotation_that_fails_and_give_it_up() {
         });
         assert!(console.text().contains("Failed"), "{}", console.text());
         select(&mut console);
-        ask(&mut console, "V", "the rotation is given up");
+        ask(&mut console, "V", "AWSPENDING is taken from version");
         console.wait("it is given up", |screen| {
             screen.contains("Verified") && screen.contains("AWSPENDING is taken from version")
         });
