@@ -63,7 +63,7 @@ pub fn request(state: &State, store: &Store, command: Command) -> Result<Request
     let left_out = state.left_out(store);
     let nothing = || match &left_out {
         Some(left_out) => {
-            format!("nothing that is marked is shown; {}: clear the filter or the marks", left_out.sentence())
+            format!("nothing that is marked is shown: clear the filter or the marks; {}", left_out.sentence())
         }
         None => format!("nothing is selected here to {}", command.label()),
     };
