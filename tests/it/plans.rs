@@ -25,8 +25,6 @@ struct Prepared {
     kept: String,
     claim: String,
     pod: String,
-    /// A pod that is past the time that it was given to end.
-    stuck: String,
     silence: String,
 }
 
@@ -76,10 +74,10 @@ impl Prepared {
             let nodes = names(Type::Node, None);
             let pods: Vec<String> =
                 names(Type::Pod, Some("tenant-1")).into_iter().filter(|pod| pod.starts_with("checkout")).collect();
-            (nodes[0].clone(), nodes[1].clone(), names(Type::NodeClaim, None)[0].clone(), pods[0].clone(), pods[1].clone())
+            (nodes[0].clone(), nodes[1].clone(), names(Type::NodeClaim, None)[0].clone(), pods[0].clone())
         });
-        let (node, kept, claim, pod, stuck) = named.await.unwrap();
-        let mut this = Self { platform, folder, node, kept, claim, pod, stuck, silence: String::new() };
+        let (node, kept, claim, pod) = named.await.unwrap();
+        let mut this = Self { platform, folder, node, kept, claim, pod, silence: String::new() };
         let kept = this.kept.clone();
         for line in [
             "autosync off tenant-2-staging-checkout".to_owned(),
@@ -94,16 +92,6 @@ impl Prepared {
         let (_, silences, err) = this.run(&words("silence list -o json")).await;
         let silences: Value = serde_json::from_str(&silences).unwrap_or_else(|error| panic!("{error}: {err}"));
         silence_id(&silences).unwrap_or_else(|| panic!("{silences}")).clone_into(&mut this.silence);
-        let stuck = this.stuck.clone();
-        let ending = this.platform.handle.call(move |world, now| {
-            let key = opsdeck::demo::objects::Key::new(Type::Pod, "tenant-1", &stuck);
-            let past = (now - jiff::SignedDuration::from_hours(1)).to_string();
-            world.objects.modify(&key, now, |pod| {
-                pod["metadata"]["deletionTimestamp"] = json!(past);
-                pod["metadata"]["deletionGracePeriodSeconds"] = json!(30);
-            })
-        });
-        ending.await.unwrap().unwrap();
         this
     }
 
@@ -155,7 +143,10 @@ impl Prepared {
             Verb::RunJob => runs("run cronjob/report -n tenant-1"),
             Verb::Edit => runs("edit deployment/checkout -n tenant-1"),
             Verb::Delete => runs("delete service/checkout -n tenant-1"),
-            Verb::ForceDelete => runs(&format!("delete pod/{} -n tenant-1 --force", self.stuck)),
+            Verb::ForceDelete => {
+                let line = format!("delete pod/{} -n tenant-1 --force", self.pod);
+                Entry::Stops(words(&line), "delete it the ordinary way first")
+            }
             Verb::Cordon => runs(&format!("cordon {node}")),
             Verb::Uncordon => runs(&format!("uncordon {kept}")),
             Verb::Drain => runs(&format!("drain {node} --delete-emptydir-data --force")),
