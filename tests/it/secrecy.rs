@@ -111,6 +111,8 @@ async fn after_every_story_no_value_is_in_what_is_printed_logged_or_recorded() {
     opsdeck::install_crypto_provider();
     for story in stories::names() {
         let home = tempfile::tempdir().unwrap();
+        let config = "[contexts.\"*\"]\nenvironment = \"dev\"\n";
+        std::fs::write(home.path().join("config.toml"), config).unwrap();
         let world = world::Options {
             tenants: 4,
             pods_per_tenant: 6,
@@ -135,7 +137,9 @@ async fn after_every_story_no_value_is_in_what_is_printed_logged_or_recorded() {
             let output = tokio::time::timeout(Duration::from_mins(1), output).await.unwrap().unwrap();
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said).into_owned();
-            assert!(output.status.success(), "{story}: {arguments:?}: {said}");
+            // What a story breaks may refuse an action; what it says then is looked at all the same.
+            let done = output.status.success() || arguments[0] != "get";
+            assert!(done, "{story}: {arguments:?}: {said}");
             assert!(!holds_value(&said), "{story}: {arguments:?}: {said}");
             said.len()
         };
