@@ -363,7 +363,8 @@ pub(super) async fn follow<R: Remote>(work: &mut Work<'_, R>) -> Outcome {
     }
 }
 
-/// Looks at what users see until it is no worse than before and no alert of its workloads began since, and says it.
+/// Looks at what users see until it is better than before where it was bad, no worse where it was good, and no alert of
+/// its workloads began since; says it.
 ///
 /// The share of failed requests is one of the last minute, so that right after new pods are ready it still tells of
 /// the old ones. Where it does not fall, the limit of the action ends the wait and says what was seen last. What was bad
@@ -375,12 +376,12 @@ pub(super) async fn users<R: Remote>(
     step: usize,
 ) -> String {
     work.running(step, "");
-    let (mut errors, mut alerts, mut said) = (false, Vec::new(), String::new());
+    let (mut errors, mut alerts, mut said) = (None, Vec::new(), String::new());
     loop {
         let seen = verdict::look(work.desk, app).await;
         let verdict = verdict::compare(before, &seen);
         if seen.tells_errors() {
-            errors = verdict.worse;
+            errors = verdict.trouble;
         }
         if seen.tells_alerts() {
             alerts = verdict::began(work.desk, app, work.object, &seen, work.begun()).await;
@@ -388,7 +389,7 @@ pub(super) async fn users<R: Remote>(
         if !verdict.said.is_empty() {
             said = verdict.said;
         }
-        if !errors && alerts.is_empty() {
+        if errors.is_none() && alerts.is_empty() {
             if said.is_empty() {
                 work.skipped(step, "neither Prometheus nor Alertmanager says anything of it");
                 return String::new();
@@ -396,10 +397,7 @@ pub(super) async fn users<R: Remote>(
             work.done(step, said.clone());
             return format!("; {said}");
         }
-        let mut why = Vec::new();
-        if errors {
-            why.push("users see more errors than before".to_owned());
-        }
+        let mut why: Vec<String> = errors.map(str::to_owned).into_iter().collect();
         if !alerts.is_empty() {
             why.push(format!("not good, an alert began after it: {}", alerts.join(", ")));
         }

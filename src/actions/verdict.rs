@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const FINE: f64 = 0.01;
 /// By how much a share must have grown to be worse than before.
 const WORSE: f64 = 1.25;
+/// To what part of itself the trouble of an Application must have fallen to be called better: half of the last minute
+/// then tells of what runs now.
+const BETTER: f64 = 0.5;
 /// How many alerts are looked into at a time; more than these few say nothing new.
 const LOOKED_INTO: usize = 8;
 
@@ -55,6 +58,8 @@ impl Seen {
 struct Share {
     /// Whose requests, such as `ingress checkout`.
     of: String,
+    /// Whether they are the Application's alone: what fails for others in its namespace is not its trouble.
+    own: bool,
     /// How many of them failed, between 0 and 1.
     failed: f64,
 }
@@ -77,8 +82,8 @@ struct Fired {
 /// What the two moments say together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// It is worse than before.
-    pub worse: bool,
+    /// What is no good end, in words.
+    pub trouble: Option<&'static str>,
     /// What is said; empty where nothing is known.
     pub said: String,
 }
@@ -113,7 +118,11 @@ async fn errors<R: Remote>(desk: &Desk<R>, app: App<'_>, namespace: &str) -> Opt
         // Without series of its own the next one is asked for; without a request nothing is known, and without a failed
         // one nothing failed.
         let Some(all) = all else { continue };
-        return (all > 0.0).then(|| Share { of: part.said, failed: failed.unwrap_or(0.0) / all });
+        return (all > 0.0).then(|| Share {
+            of: part.said,
+            own: part.own,
+            failed: failed.unwrap_or(0.0) / all,
+        });
     }
     None
 }
@@ -122,6 +131,8 @@ async fn errors<R: Remote>(desk: &Desk<R>, app: App<'_>, namespace: &str) -> Opt
 struct Part {
     /// What they are called.
     said: String,
+    /// Whether they are the Application's alone.
+    own: bool,
     /// The matchers of both spellings, without braces.
     matchers: [String; 2],
 }
@@ -159,6 +170,7 @@ fn parts(app: App<'_>, namespace: &str) -> Vec<Part> {
         let names = ingresses.join("|");
         parts.push(Part {
             said: format!("ingress {}", listed(&ingresses)),
+            own: true,
             matchers: [format!("ingress=~\"{names}\",{exported}"), format!("ingress=~\"{names}\",{own}")],
         });
     }
@@ -167,6 +179,7 @@ fn parts(app: App<'_>, namespace: &str) -> Vec<Part> {
         let names = services.join("|");
         parts.push(Part {
             said: format!("service {}", listed(&services)),
+            own: true,
             matchers: [
                 format!("ingress!=\"\",exported_service=~\"{names}\",{exported}"),
                 format!("ingress!=\"\",exported_service=\"\",service=~\"{names}\",{own}"),
@@ -175,6 +188,7 @@ fn parts(app: App<'_>, namespace: &str) -> Vec<Part> {
     }
     parts.push(Part {
         said: format!("the whole namespace {home}"),
+        own: false,
         matchers: [format!("ingress!=\"\",{exported}"), format!("ingress!=\"\",{own}")],
     });
     parts
@@ -280,13 +294,23 @@ async fn exists<R: Remote>(desk: &Desk<R>, at: &ObjectRef, namespace: &str, aler
 /// Compares what is seen with what was.
 pub(super) fn compare(before: &Seen, now: &Seen) -> Verdict {
     let mut said = Vec::new();
-    let mut worse = false;
-    if let Some(Share { of, failed }) = &now.errors {
+    let mut trouble = None;
+    if let Some(Share { of, own, failed }) = &now.errors {
         // Shares of different requests say nothing of one another.
         let was = before.errors.as_ref().filter(|was| was.of == *of).map(|was| was.failed);
         let from = was.map_or(String::new(), |was| format!("{} % -> ", human::percent(was * 100.0)));
         said.push(format!("error rate of {of} {from}{} %", human::percent(failed * 100.0)));
-        worse = *failed > FINE && was.is_none_or(|was| *failed > was * WORSE && failed - was > FINE);
+        trouble = match was {
+            _ if *failed <= FINE => None,
+            None => Some("users see errors"),
+            Some(was) if *failed > was * WORSE && failed - was > FINE => {
+                Some("users see more errors than before")
+            }
+            Some(was) if *own && was > FINE && *failed > was * BETTER => {
+                Some("users see hardly fewer errors than before")
+            }
+            Some(_) => None,
+        };
     }
     if let Some(alerts) = &now.alerts {
         let names = |alerts: &[Fired]| alerts.iter().map(|one| one.name.clone()).collect::<BTreeSet<_>>();
@@ -304,7 +328,7 @@ pub(super) fn compare(before: &Seen, now: &Seen) -> Verdict {
             said.push(format!("firing since: {}", listed(&new)));
         }
     }
-    Verdict { worse, said: said.join("; ") }
+    Verdict { trouble, said: said.join("; ") }
 }
 
 #[cfg(test)]
@@ -316,7 +340,7 @@ mod tests {
     fn seen(errors: Option<f64>, alerts: &[&str]) -> Seen {
         let fired = |name: &&str| Fired { name: (*name).to_owned(), ..Fired::default() };
         Seen {
-            errors: errors.map(|failed| Share { of: "ingress checkout".to_owned(), failed }),
+            errors: errors.map(|failed| Share { of: "ingress checkout".to_owned(), own: true, failed }),
             alerts: Some(alerts.iter().map(fired).collect()),
         }
     }
@@ -324,21 +348,35 @@ mod tests {
     #[test]
     fn more_failed_requests_than_before_are_worse_and_few_are_fine() {
         let verdict = compare(&seen(Some(0.081), &["HighErrorRate"]), &seen(Some(0.004), &["HighErrorRate"]));
-        assert!(!verdict.worse);
+        assert_eq!(verdict.trouble, None);
         assert!(
             verdict.said.starts_with("error rate of ingress checkout 8")
                 && verdict.said.contains("still firing: HighErrorRate")
         );
-        assert!(compare(&seen(Some(0.02), &[]), &seen(Some(0.30), &["HighErrorRate"])).worse);
-        assert!(!compare(&seen(Some(0.30), &[]), &seen(Some(0.28), &[])).worse, "falling is not worse");
-        assert!(!compare(&seen(Some(0.0), &[]), &seen(Some(0.009), &[])).worse, "below a percent is fine");
-        assert!(compare(&seen(None, &[]), &seen(Some(0.2), &[])).worse);
+        let trouble = |was, is| compare(&seen(was, &[]), &seen(Some(is), &["HighErrorRate"])).trouble;
+        assert_eq!(trouble(Some(0.02), 0.30), Some("users see more errors than before"));
+        assert_eq!(trouble(Some(0.0), 0.009), None, "below a percent is fine");
+        assert_eq!(trouble(None, 0.2), Some("users see errors"));
+    }
+
+    #[test]
+    fn what_was_trouble_before_must_have_fallen_where_the_requests_are_its_own() {
+        let trouble = |was, is| compare(&seen(Some(was), &[]), &seen(Some(is), &[])).trouble;
+        assert_eq!(trouble(0.30, 0.28), Some("users see hardly fewer errors than before"));
+        assert_eq!(trouble(0.30, 0.15), None);
+        assert_eq!(trouble(0.009, 0.011), None, "it was no trouble");
+        let shared = |failed| {
+            let mut seen = seen(Some(failed), &[]);
+            seen.errors.as_mut().unwrap().own = false;
+            seen
+        };
+        assert_eq!(compare(&shared(0.30), &shared(0.28)).trouble, None, "it may be another's");
     }
 
     #[test]
     fn what_nobody_answers_is_not_said_and_shares_of_other_requests_are_not_compared() {
         let verdict = compare(&Seen::default(), &Seen::default());
-        assert_eq!(verdict, Verdict { worse: false, said: String::new() });
+        assert_eq!(verdict, Verdict { trouble: None, said: String::new() });
         assert_eq!(compare(&seen(None, &["A"]), &seen(None, &[])).said, "its alerts are over");
         let mut namespace = seen(Some(0.5), &[]);
         namespace.errors.as_mut().unwrap().of = "the whole namespace shop".to_owned();
