@@ -283,15 +283,7 @@ impl Git {
         if clone.has(&clone.tip.id).await {
             return Ok(clone);
         }
-        let path = clone.path.clone();
-        let failed = |error: std::io::Error| GitError::Cache {
-            path: path.display().to_string(),
-            said: error.to_string(),
-        };
-        tokio::fs::create_dir_all(&clone.path).await.map_err(failed)?;
-        // It changes nothing where a repository is there already.
-        let place = clone.path.display().to_string();
-        self.call(None, &["init", "--quiet", "--bare", &place], Input::None, LOCAL, "make the cache").await?;
+        self.make(&clone.path).await?;
         let spec = format!("+refs/heads/{0}:refs/opsdeck/{0}", clone.tip.branch);
         let fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &clone.url, &spec];
         let said = clone.call(&fetch, Input::None, CLONE, "fetch the branch").await;
@@ -301,6 +293,36 @@ impl Git {
         }
         said.map_err(|error| unreachable(&clone.url, error))?;
         Err(GitError::Moved { place: clone.url, branch: clone.tip.branch })
+    }
+
+    /// Makes an empty cache, whole or not at all: the plan of several Applications of one repository wants it several
+    /// times at the same moment, and git locks out whoever makes it second.
+    async fn make(&self, path: &Path) -> Result<(), GitError> {
+        let is_there = async || tokio::fs::try_exists(path.join("HEAD")).await.unwrap_or(false);
+        if is_there().await {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| GitError::Cache {
+            path: path.display().to_string(),
+            said: error.to_string(),
+        };
+        let fresh = path.with_extension(format!("new-{:08x}", fastrand::u32(..)));
+        tokio::fs::create_dir_all(&fresh).await.map_err(failed)?;
+        let init = async |at: &Path| {
+            let place = at.display().to_string();
+            self.call(None, &["init", "--quiet", "--bare", &place], Input::None, LOCAL, "make the cache")
+                .await
+        };
+        init(&fresh).await?;
+        if tokio::fs::rename(&fresh, path).await.is_ok() {
+            return Ok(());
+        }
+        // Somebody else was first, or what is there was left half made, and git completes it.
+        let _ = tokio::fs::remove_dir_all(&fresh).await;
+        if !is_there().await {
+            init(path).await?;
+        }
+        Ok(())
     }
 
     /// Runs git once; never through a shell, never with a terminal.
