@@ -43,14 +43,15 @@ fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
+    acting();
+    // `cargo bench -- acting` is for those who work on actions: the rest takes minutes.
+    if std::env::args().any(|argument| argument == "acting") {
+        return;
+    }
     frame::hundred_thousand_rows();
     boards::twelve_graphs();
     alerts::five_thousand_alerts();
     lines::a_million_lines();
-
-    println!("\nacting");
-    wire::key_to_wire();
-    story::bad_deploy();
 
     println!("\nstarting a platform of 10,000 pods, 2,000 applications, 200 nodes");
     let platform = Platform::start(&[
@@ -84,6 +85,14 @@ fn main() {
         "1000",
     ]);
     key_to_frame(&platform);
+}
+
+/// From the key that confirms to the wire, and a whole story.
+fn acting() {
+    println!("acting on small platforms");
+    wire::key_to_wire();
+    story::bad_deploy();
+    println!();
 }
 
 fn line(what: &str, figure: &str, budget: &str) {
