@@ -44,6 +44,7 @@ mod logs_command;
 mod loki;
 mod palette_keys;
 mod pictures;
+mod plans;
 mod platform;
 mod poll;
 mod program;
