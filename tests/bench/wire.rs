@@ -81,7 +81,9 @@ fn change(console: &mut Terminal, changes: &Receiver<Instant>, (key, word): (&st
     console.wait("the verdict", |screen| screen.contains("Verified"));
     // Back to the nodes, where the same one is selected.
     console.press("\x1b");
-    console.wait("the nodes", |screen| screen.contains("CAPACITY"));
+    console.wait("the node as it is now", |screen| {
+        screen.contains("CAPACITY") && screen.contains(",Cordoned") == (word == "cordon")
+    });
     first.duration_since(begun)
 }
 
