@@ -39,7 +39,7 @@ fn way(app: App<'_>) -> Result<Way, &'static str> {
     }
 }
 
-pub(super) fn draft<'a>(document: &'a Value) -> Draft<'a> {
+pub(super) fn draft(document: &Value) -> Draft<'_> {
     let app = App(document);
     let mut parts = Vec::new();
     if let Some(busy) = app.busy() {

@@ -158,10 +158,10 @@ pub fn rollback_tenant(state: &mut State, store: &Store, tenant: &str) -> Result
     };
     let history_id = before_the_present(store, &first.object);
     let hold_minutes = Some(state.config.hold_minutes);
-    let options = Options { history_id, hold_minutes, staying, ..Options::default() };
+    let options = Options { history_id, staying, hold_minutes, ..Options::default() };
     let tenant = Some(tenant.to_owned());
     state.overlay = None;
-    Ok(begin(state, Request { verb: Verb::Rollback, targets, options, tenant, reason: String::new() }))
+    Ok(begin(state, Request { verb: Verb::Rollback, targets, options, reason: String::new(), tenant }))
 }
 
 /// Opens the question of a value of the selected Secret: `:reveal DB_PASSWORD`.

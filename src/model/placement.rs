@@ -385,27 +385,23 @@ mod tests {
         [0, 1, 2].map(|at| demands.obstacle(&nodes[at]))
     }
 
-    fn why(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-
     #[test]
     fn selectors_affinity_and_taints_are_named() {
         let mut one = pod("a", "");
         assert_eq!(obstacles(&one, &[]), [None, None, None]);
         one["spec"]["nodeSelector"] = json!({ ZONE: "b" });
-        let no = why("node selector topology.kubernetes.io/zone=b");
+        let no = Some("node selector topology.kubernetes.io/zone=b".to_owned());
         assert_eq!(obstacles(&one, &[]), [no.clone(), no, None]);
         let mut one = pod("a", "");
         one["spec"]["affinity"] = json!({ "nodeAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": {
             "nodeSelectorTerms": [{ "matchExpressions": [{ "key": HOST, "operator": "NotIn", "values": ["n-2"] }] }] } } });
-        assert_eq!(obstacles(&one, &[]), [None, why("its node affinity"), None]);
+        assert_eq!(obstacles(&one, &[]), [None, Some("its node affinity".to_owned()), None]);
 
         let mut tainted = node("n-1", "a");
         tainted["spec"]["taints"] = json!([{ "key": "spot", "value": "yes", "effect": "NoSchedule" },
             { "key": "soft", "effect": "PreferNoSchedule" }]);
         let mut one = pod("a", "");
-        assert_eq!(taint(&one, &tainted), why("taint spot=yes"));
+        assert_eq!(taint(&one, &tainted), Some("taint spot=yes".to_owned()));
         one["spec"]["tolerations"] = json!([{ "key": "spot", "value": "yes", "effect": "NoSchedule" }]);
         assert_eq!(taint(&one, &tainted), None);
     }
@@ -419,16 +415,19 @@ mod tests {
         let mut one = pod("a", "");
         one["spec"]["affinity"] = apart(HOST);
         let others = [pod("b", "n-1")];
-        assert_eq!(obstacles(&one, &others), [why("its anti-affinity: not two in a node"), None, None]);
+        assert_eq!(
+            obstacles(&one, &others),
+            [Some("its anti-affinity: not two in a node".to_owned()), None, None]
+        );
         one["spec"]["affinity"] = apart(ZONE);
-        let no = why("its anti-affinity: not two in a zone");
+        let no = Some("its anti-affinity: not two in a zone".to_owned());
         assert_eq!(obstacles(&one, &others), [no.clone(), no, None]);
         // The other way round: the one that is there will not have it.
         let mut there = pod("b", "n-3");
         there["spec"]["affinity"] = apart(HOST);
         assert_eq!(
             obstacles(&pod("a", ""), std::slice::from_ref(&there)),
-            [None, None, why("the anti-affinity of shop/b")]
+            [None, None, Some("the anti-affinity of shop/b".to_owned())]
         );
         // What is in another namespace is not meant, unless it is named.
         there["metadata"]["namespace"] = json!("other");
@@ -442,7 +441,7 @@ mod tests {
             { "topologyKey": ZONE, "labelSelector": { "matchLabels": { "app": "cache" } } }] } });
         let mut cache = pod("cache", "n-3");
         cache["metadata"]["labels"] = json!({ "app": "cache" });
-        let no = why("its affinity: what it wants beside it is in no such zone");
+        let no = Some("its affinity: what it wants beside it is in no such zone".to_owned());
         assert_eq!(obstacles(&one, &[cache]), [no.clone(), no.clone(), None]);
         assert_eq!(obstacles(&one, &[]), [no.clone(), no.clone(), no]);
         // The first of those that want each other.
@@ -455,12 +454,12 @@ mod tests {
         let mut one = pod("a", "");
         one["spec"]["topologySpreadConstraints"] = json!([{ "maxSkew": 1, "topologyKey": ZONE,
             "whenUnsatisfiable": "DoNotSchedule", "labelSelector": { "matchLabels": { "app": "api" } } }]);
-        let no = why("topology spread: zones may differ by 1 at most");
+        let no = Some("topology spread: zones may differ by 1 at most".to_owned());
         assert_eq!(obstacles(&one, &[pod("b", "n-1")]), [no.clone(), no.clone(), None]);
         assert_eq!(obstacles(&one, &[pod("b", "n-1"), pod("c", "n-3")]), [None, None, None]);
         // One domain alone is no difference; too few domains count as an empty one.
         one["spec"]["nodeSelector"] = json!({ ZONE: "a" });
-        let elsewhere = why("node selector topology.kubernetes.io/zone=a");
+        let elsewhere = Some("node selector topology.kubernetes.io/zone=a".to_owned());
         assert_eq!(obstacles(&one, &[pod("b", "n-1")]), [None, None, elsewhere.clone()]);
         one["spec"]["topologySpreadConstraints"][0]["minDomains"] = json!(2);
         assert_eq!(obstacles(&one, &[pod("b", "n-1")]), [no.clone(), no, elsewhere]);
@@ -483,7 +482,7 @@ mod tests {
         let cluster = Cluster::new(&nodes, &[]).with_volumes(&claims, &volumes);
         let demands = Demands::of(&one, &cluster);
         assert_eq!(demands.obstacle(&nodes[0]), None);
-        assert_eq!(demands.obstacle(&nodes[1]), why("volume data-db-0 lies in a"));
+        assert_eq!(demands.obstacle(&nodes[1]), Some("volume data-db-0 lies in a".to_owned()));
 
         let port = |name: &str, node: &str, address: &str| {
             let mut pod = pod(name, node);
@@ -491,7 +490,7 @@ mod tests {
             pod
         };
         let others = [port("b", "n-1", ""), port("c", "n-2", "10.0.0.2")];
-        let taken = why("host port 8080 is taken");
+        let taken = Some("host port 8080 is taken".to_owned());
         assert_eq!(obstacles(&port("a", "", ""), &others), [taken.clone(), taken.clone(), None]);
         assert_eq!(obstacles(&port("a", "", "10.0.0.1"), &others), [taken, None, None]);
     }

@@ -2,8 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use opsdeck::theme::{Depth, Shelf, Theme};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::widgets::Paragraph;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::{keys, stage};
 
@@ -151,7 +151,7 @@ struct Bench {
     pressed: Arc<Notify>,
     frames: Arc<AtomicUsize>,
     ticks: Arc<AtomicUsize>,
-    note: Arc<Mutex<String>>,
+    note: watch::Receiver<String>,
     is_open: Arc<AtomicBool>,
     task: tokio::task::JoinHandle<(Ended, Notebook)>,
 }
@@ -187,15 +187,14 @@ impl Bench {
         let theme = themes.theme("dark", Depth::True).unwrap();
         let frames = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&frames);
-        let note = Arc::new(Mutex::new(String::new()));
-        let noted_down = Arc::clone(&note);
+        let (noted_down, note) = watch::channel(String::new());
         let is_open = Arc::new(AtomicBool::new(state.overlay.is_some()));
         let seen_open = Arc::clone(&is_open);
         let draw = move |frame: &mut ratatui::Frame<'_>, state: &State, store: &Store, _: &Theme| {
             counted.fetch_add(1, Ordering::SeqCst);
             seen_open.store(state.overlay.is_some(), Ordering::SeqCst);
             if let Some(Overlay::Question(question)) = &state.overlay {
-                *noted_down.lock().unwrap() = question.note.clone().unwrap_or_default();
+                noted_down.send_replace(question.note.clone().unwrap_or_default());
             }
             let text = format!("{} {}", state.now, store.revision());
             frame.render_widget(Paragraph::new(text), frame.area());
@@ -424,7 +423,7 @@ async fn a_name_and_enter_that_come_together_confirm_nothing() {
     let bench = Bench::asking(Confirmation::Type("tenant-2".to_owned()));
     bench.drawn(0).await;
     bench.paste("tenant-2E").await;
-    assert!(bench.note.lock().unwrap().contains("press enter again"), "it is said why");
+    assert!(bench.note.borrow().contains("press enter again"), "it is said why");
     assert!(bench.is_open.load(Ordering::SeqCst));
     // The name stands there: enter by itself takes it.
     bench.press_until_answered(KeyCode::Enter).await;
@@ -437,7 +436,7 @@ async fn a_yes_among_other_keys_confirms_nothing() {
         let bench = Bench::asking(Confirmation::Yes);
         bench.drawn(0).await;
         bench.paste(keys).await;
-        assert!(bench.note.lock().unwrap().contains("press y again"), "{keys}");
+        assert!(bench.note.borrow().contains("press y again"), "{keys}");
         assert_eq!(bench.answers().await, [], "{keys}");
     }
     let bench = Bench::asking(Confirmation::Yes);

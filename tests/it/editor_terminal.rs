@@ -13,7 +13,7 @@ use crate::terminal::Terminal;
 
 /// The editor: what it does stands in a file beside it, so that a test can change it. It notes that it has a terminal
 /// with echo and lines, as an editor expects one.
-const EDITOR: &str = r##"#!/bin/sh
+const EDITOR: &str = r#"#!/bin/sh
 here=$(dirname "$0")
 if [ -t 0 ] && [ -t 1 ]; then stty -a > "$here/stty"; fi
 cp "$1" "$here/seen"
@@ -25,7 +25,7 @@ meanwhile)
 fail) sed -i s/web:/bad:/ "$1"; exit 3 ;;
 same) ;;
 esac
-"##;
+"#;
 
 /// A Deployment that no Application manages.
 fn web() -> Value {

@@ -159,7 +159,7 @@ async fn the_key_and_the_plan_of_the_restricted_operator_name_the_same_right() {
                 .collect();
             match right {
                 Some(right) => {
-                    assert!(named.iter().any(|text| text.starts_with(&right)), "{:#?}", plan.lines)
+                    assert!(named.iter().any(|text| text.starts_with(&right)), "{:#?}", plan.lines);
                 }
                 None => assert_eq!(named, Vec::<&str>::new(), "{verb:?} {object}"),
             }
