@@ -142,7 +142,8 @@ impl<R: Remote> Chain<'_, '_, R> {
             () = self.work.pause() => {}
             () = self.steer.stop().cancelled() => {}
         }
-        Ok(!limited || since.elapsed() < self.step_limit)
+        // Where both are over, the time of the whole is what ended it: the next look says so.
+        Ok(!limited || since.elapsed() < self.step_limit || Instant::now() >= self.end)
     }
 
     /// Waits while nothing new is to be begun.

@@ -18,7 +18,7 @@ use super::*;
 use crate::audit::Ending;
 
 /// How many runs there are.
-const RUNS: u64 = 120;
+const RUNS: u64 = 40;
 
 /// A git program whose pushes fail: before they are sent, or with the answer lost.
 const PROGRAM: &str = r#"#!/bin/sh
