@@ -142,8 +142,7 @@ impl<R: Remote> Chain<'_, '_, R> {
             () = self.work.pause() => {}
             () = self.steer.stop().cancelled() => {}
         }
-        // Where both are over, the time of the whole is what ended it: the next look says so.
-        Ok(!limited || since.elapsed() < self.step_limit || Instant::now() >= self.end)
+        Ok(!limited || since.elapsed() < self.step_limit)
     }
 
     /// Waits while nothing new is to be begun.
