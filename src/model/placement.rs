@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::selector::{admits, label, selects};
+use super::selector::{admits, items, label, selects, text};
 
 /// What there is: nodes, the pods on them, and the volumes that pods claim.
 #[derive(Debug, Default)]
@@ -347,14 +347,6 @@ fn short(key: &str) -> &str {
         "kubernetes.io/hostname" => "node",
         key => key.rsplit('/').next().unwrap_or(key),
     }
-}
-
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]

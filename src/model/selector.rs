@@ -10,17 +10,17 @@ pub fn selects(selector: Option<&Value>, object: &Value) -> bool {
         .get("matchLabels")
         .and_then(Value::as_object)
         .is_none_or(|wanted| wanted.iter().all(|(key, value)| label(key) == value.as_str()));
-    equal && items(selector, "matchExpressions").iter().all(|one| holds(one, label(text(one, "key"))))
+    equal && items(selector, "/matchExpressions").iter().all(|one| holds(one, label(text(one, "/key"))))
 }
 
 /// Evaluates the terms of a node selector: one of them must hold, and an empty term never does.
 pub fn admits(terms: &[Value], node: &Value) -> bool {
-    let field = |key: &str| (key == "metadata.name").then(|| text(&node["metadata"], "name"));
+    let field = |key: &str| (key == "metadata.name").then(|| text(node, "/metadata/name"));
     terms.iter().any(|term| {
-        let (labels, fields) = (items(term, "matchExpressions"), items(term, "matchFields"));
+        let (labels, fields) = (items(term, "/matchExpressions"), items(term, "/matchFields"));
         !(labels.is_empty() && fields.is_empty())
-            && labels.iter().all(|one| holds(one, label(node, text(one, "key"))))
-            && fields.iter().all(|one| holds(one, field(text(one, "key"))))
+            && labels.iter().all(|one| holds(one, label(node, text(one, "/key"))))
+            && fields.iter().all(|one| holds(one, field(text(one, "/key"))))
     })
 }
 
@@ -31,7 +31,7 @@ pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
 
 /// Evaluates one requirement on the value of its key.
 fn holds(requirement: &Value, value: Option<&str>) -> bool {
-    let values = items(requirement, "values");
+    let values = items(requirement, "/values");
     let among = value.is_some_and(|value| values.iter().any(|one| one.as_str() == Some(value)));
     // Gt and Lt have one value, a whole number.
     let compared = |than: fn(i64, i64) -> bool| {
@@ -39,7 +39,7 @@ fn holds(requirement: &Value, value: Option<&str>) -> bool {
         let own = value.and_then(|value| value.parse().ok());
         own.zip(bound).is_some_and(|(own, bound)| than(own, bound))
     };
-    match text(requirement, "operator") {
+    match text(requirement, "/operator") {
         "In" => among,
         "NotIn" => !among,
         "Exists" => value.is_some(),
@@ -50,12 +50,14 @@ fn holds(requirement: &Value, value: Option<&str>) -> bool {
     }
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
-    value.get(key).and_then(Value::as_str).unwrap_or_default()
+/// Returns the text at a JSON pointer; empty where there is none.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn items<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+/// Returns the list at a JSON pointer; empty where there is none.
+pub(super) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]
