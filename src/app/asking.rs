@@ -147,16 +147,13 @@ pub fn retreat(state: &State, store: &Store, tenant: &str) -> Retreat {
 
 /// Opens the question of a rollback of all Applications of a tenant: `:rollback tenant-2`.
 pub fn rollback_tenant(state: &mut State, store: &Store, tenant: &str) -> Result<Vec<Effect>, String> {
-    let Retreat { going, staying } = retreat(state, store, tenant);
-    let targets: Vec<Target> =
-        going.into_iter().filter_map(|object| super::focus::target(store, object)).collect();
-    let Some(first) = targets.first() else {
-        return Err(match staying.as_slice() {
-            [] => format!("{tenant} has no Application"),
-            names => format!("nothing else than what runs is in the history of {}", names.join(", ")),
-        });
-    };
-    let history_id = before_the_present(store, &first.object);
+    let retreat = retreat(state, store, tenant);
+    if let Some(refusal) = retreat.refusal(tenant) {
+        return Err(refusal);
+    }
+    let Retreat { going, staying } = retreat;
+    let history_id = going.first().and_then(|first| before_the_present(store, first));
+    let targets = going.into_iter().filter_map(|object| super::focus::target(store, object)).collect();
     let hold_minutes = Some(state.config.hold_minutes);
     let options = Options { history_id, staying, hold_minutes, ..Options::default() };
     let tenant = Some(tenant.to_owned());

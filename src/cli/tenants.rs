@@ -114,13 +114,11 @@ pub async fn retreat(
         let near = did_you_mean(tenant, tenants.names().iter().map(|name| &**name));
         return Ok(Err(format!("there is no tenant {tenant} in {context}{near}")));
     }
-    let Retreat { going, staying } = Retreat::of(&store, context, tenants.tenancy(), tenant);
-    if going.is_empty() {
-        return Ok(Err(match staying.as_slice() {
-            [] => format!("{tenant} has no Application in {context}"),
-            names => format!("nothing else than what runs is in the history of {}", names.join(", ")),
-        }));
+    let retreat = Retreat::of(&store, context, tenants.tenancy(), tenant);
+    if let Some(refusal) = retreat.refusal(tenant) {
+        return Ok(Err(refusal));
     }
+    let Retreat { going, staying } = retreat;
     let named = |object: &ObjectRef| match &object.namespace {
         Some(namespace) => format!("{namespace}/{}", object.name),
         None => object.name.to_string(),

@@ -40,4 +40,15 @@ impl Retreat {
         retreat.staying.sort_by(|a, b| natural(a, b));
         retreat
     }
+
+    /// Says why nothing of the tenant goes back; `None` where something does.
+    pub fn refusal(&self, tenant: &str) -> Option<String> {
+        if !self.going.is_empty() {
+            return None;
+        }
+        Some(match self.staying.as_slice() {
+            [] => format!("{tenant} has no Application"),
+            names => format!("nothing else than what runs is in the history of {}", names.join(", ")),
+        })
+    }
 }
