@@ -208,11 +208,14 @@ impl<'a> App<'a> {
         self.history().into_iter().find(|entry| entry.id() == Some(id))
     }
 
-    /// Returns the newest entry that deployed something else than the newest one.
-    pub fn entry_before(self) -> Option<Entry<'a>> {
+    /// Returns the id of the entry that is meant where none is named: the newest one that deployed something else than
+    /// the newest of all. The same revision may have been deployed with other settings: where there is nothing else,
+    /// that is what is meant.
+    pub fn before_the_present(self) -> Option<i64> {
         let history = self.history();
         let newest = history.last()?.revision();
-        history.into_iter().rev().find(|entry| entry.revision() != newest)
+        let other = history.iter().rev().find(|entry| entry.revision() != newest);
+        other.or_else(|| history.iter().rev().nth(1)).and_then(|entry| entry.id())
     }
 
     /// Returns the resources that it manages, as its status lists them.

@@ -53,7 +53,6 @@ pub(super) fn draft_hold<'a, R: Remote>(
     Draft {
         parts,
         facts: FACTS.to_vec(),
-        access: Vec::new(),
         command: format!(
             "kubectl patch application {} -n {} --type merge -p '{{\"spec\":{{\"syncPolicy\":{{\"automated\":{{\"enabled\":false}}}}}}}}'",
             app.name(),
@@ -240,7 +239,6 @@ pub(super) fn draft_release<'a, R: Remote>(
     Draft {
         parts,
         facts: FACTS.to_vec(),
-        access: Vec::new(),
         command: format!(
             "kubectl patch application {} -n {} --type merge -p '{{\"spec\":{{\"syncPolicy\":{{\"automated\":{{\"enabled\":true}}}}}}}}'",
             app.name(),

@@ -130,7 +130,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/deletionTimestamp", "its deletion"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: Vec::new(),
         command,
         hold: None,
     }

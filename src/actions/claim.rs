@@ -76,7 +76,6 @@ pub(super) fn draft<'a, R: Remote>(
     Draft {
         parts,
         facts: vec![("/metadata/deletionTimestamp", "its deletion"), ("/status/nodeName", "its node")],
-        access: Vec::new(),
         command: format!("kubectl delete nodeclaim {}", object.name),
         hold: None,
     }

@@ -71,7 +71,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/finalizers", "its finalizers"),
             ("/spec", "its spec"),
         ],
-        access: Vec::new(),
         command: format!("kubectl delete {}{} --cascade={}", label(object), within(object), cascade.word()),
         hold: None,
     }
@@ -244,7 +243,6 @@ pub(super) fn draft_force<'a, R: Remote>(
     Draft {
         parts,
         facts: vec![("/spec/nodeName", "its node"), ("/metadata/finalizers", "its finalizers")],
-        access: Vec::new(),
         command: format!("kubectl delete pod {}{} --force --grace-period=0", object.name, within(object)),
         hold: None,
     }

@@ -12,7 +12,9 @@ use tokio::sync::mpsc;
 
 use super::application::applications;
 use super::desk::{Desk, Remote};
-use super::{Confirmation, GitChange, Line, Mark, Plan, Request, Ruling, Verb, rights, undo, verbs};
+use super::{
+    Confirmation, GitChange, Line, Mark, Plan, Request, Ruling, Verb, git_change, rights, undo, verbs,
+};
 use crate::audit::{Changed, Held};
 use crate::gate::{Access, Basis};
 use crate::identity::{ObjectRef, Target};
@@ -116,8 +118,6 @@ pub(super) struct Draft<'a> {
     pub parts: Vec<Part<'a>>,
     /// What it relies on: pairs of JSON pointer and name for people.
     pub facts: Vec<(&'static str, &'static str)>,
-    /// The rights that its writes need beside those of the verb ([`super::rights`]).
-    pub access: Vec<Access>,
     /// The equivalent command.
     pub command: String,
     /// What is taken away for the duration, exactly as it was.
@@ -246,7 +246,8 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
                 }
             }
         }
-        let access = [rights::needed(request.verb, &target.object), draft.access].concat();
+        let review = git_change::for_review(desk, &request.options);
+        let access = rights::needed(request.verb, review, &target.object, document);
         for access in &access {
             let slot = slots.len();
             slots.push(vec![Line::new(Mark::Pending, format!("may you {access}?"))]);

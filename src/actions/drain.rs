@@ -145,7 +145,6 @@ pub(super) fn draft<'a, R: Remote>(
             (UNSCHEDULABLE, "whether it is unschedulable"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: command(&node.name, options, limit_seconds(desk, options)),
         hold: None,
     }

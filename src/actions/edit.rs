@@ -96,7 +96,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/finalizers", "its finalizers"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: Vec::new(),
         command: format!("kubectl edit {}{}", label(object), within(object)),
         hold: None,
     }

@@ -36,6 +36,11 @@ struct File {
     shared: Vec<String>,
 }
 
+/// Says whether a change goes to a branch for review: asked for once, or configured for all.
+pub(super) fn for_review<R: Remote>(desk: &Desk<R>, options: &Options) -> bool {
+    options.review || desk.git.settings.push == Push::Review
+}
+
 /// Says what a revert would push.
 pub(super) async fn revert<R: Remote>(
     desk: &Desk<R>,
@@ -333,7 +338,7 @@ async fn made<R: Remote>(
         );
         lines.push(Line::new(Mark::Warn, text));
     }
-    let review = options.review || desk.git.settings.push == Push::Review;
+    let review = for_review(desk, options);
     let push_to = if review {
         format!("opsdeck/{word}-{}-{}", app.name(), short(&tree))
     } else {

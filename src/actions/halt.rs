@@ -110,7 +110,7 @@ pub(super) fn draft<'a, R: Remote>(
             _ => "Deployments, ScaledObjects, CronJobs and Jobs can be resumed",
         };
         parts.push(Line::new(Mark::Stop, format!("not {}: {can}", object.resource)).into());
-        return Draft { parts, facts: Vec::new(), access: Vec::new(), command: String::new(), hold: None };
+        return Draft { parts, facts: Vec::new(), command: String::new(), hold: None };
     };
     parts.push(Line::new(Mark::Change, said(what, halt, at)).into());
     if what.is_halted(document) == halt {
@@ -146,7 +146,6 @@ pub(super) fn draft<'a, R: Remote>(
             (PAUSED_AT_POINTER, "the number at which KEDA is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: command(what, halt, at, object),
         hold: None,
     }

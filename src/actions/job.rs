@@ -116,7 +116,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/jobTemplate", "the template of its jobs"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: format!("kubectl create job {shown}{} --from=cronjob/{}", within(object), object.name),
         hold: None,
     }

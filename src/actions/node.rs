@@ -56,7 +56,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/unschedulable", "whether it is unschedulable"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: format!("kubectl {verb} {name}"),
         hold: None,
     }

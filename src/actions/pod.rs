@@ -55,7 +55,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/deletionTimestamp", "its deletion"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: Vec::new(),
         command: format!("kubectl delete pod {} -n {namespace}", object.name),
         hold: None,
     }

@@ -50,7 +50,6 @@ pub(super) fn draft<'a>(object: &ObjectRef, document: &Value, protect: bool) -> 
     Draft {
         parts,
         facts: vec![(POINTER, "whether it is protected"), ("/metadata/deletionTimestamp", "its deletion")],
-        access: Vec::new(),
         command: format!("kubectl annotate node {name} {HELD}{value}"),
         hold: None,
     }

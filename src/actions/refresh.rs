@@ -54,7 +54,6 @@ pub(super) fn draft<'a>(request: &Request, document: &'a Value) -> Draft<'a> {
     Draft {
         parts,
         facts: vec![("/metadata/annotations/argocd.argoproj.io~1skip-reconcile", "skip-reconcile")],
-        access: Vec::new(),
         command: format!("argocd app get {} {flag}", app.name()),
         hold: None,
     }

@@ -125,7 +125,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/status/revision", "its revision"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: format!("cmctl renew {} -n {namespace}", object.name),
         hold: None,
     }

@@ -64,7 +64,6 @@ pub(super) fn draft<'a>(object: &ObjectRef, document: &'a Value) -> Draft<'a> {
             ("/spec/paused", "whether it is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: format!("kubectl rollout restart {kind}/{} -n {namespace}", object.name),
         hold: None,
     }

@@ -79,7 +79,6 @@ pub(super) fn draft<'a>(request: &Request, object: &ObjectRef, document: &'a Val
             .into(),
         ],
         facts: vec![("/metadata/deletionTimestamp", "its deletion")],
-        access: Vec::new(),
         command: format!("kubectl get secret {name} -n {namespace} -o jsonpath=..."),
         hold: None,
     }

@@ -15,9 +15,8 @@ use super::rollback::{pods, users};
 use super::work::Work;
 use super::write::Trouble;
 use super::{GitChange, Line, Mark, Outcome, Request, Verb, git_change, verdict, windows};
-use crate::gate::Access;
 use crate::identity::ObjectRef;
-use crate::sources::git::{Author, Clone, GitError, Push};
+use crate::sources::git::{Author, Clone, GitError};
 use crate::sources::objects::Written;
 
 pub(super) const STEPS: [&str; 9] = [
@@ -47,7 +46,7 @@ pub(super) fn draft<'a, R: Remote>(
     let app = App(document);
     let options = &request.options;
     let promotes = request.verb == Verb::Promote;
-    let review = options.review || desk.git.settings.push == Push::Review;
+    let review = git_change::for_review(desk, options);
     let mut parts: Vec<Part<'a>> = Vec::new();
     let pending = "reading the repository; the first time its history is fetched";
     parts.push(if promotes {
@@ -92,8 +91,7 @@ pub(super) fn draft<'a, R: Remote>(
         (false, true) => "git switch -c BRANCH && git revert COMMIT && git push origin BRANCH".to_owned(),
         (true, _) => "git commit && git push".to_owned(),
     };
-    let access = if review { Vec::new() } else { vec![Access::to("patch", object)] };
-    Draft { parts, facts: git_change::FACTS.to_vec(), access, command, hold: None }
+    Draft { parts, facts: git_change::FACTS.to_vec(), command, hold: None }
 }
 
 /// Returns the change of an object that the plan has shown.

@@ -180,7 +180,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/paused", "whether it is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: format!("kubectl rollout undo {}{}{to}", label(object), within(object)),
         hold: None,
     }

@@ -1,14 +1,18 @@
 //! Which rights a verb needs: the one table that plans ask by, and by which keys are offered.
 //!
-//! Only what follows from the verb and the object alone stands here; what a plan finds out to be needed as well (the
-//! consumers of a secret, the Alertmanagers that have a silence) it adds itself. Nothing here asks anybody.
+//! Only what follows from the verb and the object stands here; what a plan finds to be written for its sake (the pods on
+//! a node, the consumers of a secret) brings its own rights. Nothing here asks anybody.
 
-use super::Verb;
+use serde_json::Value;
+
+use super::{Verb, silence};
 use crate::gate::Access;
 use crate::identity::{ObjectRef, Resource, Text};
 
-/// Returns the rights that every form of a verb needs for an object; the plan asks for each of them.
-pub fn needed(verb: Verb, object: &ObjectRef) -> Vec<Access> {
+/// Returns the rights that a verb needs for an object, as it was read; the plan asks for each of them.
+///
+/// What is pushed for review only writes nothing in the cluster.
+pub(super) fn needed(verb: Verb, review: bool, object: &ObjectRef, document: &Value) -> Vec<Access> {
     let under = |access: Access, subresource: &str| Access { subresource: subresource.to_owned(), ..access };
     vec![match verb {
         Verb::Refresh
@@ -48,17 +52,31 @@ pub fn needed(verb: Verb, object: &ObjectRef) -> Vec<Access> {
             name: "".into(),
             ..Access::to("create", object)
         },
-        // What is pushed for review writes nothing in the cluster; a silence is not written through the API server
-        // everywhere.
-        Verb::Revert | Verb::Promote | Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
-            return Vec::new();
+        // Only where an Alertmanager is reached through the API server, which the silence or the alert itself tells.
+        Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
+            return silence::services(document).map(|(namespace, name)| proxy(namespace, name)).collect();
         }
+        Verb::Revert | Verb::Promote if review => return Vec::new(),
+        // Argo CD is asked to compare by an annotation.
+        Verb::Revert | Verb::Promote => Access::to("patch", object),
     }]
 }
 
-/// Returns the rights without which a verb surely comes to nothing: also those for what it writes beside the object.
+/// Returns the right to send through the proxy of a service.
+fn proxy(namespace: String, name: String) -> Access {
+    Access {
+        verb: "create".to_owned(),
+        resource: Resource::new("", "services"),
+        subresource: "proxy".to_owned(),
+        namespace: Some(namespace.into()),
+        name: name.into(),
+    }
+}
+
+/// Returns the rights without which a verb surely comes to nothing, from the name of the object alone: also those for
+/// what it writes beside the object.
 pub fn offered(verb: Verb, object: &ObjectRef) -> Vec<Access> {
-    let mut all = needed(verb, object);
+    let mut all = needed(verb, true, object, &Value::Null);
     if verb == Verb::Drain {
         all.push(eviction(None));
     }
@@ -112,10 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn a_verb_that_needs_no_right_of_the_cluster_is_named_here() {
+    fn a_silence_needs_the_proxy_of_each_alertmanager_that_is_a_service() {
+        let silence =
+            serde_json::json!({ "places": ["monitoring/alertmanager:9093", "https://alerts.example.com"] });
+        let needed = needed(Verb::ExpireSilence, false, &object("signals", "silences", None), &silence);
+        let said: Vec<String> = needed.iter().map(ToString::to_string).collect();
+        assert_eq!(said, ["create services/proxy in monitoring"]);
+    }
+
+    #[test]
+    fn a_verb_whose_name_and_object_tell_no_right_is_named_here() {
         let none: Vec<&str> = Verb::ALL
             .into_iter()
-            .filter(|verb| needed(*verb, &object("", "pods", None)).is_empty())
+            .filter(|verb| offered(*verb, &object("", "pods", None)).is_empty())
             .map(Verb::word)
             .collect();
         assert_eq!(none, ["revert", "promote", "silence", "extend-silence", "expire-silence"]);

@@ -82,7 +82,6 @@ pub(super) fn draft<'a, R: Remote>(
     Draft {
         parts,
         facts: FACTS.to_vec(),
-        access: Vec::new(),
         command: format!(
             "argocd app rollback {} {}{prune}",
             app.name(),
@@ -98,7 +97,7 @@ fn chosen(request: &Request, app: App<'_>) -> Option<i64> {
     if request.targets.len() < 2 {
         return request.options.history_id;
     }
-    app.entry_before().and_then(Entry::id)
+    app.before_the_present()
 }
 
 /// Says what is there to choose from.

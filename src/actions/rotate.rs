@@ -125,7 +125,6 @@ pub(super) fn draft<'a, R: Remote>(
     Draft {
         parts,
         facts: vec![("/spec", "what it brings"), ("/metadata/deletionTimestamp", "its deletion")],
-        access: Vec::new(),
         command: command(verb, object, document),
         hold: None,
     }

@@ -61,7 +61,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/metadata/deletionTimestamp", "its deletion"),
             ("/metadata/ownerReferences", "its owner"),
         ],
-        access: Vec::new(),
         command: format!(
             "kubectl scale {}{} --current-replicas={now} --replicas={wanted}",
             label(object),

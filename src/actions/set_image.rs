@@ -190,7 +190,6 @@ pub(super) fn draft<'a, R: Remote>(
             ("/spec/paused", "whether it is paused"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        access: Vec::new(),
         command: format!("kubectl set image {}{} {}", label(object), within(object), images.join(" ")),
         hold: None,
     }

@@ -12,9 +12,8 @@ use super::draft::{Check, Draft, text};
 use super::work::Work;
 use super::write::Trouble;
 use super::{Line, Mark, Outcome, Request, Verb};
-use crate::gate::Access;
 use crate::human;
-use crate::identity::{ObjectRef, Resource, Text};
+use crate::identity::{ObjectRef, Text};
 use crate::kinds::alerts;
 use crate::signals::{Labels, Matcher, Severity};
 use crate::sources::SourceError;
@@ -77,7 +76,6 @@ pub(super) fn draft_add<'a, R: Remote>(
     Draft {
         parts,
         facts: Vec::new(),
-        access: access(document),
         command: format!("amtool silence add {written} --duration={minutes}m --comment=..."),
         hold: None,
     }
@@ -123,7 +121,6 @@ pub(super) fn draft_change<'a, R: Remote>(
     Draft {
         parts,
         facts: vec![("/status/state", "whether it is active"), ("/endsAt", "its end")],
-        access: access(document),
         command,
         hold: None,
     }
@@ -239,21 +236,12 @@ fn places(document: &Value) -> Vec<String> {
     all.into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned).collect()
 }
 
-/// Returns the rights that a write takes: those to the proxy of each Alertmanager that is a service.
-fn access(document: &Value) -> Vec<Access> {
-    let services = places(document).into_iter().filter(|place| !place.contains("://"));
-    services
-        .filter_map(|place| {
-            let (namespace, name) = place.split_once('/')?;
-            Some(Access {
-                verb: "create".to_owned(),
-                resource: Resource::new("", "services"),
-                subresource: "proxy".to_owned(),
-                namespace: Some(namespace.into()),
-                name: name.into(),
-            })
-        })
-        .collect()
+/// Returns the Alertmanagers that are services, by namespace and name: they are reached through the API server.
+pub(super) fn services(document: &Value) -> impl Iterator<Item = (String, String)> {
+    places(document).into_iter().filter(|place| !place.contains("://")).filter_map(|place| {
+        let (namespace, name) = place.split_once('/')?;
+        Some((namespace.to_owned(), name.to_owned()))
+    })
 }
 
 /// The end, to the second: nobody reads more, and Alertmanager keeps milliseconds only.

@@ -75,7 +75,7 @@ pub(super) fn draft<'a, R: Remote>(
         format!("watched for {minutes} min: the operation succeeds for what is selected")
     };
     parts.push(Line::new(Mark::After, after).into());
-    Draft { parts, facts: FACTS.to_vec(), access: Vec::new(), command: command(app, options), hold: None }
+    Draft { parts, facts: FACTS.to_vec(), command: command(app, options), hold: None }
 }
 
 fn to<R>(desk: &Desk<R>, app: App<'_>, options: &Options) -> Line {

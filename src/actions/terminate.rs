@@ -70,7 +70,6 @@ pub(super) fn draft(document: &Value) -> Draft<'_> {
             ("/status/operationState/phase", "the phase of the operation"),
             ("/status/operationState/startedAt", "the start of the operation"),
         ],
-        access: Vec::new(),
         command: format!("argocd app terminate-op {}", app.name()),
         hold: None,
     }

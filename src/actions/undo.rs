@@ -418,7 +418,6 @@ pub(super) fn draft<'a>(request: &Request, object: &'a ObjectRef, document: &'a 
     Draft {
         parts,
         facts: vec![("/metadata/deletionTimestamp", "its deletion")],
-        access: Vec::new(),
         command: format!(
             "kubectl patch {} {}{namespace} --type merge -p '{patch}'",
             object.resource, object.name

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gather::{connect, gather, systems};
 use super::{Desk, Exit, Usage, editor, tenants, workloads};
-use crate::actions::application::{App, Entry};
+use crate::actions::application::App;
 use crate::actions::{
     self, Answer, Confirmation, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Standing,
     Step, SyncResource, Verb, undo,
@@ -621,13 +621,7 @@ async fn before_the_present(actions: &Actions, targets: &[Target]) -> Result<Opt
     let fields = format!("metadata.name={}", object.name);
     let connection = actions.remote.connection();
     let found = connection.documents(&object.resource, object.namespace.as_deref(), "", &fields).await?;
-    let Some(app) = found.first().map(App) else { return Ok(None) };
-    if let Some(id) = app.entry_before().and_then(Entry::id) {
-        return Ok(Some(id));
-    }
-    let mut ids: Vec<i64> = app.history().into_iter().filter_map(Entry::id).collect();
-    ids.sort_unstable();
-    Ok(ids.iter().rev().nth(1).copied())
+    Ok(found.first().and_then(|found| App(found).before_the_present()))
 }
 
 /// Takes the answer from the flags, or asks whoever is there; the inner error says why there is none.
