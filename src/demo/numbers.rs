@@ -299,6 +299,13 @@ impl Samples for Numbers {
         sink.into_series()
     }
 
+    fn latest(&self, matchers: &[Matcher], from_ms: i64, to_ms: i64) -> Vec<Series> {
+        // A series that is not there at the last scrape has ended.
+        let mut sink = Sink::series(matchers, self.grid(from_ms, to_ms).pop().into_iter().collect());
+        self.collect(&mut sink);
+        sink.into_series()
+    }
+
     fn series(&self, matchers: &[Matcher], from_ms: i64, to_ms: i64) -> Vec<Labels> {
         // Whether a series was there is told by ten moments of the window; nothing here lives for less.
         let grid = self.grid(from_ms, to_ms);

@@ -294,7 +294,13 @@ impl Eval<'_> {
         let first = fixed.unwrap_or(self.steps.start) - offset;
         let last = fixed.unwrap_or(self.steps.end()) - offset;
         let look = self.engine.lookback_ms;
-        let found = self.select(selector, self.older(first, look), last)?;
+        let matchers = matchers(selector)?;
+        let older = self.older(first, look);
+        let found = if first == last {
+            self.samples.latest(&matchers, older, last)
+        } else {
+            self.samples.select(&matchers, older, last)
+        };
         let latest =
             |points: &[(i64, f64)], next: usize, at: i64| match next.checked_sub(1).map(|i| points[i]) {
                 Some((time, value)) if time > self.older(at, look) && !is_stale(value) => make(time, value),
@@ -323,21 +329,6 @@ impl Eval<'_> {
         Ok(rows.filter(|row| !row.is_empty()).collect())
     }
 
-    fn select(&self, selector: &VectorSelector, from: i64, to: i64) -> Result<Vec<Series>, EvalError> {
-        let mut name = Vec::new();
-        if let Some(value) = &selector.name {
-            name.push(Matcher::equal(NAME, value));
-        }
-        if selector.matchers.or_matchers.is_empty() {
-            name.extend(super::syntax::matchers(&selector.matchers)?);
-            return Ok(self.samples.select(&name, from, to));
-        }
-        // `{a="1" or b="2"}` is VictoriaMetrics's; Prometheus refuses it.
-        Err(EvalError::Bad(
-            "invalid parameter \"query\": parse error: unexpected \"or\" in label matching".to_owned(),
-        ))
-    }
-
     /// Evaluates an argument that is a range vector; `None` where it is none.
     pub(super) fn ranged(&self, expr: &Expr) -> Result<Option<Ranged>, EvalError> {
         match expr {
@@ -347,7 +338,7 @@ impl Eval<'_> {
                 let range = i64::try_from(matrix.range.as_millis()).unwrap_or(i64::MAX / 4);
                 let first = fixed.unwrap_or(self.steps.start) - offset;
                 let last = fixed.unwrap_or(self.steps.end()) - offset;
-                let series = self.select(&matrix.vs, self.older(first, range), last)?;
+                let series = self.samples.select(&matchers(&matrix.vs)?, self.older(first, range), last);
                 Ok(Some(Ranged { series, range, offset, fixed }))
             }
             Expr::Subquery(subquery) => self.subquery(subquery).map(Some),
@@ -518,6 +509,18 @@ pub(super) fn unwrapped(mut expr: &Expr) -> &Expr {
         expr = &inner.expr;
     }
     expr
+}
+
+/// Returns what a selector asks of labels, its metric's name among it.
+fn matchers(selector: &VectorSelector) -> Result<Vec<Matcher>, EvalError> {
+    if !selector.matchers.or_matchers.is_empty() {
+        // `{a="1" or b="2"}` is VictoriaMetrics's; Prometheus refuses it.
+        return Err(EvalError::Bad(
+            "invalid parameter \"query\": parse error: unexpected \"or\" in label matching".to_owned(),
+        ));
+    }
+    let name = selector.name.iter().map(|value| Matcher::equal(NAME, value));
+    Ok(name.chain(super::syntax::matchers(&selector.matchers)?).collect())
 }
 
 fn unix_millis(time: SystemTime) -> i64 {

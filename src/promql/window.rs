@@ -106,8 +106,13 @@ fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool) -> Option<
     let mut difference = last - first;
     if counter {
         // A counter that starts again begins at 0.
-        difference +=
-            points.windows(2).filter(|pair| pair[1].1 < pair[0].1).map(|pair| pair[0].1).sum::<f64>();
+        let mut before = first;
+        for &(_, value) in points {
+            if value < before {
+                difference += before;
+            }
+            before = value;
+        }
     }
     let mut to_start = (first_at - window.start) as f64 / 1e3;
     let mut to_end = (window.end - last_at) as f64 / 1e3;

@@ -1,7 +1,7 @@
 //! The numbers agree with the objects, and with themselves at any two moments.
 
 use super::*;
-use crate::demo::promql::Op;
+use crate::demo::promql::{NAME, Op, is_stale};
 use crate::demo::types::Type;
 use crate::demo::world::Options;
 
@@ -91,6 +91,37 @@ fn half_a_day_is_there_from_the_start_and_no_counter_falls() {
     let now = select(&numbers, "container_cpu_usage_seconds_total", &["container!="], 1);
     let (early, now) = (rates(&early), rates(&now));
     assert!((0.6..1.6).contains(&(early / now)), "{early} cores then, {now} now");
+}
+
+#[test]
+fn the_latest_points_are_the_last_ones_of_the_series_that_go_on() {
+    let mut world = world(small());
+    let pod = world.objects.list(Type::Pod, Some("tenant-1")).next().unwrap().key.clone();
+    let mut now = start();
+    let mut gone = 0;
+    for seconds in [10, 70, 45, 60] {
+        now = now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+        let _ = world.objects.delete(&pod, &crate::demo::deletion::DeleteOptions::default(), now);
+        world.step(now);
+        let numbers = Numbers::of(&world);
+        let (from, to) = (numbers.now - 300_000, numbers.now);
+        for metric in metrics() {
+            let anyone = [Matcher::new(NAME, Op::Like, &format!("{}(_bucket)?", metric.name)).unwrap()];
+            let ends = |found: Vec<Series>| {
+                let ends = found.into_iter().map(|one| (one.labels, *one.points.last().unwrap()));
+                ends.map(|(labels, (at, value))| (labels, at, value.to_bits())).collect::<Vec<_>>()
+            };
+            let mut all = ends(numbers.select(&anyone, from, to));
+            let before = all.len();
+            all.retain(|(_, _, bits)| !is_stale(f64::from_bits(*bits)));
+            gone += before - all.len();
+            let mut latest = ends(numbers.latest(&anyone, from, to));
+            all.sort();
+            latest.sort();
+            assert_eq!(latest, all, "{}", metric.name);
+        }
+    }
+    assert!(gone > 0, "no series ended");
 }
 
 #[test]

@@ -104,6 +104,17 @@ impl Samples for Recorded<'_> {
         found
     }
 
+    fn latest(&self, matchers: &[Matcher], from_ms: i64, to_ms: i64) -> Vec<Series> {
+        let mut found = self.inner.latest(matchers, from_ms, to_ms);
+        found.extend(self.rules.memory().latest(matchers, from_ms, to_ms));
+        for (rule, record, interval) in self.rules(matchers) {
+            // A series that the last evaluation does not come to has ended.
+            let from = from_ms.max(to_ms.min(self.now_ms) - interval);
+            found.extend(self.record(rule, record, interval, matchers, (from, to_ms)));
+        }
+        found
+    }
+
     fn series(&self, matchers: &[Matcher], from_ms: i64, to_ms: i64) -> Vec<Labels> {
         let mut found = self.inner.series(matchers, from_ms, to_ms);
         found.extend(self.rules.memory().series(matchers, from_ms, to_ms));

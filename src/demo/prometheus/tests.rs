@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::alerts::{Rules, State};
 use super::rules::{Kind, RuleSet};
 use super::*;
-use crate::demo::promql::{Labels, Memory};
+use crate::demo::promql::{Labels, Matcher, Memory, NAME, Series, is_stale};
 
 const MINUTE: i64 = 60_000;
 
@@ -190,6 +190,31 @@ fn what_a_rule_records_is_there_for_the_whole_history() {
             "values": [[600, "3"], [1200, "3"], [1800, "3"]],
         }])
     );
+}
+
+#[test]
+fn the_latest_that_a_rule_recorded_is_the_end_of_what_it_recorded() {
+    let (samples, rules) = (samples(), rules(60));
+    let matchers = [Matcher::equal(NAME, "namespace:work:rate5m")];
+    let (mut there, mut ended) = (0, 0);
+    for second in (0..70 * 60).step_by(17) {
+        let now = second * 1_000;
+        let recorded = Recorded::new(&samples, &rules, now);
+        let last = |found: Vec<Series>| found.first().and_then(|one| one.points.last().copied());
+        let all = last(recorded.select(&matchers, now - 300_000, now));
+        let latest = last(recorded.latest(&matchers, now - 300_000, now));
+        match all {
+            Some((_, value)) if is_stale(value) => {
+                ended += 1;
+                assert_eq!(latest, None, "{second}");
+            }
+            all => {
+                there += usize::from(all.is_some());
+                assert_eq!(latest, all, "{second}");
+            }
+        }
+    }
+    assert!(there > 100 && ended > 5, "{there} {ended}");
 }
 
 #[test]
