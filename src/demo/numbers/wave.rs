@@ -65,11 +65,11 @@ pub fn blend(seed: u64, t: f64, length: f64) -> f64 {
 
 /// Returns by how many seconds noise has a counter ahead of its line at `t`; bounded by some minutes.
 pub fn ahead(seed: u64, t: f64) -> f64 {
-    OCTAVES
-        .iter()
-        .enumerate()
-        .map(|(at, (length, size))| size * length * blend(seed.wrapping_add(at as u64), t, *length))
-        .sum()
+    let mut sum = 0.0;
+    for (at, &(length, size)) in OCTAVES.iter().enumerate() {
+        sum += size * length * blend(seed.wrapping_add(at as u64), t, length);
+    }
+    sum
 }
 
 /// Returns a level that wanders between 0 and 1 over minutes and hours.
