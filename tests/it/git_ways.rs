@@ -365,7 +365,8 @@ fn console(home: &Path, story: &str) -> Terminal {
     let names = ["HOME", "OPSDECK_STATE_DIR", "OPSDECK_CONFIG_DIR", "OPSDECK_CACHE_DIR"];
     let variables = names.map(|name| (name, folder.as_str()));
     let program = env!("CARGO_BIN_EXE_opsdeck");
-    Terminal::start(program, &["demo", "--story", story], &variables, (140, 44))
+    let arguments = ["demo", "--story", story, "--tenants", "4", "--pods-per-tenant", "8", "--nodes", "6"];
+    Terminal::start(program, &arguments, &variables, (140, 44))
 }
 
 /// Opens an Application and asks with a key; returns the plan when every check has answered.

@@ -11,6 +11,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_opsdeck");
 const LEAVES: &[u8] = b"\x1b[?1049l";
 const SHOWS_CURSOR: &[u8] = b"\x1b[?25h";
 
+/// A platform that is small, where only the console matters.
+const QUIET: [&str; 8] = ["--story", "quiet", "--tenants", "2", "--pods-per-tenant", "6", "--nodes", "3"];
+
 /// The demo in a pseudo-terminal, with a state directory of its own.
 fn demo(home: &Path, arguments: &[&str]) -> Terminal {
     let folder = home.display().to_string();
@@ -118,7 +121,7 @@ fn the_rollback_of_a_bad_deploy_goes_from_keys_to_the_audit() {
 #[test]
 fn ctrl_c_ends_it_and_gives_the_terminal_back() {
     let home = tempfile::tempdir().unwrap();
-    let mut console = demo(home.path(), &["--story", "quiet"]);
+    let mut console = demo(home.path(), &QUIET);
     console.wait("the first frame", |screen| screen.contains("opsdeck"));
     console.press("\x03");
     assert!(console.end().success());
@@ -130,7 +133,7 @@ fn ctrl_c_ends_it_and_gives_the_terminal_back() {
 fn signals_end_it_and_give_the_terminal_back() {
     for (signal, code) in [("TERM", 128 + 15), ("HUP", 128 + 1)] {
         let home = tempfile::tempdir().unwrap();
-        let mut console = demo(home.path(), &["--story", "quiet"]);
+        let mut console = demo(home.path(), &QUIET);
         console.wait("the demo is connected", |screen| screen.contains("k8s live"));
         console.signal(signal);
         assert_eq!(console.end().exit_code(), code, "SIG{signal}, as a shell reports it");
@@ -142,7 +145,7 @@ fn signals_end_it_and_give_the_terminal_back() {
 #[test]
 fn ctrl_z_gives_the_terminal_back_and_a_return_draws_it_again() {
     let home = tempfile::tempdir().unwrap();
-    let mut console = demo(home.path(), &["--story", "quiet"]);
+    let mut console = demo(home.path(), &QUIET);
     console.wait("the demo is connected", |screen| screen.contains("k8s live"));
     console.press(":nodes\r");
     console.wait("the table", |screen| screen.contains("nodes ") && screen.contains("CAPACITY"));
@@ -256,7 +259,7 @@ fn a_panic_in_a_task_ends_it_with_a_report_below_the_restored_screen_and_one_in_
 #[test]
 fn any_size_is_drawn_down_to_one_cell_and_back() {
     let home = tempfile::tempdir().unwrap();
-    let mut console = demo(home.path(), &["--story", "quiet"]);
+    let mut console = demo(home.path(), &QUIET);
     console.wait("the demo is connected", |screen| screen.contains("k8s live"));
     for (columns, rows) in [(60, 20), (1, 1), (200, 60), (80, 24)] {
         console.resize(columns, rows);
