@@ -147,15 +147,16 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     };
     let _ = drafts.try_send(plan.clone());
 
-    let targets = plan.request.targets.clone();
-    let several = targets.len() > 1;
-    let looks = targets.iter().map(|target| look(desk, &target.object));
+    let looks = plan.request.targets.iter().map(|target| look(desk, &target.object));
     let documents = futures::future::join_all(looks).await;
 
-    let known: Vec<&Value> = documents.iter().flatten().collect();
-    undo::settle(&mut plan.request, &known);
+    let mut read: Vec<_> = plan.request.targets.iter().cloned().zip(documents).collect();
+    let left_out = undo::settle(&mut plan.request, &mut read);
+    plan.title = title(desk, &plan.request);
     let request = plan.request.clone();
-    let mut slots: Vec<Vec<Line>> = Vec::new();
+    let targets = &request.targets;
+    let several = targets.len() > 1;
+    let mut slots: Vec<Vec<Line>> = left_out.into_iter().map(|line| vec![line]).collect();
     let mut commands = Vec::new();
     if let Some(reason) = &desk.rules.readonly {
         let text = format!("{} is read-only: {reason}", desk.rules.context);
@@ -181,7 +182,7 @@ pub async fn plan<R: Remote>(desk: &Desk<R>, request: Request, drafts: &mpsc::Se
     }
     let mut afterwards = Vec::new();
     let mut found = Vec::new();
-    for (target, document) in targets.iter().zip(documents) {
+    for (target, document) in read {
         match document {
             Ok(document) => found.push((target, document)),
             Err(line) => slots.push(vec![line]),

@@ -15,6 +15,7 @@ use crate::identity::{ObjectRef, Resource, Text};
 pub(super) fn needed(verb: Verb, review: bool, object: &ObjectRef, document: &Value) -> Vec<Access> {
     let under = |access: Access, subresource: &str| Access { subresource: subresource.to_owned(), ..access };
     vec![match verb {
+        Verb::Revert | Verb::Promote if review => return Vec::new(),
         Verb::Refresh
         | Verb::HardRefresh
         | Verb::Sync
@@ -39,7 +40,10 @@ pub(super) fn needed(verb: Verb, review: bool, object: &ObjectRef, document: &Va
         | Verb::ResumeRotation
         | Verb::RestoreSecret
         | Verb::RefreshSecret
-        | Verb::Undo => Access::to("patch", object),
+        | Verb::Undo
+        // Argo CD is asked by an annotation to compare what was pushed.
+        | Verb::Revert
+        | Verb::Promote => Access::to("patch", object),
         Verb::DeletePod | Verb::Delete | Verb::ForceDelete | Verb::DeleteNodeclaim => {
             Access::to("delete", object)
         }
@@ -56,9 +60,6 @@ pub(super) fn needed(verb: Verb, review: bool, object: &ObjectRef, document: &Va
         Verb::Silence | Verb::ExtendSilence | Verb::ExpireSilence => {
             return silence::services(document).map(|(namespace, name)| proxy(namespace, name)).collect();
         }
-        Verb::Revert | Verb::Promote if review => return Vec::new(),
-        // Argo CD is asked to compare by an annotation.
-        Verb::Revert | Verb::Promote => Access::to("patch", object),
     }]
 }
 
@@ -73,10 +74,10 @@ fn proxy(namespace: String, name: String) -> Access {
     }
 }
 
-/// Returns the rights without which a verb surely comes to nothing, from the name of the object alone: also those for
-/// what it writes beside the object.
-pub fn offered(verb: Verb, object: &ObjectRef) -> Vec<Access> {
-    let mut all = needed(verb, true, object, &Value::Null);
+/// Returns the rights without which a verb surely comes to nothing, from what is known of the object: also those for what
+/// it writes beside the object.
+pub fn offered(verb: Verb, object: &ObjectRef, document: &Value) -> Vec<Access> {
+    let mut all = needed(verb, true, object, document);
     if verb == Verb::Drain {
         all.push(eviction(None));
     }
@@ -111,7 +112,7 @@ mod tests {
     }
 
     fn said(verb: Verb, object: &ObjectRef) -> Vec<String> {
-        offered(verb, object).iter().map(ToString::to_string).collect()
+        offered(verb, object, &Value::Null).iter().map(ToString::to_string).collect()
     }
 
     // contracts 3.4, 3.5 and 7.
@@ -142,7 +143,7 @@ mod tests {
     fn a_verb_whose_name_and_object_tell_no_right_is_named_here() {
         let none: Vec<&str> = Verb::ALL
             .into_iter()
-            .filter(|verb| offered(*verb, &object("", "pods", None)).is_empty())
+            .filter(|verb| offered(*verb, &object("", "pods", None), &Value::Null).is_empty())
             .map(Verb::word)
             .collect();
         assert_eq!(none, ["revert", "promote", "silence", "extend-silence", "expire-silence"]);

@@ -16,7 +16,7 @@ use super::rollout::{Rollout, judge};
 use super::sync::{FACTS, obstacles, operation_end};
 use super::work::Work;
 use super::write::Trouble;
-use super::{Line, Mark, Outcome, Request, images, owners, verdict, windows};
+use super::{Line, Mark, Outcome, Request, images, owners, undo, verdict, windows};
 use crate::human;
 use crate::identity::ObjectRef;
 use crate::sources::objects::Written;
@@ -91,13 +91,14 @@ pub(super) fn draft<'a, R: Remote>(
     }
 }
 
-/// Returns the id of the entry that is gone back to: the one that was chosen, or where several Applications go back
-/// together, of each the one before its present.
+/// Returns the id of the entry that is gone back to: the one that was chosen, or where several Applications go together,
+/// of each the one before its present, or the one that it came from.
 fn chosen(request: &Request, app: App<'_>) -> Option<i64> {
-    if request.targets.len() < 2 {
-        return request.options.history_id;
+    match (request.targets.len(), &request.options.undoes) {
+        (0 | 1, _) => request.options.history_id,
+        (_, Some(_)) => undo::forward(app),
+        (_, None) => app.before_the_present(),
     }
-    app.before_the_present()
 }
 
 /// Says what is there to choose from.

@@ -179,14 +179,7 @@ fn way(entry: Entry<'_>, ending: &Ending, now: Timestamp) -> Result<(Verb, Vec<T
     match intent.verb.as_str() {
         "hold-autosync" => Ok((Verb::ReleaseAutosync, applications(), Options::default())),
         "release-autosync" => Ok((Verb::HoldAutosync, applications(), Options::default())),
-        "rollback" => {
-            let targets: Vec<Target> = applications();
-            if targets.len() > 1 {
-                let text = "it rolled several Applications back: roll each forward by itself";
-                return Err(text.to_owned());
-            }
-            Ok((Verb::Rollback, targets, Options::default()))
-        }
+        "rollback" => Ok((Verb::Rollback, applications(), Options::default())),
         "revert" | "promote" => {
             let pushed = ending.changes.iter().find(|change| change.field == "/git/commit");
             let tip = pushed.and_then(|change| change.before.as_str());
@@ -315,21 +308,53 @@ fn when(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-/// Fills in what only the object can tell: to which entry of its history a rollback is rolled forward.
-pub(super) fn settle(request: &mut Request, documents: &[&Value]) {
-    let Some(undoes) = &request.options.undoes else { return };
+/// Fills in what only the objects can tell: to which entry of its history a rollback is rolled forward, and of a rollback
+/// of several Applications, which of them it is still to be rolled forward for. Says what is left out.
+pub(super) fn settle(request: &mut Request, read: &mut Vec<(Target, Result<Value, Line>)>) -> Vec<Line> {
+    let Some(undoes) = &request.options.undoes else { return Vec::new() };
     if request.verb != Verb::Rollback || request.options.history_id.is_some() {
-        return;
+        return Vec::new();
     }
-    let [document] = documents else { return };
-    let app = App(document);
-    if !app.picked_up(&undoes.entry) {
-        return;
+    let mut left_out = Vec::new();
+    if read.len() > 1 {
+        let stays = |(target, document): &(Target, Result<Value, Line>)| {
+            let app = App(document.as_ref().ok()?);
+            let why = stays(app, &undoes.entry, &target.object)?;
+            Some(Line::new(Mark::Warn, format!("{why}: it is left as it is")))
+        };
+        // Where nothing would be left, each says for itself why it stops the plan.
+        if read.iter().any(|one| stays(one).is_none()) {
+            left_out = read.iter().filter_map(stays).collect();
+            read.retain(|one| stays(one).is_none());
+            request.targets = read.iter().map(|(target, _)| target.clone()).collect();
+        }
     }
+    if let [(_, Ok(document))] = read.as_slice()
+        && App(document).picked_up(&undoes.entry)
+    {
+        request.options.history_id = forward(App(document));
+    }
+    left_out
+}
+
+/// Returns the entry that a rollback came from: the newest but its own.
+pub(super) fn forward(app: App<'_>) -> Option<i64> {
     let mut ids: Vec<i64> = app.history().iter().filter_map(|entry| entry.id()).collect();
     ids.sort_unstable();
-    // The newest is the rollback's own.
-    request.options.history_id = ids.iter().rev().nth(1).copied();
+    ids.iter().rev().nth(1).copied()
+}
+
+/// Says why an Application is not rolled forward from a rollback; `None` where it can be.
+fn stays(app: App<'_>, rollback: &str, object: &ObjectRef) -> Option<String> {
+    if !app.picked_up(rollback) {
+        return Some(format!(
+            "{} was not deployed by that rollback, or by another operation since",
+            object.name
+        ));
+    }
+    (app.phase() != "Succeeded").then(|| {
+        format!("the rollback of {} did not succeed ({}); sync it by itself", object.name, app.phase())
+    })
 }
 
 /// Says which entry a request takes back, and what has moved on since.
@@ -343,14 +368,10 @@ pub(super) fn lines(request: &Request, object: &ObjectRef, document: &Value) -> 
         undoes.entry
     );
     let mut lines = vec![Line::new(Mark::Note, text)];
-    let app = App(document);
-    if request.verb == Verb::Rollback && !app.picked_up(&undoes.entry) {
-        let text =
-            format!("{} was deployed by another operation since: it is not rolled forward", object.name);
-        lines.push(Line::new(Mark::Stop, text));
-    } else if request.verb == Verb::Rollback && app.phase() != "Succeeded" {
-        let text = format!("that rollback did not succeed ({}): sync instead", app.phase());
-        lines.push(Line::new(Mark::Stop, text));
+    if request.verb == Verb::Rollback
+        && let Some(why) = stays(App(document), &undoes.entry, object)
+    {
+        lines.push(Line::new(Mark::Stop, format!("{why}: it is not rolled forward")));
     }
     lines
 }

@@ -139,7 +139,62 @@ async fn a_rollback_is_rolled_forward_to_the_entry_that_it_came_from() {
         .change(&checkout(), json!({ "status": { "operationState": { "operation": { "info": null } } } }))
         .await;
     let why = bench.undo().await.unwrap_err();
-    assert!(why.contains("was deployed by another operation since"), "{why}");
+    assert!(why.contains("another operation than that rollback was the last to deploy checkout"), "{why}");
+}
+
+#[tokio::test]
+async fn a_rollback_of_several_is_rolled_forward_for_those_that_it_deployed() {
+    let mut bench = Bench::new();
+    tenant(&bench.cluster, application()).await;
+    let named = |name: &str| object("argoproj.io", "applications", "argocd", name);
+    for name in ["cart", "search"] {
+        let mut other = application();
+        other["metadata"]["name"] = json!(name);
+        other["status"]["history"][0]["id"] = json!(7);
+        other["status"]["history"][1]["id"] = json!(8);
+        bench.cluster.put(&named(name), other).await;
+    }
+    bench.cluster.controller("Succeeded").await;
+    let mut request = bench.request(Verb::Rollback, &checkout(), Options::default()).await;
+    for name in ["cart", "search"] {
+        request.targets.push(resolve(&bench.desk, &named(name)).await.unwrap());
+    }
+    let (drafts, _kept) = mpsc::channel(64);
+    let back = plan(&bench.desk, request, &drafts).await;
+    let confirmed = bench.confirm(back);
+    let outcome = bench.run(confirmed).await;
+    assert_eq!(outcome.word(), "verified", "{outcome:?}");
+    // Argo CD writes the entries of the rollback into the histories, and somebody deploys one again.
+    for at in [checkout(), named("cart"), named("search")] {
+        let mut history = bench.cluster.get(&at).await.unwrap()["status"]["history"].clone();
+        let mut entry = history[0].clone();
+        entry["id"] = json!(43);
+        history.as_array_mut().unwrap().push(entry);
+        bench.cluster.change(&at, json!({ "status": { "history": history } })).await;
+    }
+    let again = json!({ "status": { "operationState": { "operation": { "info": null } } } });
+    bench.cluster.change(&named("search"), again).await;
+
+    let records = bench.records();
+    let all = entries(&records);
+    let id = last(&records).before.id.clone();
+    let request = undo::request(&all, &id, bench.desk.clock.now(), "INC-8").unwrap();
+    let forward = plan(&bench.desk, request, &drafts).await;
+    assert!(forward.can_run(), "{:#?}", forward.lines);
+    assert_line(
+        &forward,
+        Mark::Warn,
+        "another operation than that rollback was the last to deploy search: it is left as it is",
+    );
+    assert_line(&forward, Mark::To, "cart: #8");
+    assert_line(&forward, Mark::To, "checkout: #42");
+    assert_eq!(forward.request.targets.len(), 2);
+    let confirmed = bench.confirm(forward);
+    let outcome = bench.run(confirmed).await;
+    assert!(
+        matches!(&outcome, Outcome::Verified(how) if how.starts_with("all 2: cart: ") && !how.contains("search")),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
