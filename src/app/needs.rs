@@ -108,12 +108,7 @@ impl State {
             Some(View::Boards(_) | View::Info(_)) | None => {}
         }
         // What may be done with what is selected: the footer leaves out what may not.
-        if let Some(object) = self.selected()
-            && object.context == *context
-            && self.kinds.get(&object.resource).is_some_and(super::verbs::has_any)
-        {
-            asks.push(Need::Answer(super::verbs::rights(&object)));
-        }
+        asks.extend(self.rights.iter().cloned().map(Need::Answer));
         needs.extend(logs);
         needs.extend(asks);
         // The header says how each system stands.

@@ -104,6 +104,10 @@ impl State {
                 app.lines = lines;
             }
         }
+        let selected = self.selected().filter(|object| {
+            object.context == context && self.kinds.get(&object.resource).is_some_and(super::verbs::has_any)
+        });
+        self.rights = selected.map(|object| super::verbs::rights(store, &object)).unwrap_or_default();
         if let Some(Overlay::Question(question)) = &mut self.overlay {
             let lines = question.plan.as_ref().map_or(0, |plan| plan.lines.len());
             question.top = question.top.min(lines.saturating_sub(1));

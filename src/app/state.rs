@@ -25,6 +25,7 @@ use crate::model::holds::Holds;
 use crate::model::tenants::{Rules, Tenants};
 use crate::model::timeline::Timeline;
 use crate::rows::Scope;
+use crate::signals::Ask;
 use crate::store::Store;
 
 /// What lies over the view and has the keys.
@@ -77,6 +78,8 @@ pub struct State {
     pub timeline: Timeline,
     /// The Applications on which auto-sync is held.
     pub holds: Holds,
+    /// The questions what may be done with what is selected: the footer leaves out what may not.
+    pub rights: Vec<Ask>,
     /// Actions of earlier sessions that have no end in the audit.
     pub cut: Vec<Cut>,
     /// Rotations that were left before their end, of any context.
@@ -156,6 +159,7 @@ impl State {
             }),
             timeline: Timeline::default(),
             holds: Holds::default(),
+            rights: Vec::new(),
             cut: Vec::new(),
             left: Vec::new(),
             revealed: None,

@@ -4,10 +4,12 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use crate::actions::sheet::is_secret;
 use crate::actions::{Verb, rights as needs};
 use crate::gate::Access;
-use crate::identity::ObjectRef;
+use crate::identity::{ObjectRef, Text};
 use crate::kinds::applications::{Application, Operation};
 use crate::kinds::batch::{CronJob, Job};
 use crate::kinds::certificates::Certificate;
@@ -90,10 +92,30 @@ fn of_workload(verb: Verb, object: &Object) -> Option<bool> {
 /// The namespace whose review also lists what one may do with what lies in none.
 const ANY: &str = "default";
 
-/// Returns the question what one may do with an object.
-pub fn rights(object: &ObjectRef) -> Ask {
-    let namespace = object.namespace.clone().unwrap_or_else(|| ANY.into());
-    Ask { context: object.context.clone(), wanted: Wanted::Rights(namespace) }
+/// Returns the questions what one may do with an object: where it lies, and where the Alertmanagers lie that keep it.
+pub fn rights(store: &Store, object: &ObjectRef) -> Vec<Ask> {
+    let own = object.namespace.clone().unwrap_or_else(|| ANY.into());
+    let kept = alertmanagers(store, object).into_iter().filter_map(|place| {
+        let (namespace, _) = place.split_once('/').filter(|_| !place.contains("://"))?;
+        Some(Text::from(namespace))
+    });
+    let mut all: Vec<Ask> = Vec::new();
+    for namespace in [own].into_iter().chain(kept) {
+        let ask = Ask { context: object.context.clone(), wanted: Wanted::Rights(namespace) };
+        if !all.contains(&ask) {
+            all.push(ask);
+        }
+    }
+    all
+}
+
+/// Returns the Alertmanagers that have an alert or a silence; none for other objects.
+fn alertmanagers(store: &Store, object: &ObjectRef) -> Vec<Text> {
+    let Some(object) = store.object(object) else { return Vec::new() };
+    if let Some(silence) = object.body::<Arc<Silence>>() {
+        return vec![silence.place.clone()];
+    }
+    object.body::<Raised>().map(|raised| raised.alert.places.clone()).unwrap_or_default()
 }
 
 /// Names the right that a verb needs on an object and that is surely missing, such as `patch nodes`.
@@ -101,14 +123,17 @@ pub fn rights(object: &ObjectRef) -> Ask {
 /// The plan asks the server for each right, and for those that only it knows of; this goes by a list that may be
 /// minutes old, and only decides what is offered.
 pub fn missing(store: &Store, verb: Verb, object: &ObjectRef) -> Option<String> {
-    let told = store.reading(&rights(object))?.told.as_ref()?;
-    let Answer::Rights(rights) = &told.answer else { return None };
     let lacks = |access: &Access| {
+        let namespace = access.namespace.clone().unwrap_or_else(|| ANY.into());
+        let ask = Ask { context: object.context.clone(), wanted: Wanted::Rights(namespace) };
+        let told = store.reading(&ask).and_then(|reading| reading.told.as_ref());
+        let Some(Answer::Rights(rights)) = told.map(|told| &told.answer) else { return false };
         let resource = match access.subresource.as_str() {
             "" => access.resource.plural.to_string(),
             subresource => format!("{}/{subresource}", access.resource.plural),
         };
         rights.lack(&access.verb, &access.resource.group, &resource)
     };
-    needs::offered(verb, object).iter().find(|access| lacks(access)).map(ToString::to_string)
+    let document = json!({ "places": alertmanagers(store, object) });
+    needs::offered(verb, object, &document).iter().find(|access| lacks(access)).map(ToString::to_string)
 }

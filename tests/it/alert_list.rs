@@ -92,7 +92,7 @@ fn silences(stage: &mut Stage) -> Query {
     query
 }
 
-fn list() -> Stage {
+pub fn list() -> Stage {
     let mut stage = desk(several());
     silences(&mut stage);
     stage.state.settle(&stage.store);

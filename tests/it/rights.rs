@@ -76,7 +76,9 @@ fn who_may_only_read_is_offered_no_verb_anywhere_and_no_editor_is_opened() {
         let object = stage.state.selected().unwrap();
         let verb = |command: &Command| command.verb().is_some();
         assert!(stage.state.hints(&stage.store).iter().any(verb), "{plural}: what is not known is offered");
-        tell(&mut stage.store, &verbs::rights(&object), Arc::new(reading()));
+        for ask in verbs::rights(&stage.store, &object) {
+            tell(&mut stage.store, &ask, Arc::new(reading()));
+        }
         let left: Vec<Command> = stage.state.hints(&stage.store).into_iter().filter(verb).collect();
         // What is pushed for review needs no right in the cluster.
         let expected: &[Command] =
@@ -98,6 +100,18 @@ fn who_may_only_read_is_offered_no_verb_anywhere_and_no_editor_is_opened() {
         let said = stage.state.status.as_ref().map(|status| status.text.clone()).unwrap_or_default();
         assert!(said.contains("you may not patch"), "{plural}: {said}");
     }
+}
+
+#[test]
+fn who_may_not_send_through_the_proxy_of_the_alertmanager_is_offered_no_silence() {
+    let mut stage = crate::alert_list::list();
+    let ask = Ask { context: context(), wanted: Wanted::Rights("monitoring".into()) };
+    assert!(stage.state.needs().contains(&Need::Answer(ask.clone())), "it is asked where the alert is kept");
+    assert!(stage.state.hints(&stage.store).contains(&Command::Silence), "what is not known is offered");
+    tell(&mut stage.store, &ask, Arc::new(reading()));
+    assert!(!stage.state.hints(&stage.store).contains(&Command::Silence));
+    let right = stage.state.missing_right(&stage.store, Command::Silence);
+    assert_eq!(right.as_deref(), Some("create services/proxy in monitoring"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -145,7 +159,9 @@ async fn the_key_and_the_plan_of_the_restricted_operator_name_the_same_right() {
         let first = found.first().unwrap_or_else(|| panic!("no {plural} in {namespace}"));
         let object = bench.object(group, plural, Some(namespace), text(first, "/metadata/name"));
         let rights = connection.rights(namespace).await.unwrap();
-        tell(&mut store, &verbs::rights(&object), rights);
+        for ask in verbs::rights(&store, &object) {
+            tell(&mut store, &ask, Arc::clone(&rights));
+        }
         for (verb, right) in verbs {
             let right = lacking.then(|| format!("{right} in {namespace}"));
             assert_eq!(verbs::missing(&store, *verb, &object), right, "{verb:?} {object}");
