@@ -347,10 +347,7 @@ pub(super) fn forward(app: App<'_>) -> Option<i64> {
 /// Says why an Application is not rolled forward from a rollback; `None` where it can be.
 fn stays(app: App<'_>, rollback: &str, object: &ObjectRef) -> Option<String> {
     if !app.picked_up(rollback) {
-        return Some(format!(
-            "{} was not deployed by that rollback, or by another operation since",
-            object.name
-        ));
+        return Some(format!("another operation than that rollback was the last to deploy {}", object.name));
     }
     (app.phase() != "Succeeded").then(|| {
         format!("the rollback of {} did not succeed ({}); sync it by itself", object.name, app.phase())
