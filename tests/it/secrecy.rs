@@ -158,8 +158,48 @@ async fn after_every_story_no_value_is_in_what_is_printed_or_recorded() {
             ]),
         );
         assert!(printed.0 > 1_000 && printed.2 > 1_000, "{story}: {printed:?}");
+        #[cfg(unix)]
+        {
+            let (kubeconfig, folder) = (platform.kubeconfig.display().to_string(), home.path().to_owned());
+            let shown = tokio::task::spawn_blocking(move || shown(&kubeconfig, &folder)).await.unwrap();
+            assert!(!holds_value(&shown), "{story}: {shown}");
+        }
         assert_eq!(file_with_value(home.path()), None, "{story}");
     }
+}
+
+/// Looks in a console at what holds values or refers to them, whole and as YAML, and at the record; returns all screens.
+#[cfg(unix)]
+fn shown(kubeconfig: &str, home: &Path) -> String {
+    let folder = home.display().to_string();
+    let names = ["HOME", "OPSDECK_STATE_DIR", "OPSDECK_CONFIG_DIR"];
+    let variables = names.map(|name| (name, folder.as_str()));
+    let program = env!("CARGO_BIN_EXE_opsdeck");
+    let arguments = ["--kubeconfig", kubeconfig, "secrets"];
+    let mut console = crate::terminal::Terminal::start(program, &arguments, &variables, (120, 40));
+    console.wait("the connection", |screen| screen.contains("k8s live") && screen.contains("argo live"));
+    let mut all = String::new();
+    for kind in ["secret", "externalsecret"] {
+        console.press(&format!(":{kind}s\r"));
+        console.wait("the list", |screen| {
+            screen.contains(&format!("─ {kind}s ")) && screen.contains("AGE") && !screen.contains("─ go to ")
+        });
+        console.press("/checkout namespace=tenant-2\r");
+        console.wait("one of them", |screen| screen.contains("▶ tenant-2 "));
+        all += &console.text();
+        console.press("\r");
+        console.wait("all of it", |screen| screen.contains(&format!("─ {kind} tenant-2/checkout")));
+        all += &console.text();
+        console.press("y");
+        console.wait("its YAML", |screen| screen.contains("\nmetadata:"));
+        all += &console.text();
+    }
+    console.press(":record\r");
+    console.wait("what was done", |screen| screen.contains("─ records ") && screen.contains("restart"));
+    all += &console.text();
+    console.press("\x03");
+    console.end();
+    all + &String::from_utf8_lossy(&console.raw)
 }
 
 /// Set for the test binary when it is a program in a pseudo-terminal: [`a_console_that_trips_over_a_secret`].
