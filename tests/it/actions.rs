@@ -8,9 +8,8 @@ use opsdeck::actions::{
 };
 use opsdeck::audit::{Audit, Event};
 use opsdeck::clock::Clock;
-use opsdeck::demo::Platform;
 use opsdeck::demo::credentials::RESTRICTED_CONTEXT;
-use opsdeck::demo::platform::{Options as Start, Running};
+use opsdeck::demo::platform::Running;
 use opsdeck::demo::world;
 use opsdeck::gate::{Gate, Rules};
 use opsdeck::identity::{Context, ObjectRef, Resource};
@@ -21,6 +20,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::still::{self, Still};
 
 /// A platform, a console's desk on it, and the hands of their clock.
 pub struct Bench {
@@ -40,7 +41,7 @@ impl Bench {
     pub async fn start_as(story: &str, context: Option<&str>, protected: bool) -> Self {
         // A rehearsal stage, in which the restricted user may change something, needs eight.
         let pods = if context.is_some() { 8 } else { 6 };
-        Self::start_sized(story, context, protected, "2026-03-02T14:00:00Z".parse().unwrap(), pods).await
+        Self::start_sized(story, context, protected, still::afternoon(), pods).await
     }
 
     /// Starts it at a moment: a program beside it has a clock of its own.
@@ -56,27 +57,9 @@ impl Bench {
         start: Timestamp,
         pods_per_tenant: usize,
     ) -> Self {
-        opsdeck::install_crypto_provider();
-        let state = TempDir::new().unwrap();
-        let clock = Clock::manual(start);
-        let options = Start {
-            world: world::Options {
-                tenants: 3,
-                pods_per_tenant,
-                nodes: 4,
-                story: story.to_owned(),
-                // Nothing but the story and the action moves: Karpenter takes no node, no autoscaler takes a pod.
-                alive: false,
-                ..world::Options::default()
-            },
-            port: 0,
-            kubeconfig: Some(state.path().join("kubeconfig")),
-            clock: clock.clone(),
-            // The test moves the world, so that its time never runs away from a slow machine.
-            pace: None,
-            ..Start::default()
-        };
-        let platform = Platform::start(options).await.unwrap();
+        let world = world::Options { pods_per_tenant, ..still::world(story) };
+        // The test moves the world, so that its time never runs away from a slow machine.
+        let Still { platform, clock, folder: state } = Still::start(world, start).await;
         let contexts =
             Contexts::load(&Places { flag: Some(platform.kubeconfig.clone()), ..Places::default() }).unwrap();
         let entry = contexts.choose(context).unwrap();

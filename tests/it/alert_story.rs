@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, console_beside};
 
 /// Set for the test binary when it is a program in a pseudo-terminal: [`a_console_beside_a_world_in_a_hurry`].
 const IN_A_HURRY: &str = "OPSDECK_TEST_IN_A_HURRY";
@@ -17,16 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// Not a test by itself: the console beside a platform whose time goes faster once it is signalled.
 #[test]
 fn a_console_beside_a_world_in_a_hurry() {
-    use clap::Parser as _;
     use opsdeck::clock::Clock;
     use opsdeck::demo::{Platform, platform, world};
     use tokio::signal::unix::{SignalKind, signal};
-    if std::env::var_os(IN_A_HURRY).is_none() {
-        return;
-    }
-    opsdeck::install_crypto_provider();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let kubeconfig = runtime.block_on(async {
+    let platform = async {
         let world = world::Options { story: "bad-deploy".to_owned(), ..world::Options::default() };
         let clock = Clock::manual(Clock::system().now());
         let hands = clock.clone();
@@ -47,24 +41,15 @@ fn a_console_beside_a_world_in_a_hurry() {
             }
         });
         kubeconfig
-    });
-    let kubeconfig = kubeconfig.display().to_string();
-    opsdeck::cli::main(opsdeck::args::Cli::parse_from(["opsdeck", "--kubeconfig", &kubeconfig]));
+    };
+    console_beside(IN_A_HURRY, platform, &[]);
 }
 
 #[test]
 fn an_alert_leads_to_its_logs_its_workload_and_a_rollback_and_is_seen_resolved() {
     let home = tempfile::tempdir().unwrap();
-    let folder = home.path().display().to_string();
-    let variables = [
-        ("HOME", folder.as_str()),
-        ("OPSDECK_STATE_DIR", &folder),
-        ("OPSDECK_CONFIG_DIR", &folder),
-        (IN_A_HURRY, "yes"),
-    ];
-    let itself = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "alert_story::a_console_beside_a_world_in_a_hurry", "--nocapture"];
-    let mut console = Terminal::start(itself.to_str().unwrap(), &arguments, &variables, (140, 40));
+    let test = "alert_story::a_console_beside_a_world_in_a_hurry";
+    let mut console = Terminal::start_itself(test, IN_A_HURRY, home.path(), &[], (140, 40));
     console.wait_for("the demo is connected", PATIENCE, |screen| screen.contains("k8s live"));
 
     console.press(":alerts\r");

@@ -1,70 +1,22 @@
 //! The story of a certificate that cannot be renewed: from the command line, and from keys to the verified end.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use opsdeck::clock::Clock;
 use opsdeck::demo::objects::Key;
-use opsdeck::demo::platform::{Handle, Options as Start, Platform, Running};
+use opsdeck::demo::platform::Handle;
 use opsdeck::demo::types::Type;
-use opsdeck::demo::world;
 use serde_json::{Value, json};
+use tokio_util::task::AbortOnDropHandle;
 
-struct Story {
-    platform: Running,
-    folder: tempfile::TempDir,
-    _moves: tokio_util::task::AbortOnDropHandle<()>,
-}
+use crate::still::{self, Still};
 
-impl Story {
-    /// Starts the platform; its time passes as that of the program.
-    async fn start() -> Self {
-        opsdeck::install_crypto_provider();
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Clock::system().now());
-        let world = world::Options {
-            tenants: 3,
-            pods_per_tenant: 6,
-            nodes: 4,
-            story: "certificate-expiring".to_owned(),
-            alive: false,
-            ..world::Options::default()
-        };
-        let kubeconfig = Some(folder.path().join("kubeconfig"));
-        let options =
-            Start { world, port: 0, kubeconfig, clock: clock.clone(), pace: None, ..Start::default() };
-        let platform = Platform::start(options).await.unwrap();
-        std::fs::write(folder.path().join("config.toml"), "[contexts.\"*\"]\nenvironment = \"dev\"\n")
-            .unwrap();
-        let handle = platform.handle.clone();
-        let moves = tokio::spawn(async move {
-            // As fast as the clock of the program beside it: what failed last must lie in its past.
-            let step = Duration::from_millis(250);
-            let mut pace = tokio::time::interval(step);
-            loop {
-                pace.tick().await;
-                clock.advance(step);
-                if handle.step().await.is_err() {
-                    return;
-                }
-            }
-        });
-        Self { platform, folder, _moves: tokio_util::task::AbortOnDropHandle::new(moves) }
-    }
-
-    async fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let output = crate::program::opsdeck()
-            .args(args)
-            .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
-            .env("OPSDECK_STATE_DIR", self.folder.path())
-            .env("OPSDECK_CONFIG_DIR", self.folder.path())
-            .env("HOME", self.folder.path())
-            .stdin(std::process::Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(Duration::from_mins(2), output).await.unwrap().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
+/// Starts the platform; its time passes as that of the program: what failed last must lie in its past.
+async fn start() -> (Still, AbortOnDropHandle<()>) {
+    let still = Still::start(still::world("certificate-expiring"), Clock::system().now()).await;
+    let moves = still.moves(Arc::new(AtomicU32::new(1)));
+    (still, moves)
 }
 
 /// Takes the private zone out of the issuer, as `kubectl edit` would.
@@ -79,7 +31,7 @@ async fn mend(handle: &Handle) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_says_why_a_renewal_fails_and_renews_once_it_is_mended() {
-    let story = Story::start().await;
+    let (story, _moves) = start().await;
     let (code, alerts, err) = story.run(&["alerts", "-o", "json"]).await;
     assert_eq!(code, 0, "{err}");
     assert!(
@@ -119,7 +71,7 @@ async fn the_command_line_says_why_a_renewal_fails_and_renews_once_it_is_mended(
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_lead_from_the_certificate_to_why_it_fails_and_to_a_verified_renewal() {
-    let story = Story::start().await;
+    let (story, _moves) = start().await;
     let folder = story.folder.path().display().to_string();
     let handle = story.platform.handle.clone();
     let runtime = tokio::runtime::Handle::current();

@@ -1,9 +1,7 @@
 //! Drains as a person meets them: key presses, the question and the progress on screen, and the command line against
 //! the story in which a budget refuses.
 
-use std::time::Duration;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use opsdeck::actions::{
     Confirmation, Line, Mark, Options, Outcome, Plan, Progress, Request, Standing, Step, Verb,
 };
@@ -16,9 +14,6 @@ use opsdeck::app::running::Running;
 use opsdeck::app::state::Overlay;
 use opsdeck::app::update::update;
 use opsdeck::app::viewport::Viewport;
-use opsdeck::clock::Clock;
-use opsdeck::demo::platform::{Options as Start, Platform, Running as Served};
-use opsdeck::demo::world;
 use opsdeck::identity::Target;
 use opsdeck::kinds::Lens;
 use opsdeck::model::disruption;
@@ -27,6 +22,7 @@ use serde_json::{Value, json};
 use crate::keys::press;
 use crate::screens::snapshots;
 use crate::stage::{Stage, context, now, object};
+use crate::still::{self, Still};
 
 fn node(cordoned: bool) -> Value {
     json!({
@@ -209,105 +205,46 @@ fn a_node_that_was_cordoned_before_the_drain_is_not_offered_back() {
     assert_eq!(press(&mut stage, &["U"]), []);
 }
 
-/// The platform of the story, and the program on it.
-struct Shell {
-    platform: Served,
-    clock: Clock,
-    folder: tempfile::TempDir,
-}
-
-impl Shell {
-    async fn start() -> Self {
-        opsdeck::install_crypto_provider();
-        let folder = tempfile::tempdir().unwrap();
-        let start: Timestamp = "2026-03-02T14:00:00Z".parse().unwrap();
-        let clock = Clock::manual(start);
-        let world = world::Options {
-            tenants: 3,
-            pods_per_tenant: 6,
-            nodes: 4,
-            story: "drain-blocked".to_owned(),
-            alive: false,
-            ..world::Options::default()
-        };
-        let kubeconfig = Some(folder.path().join("kubeconfig"));
-        let options =
-            Start { world, port: 0, kubeconfig, clock: clock.clone(), pace: None, ..Start::default() };
-        let platform = Platform::start(options).await.unwrap();
-        std::fs::write(folder.path().join("config.toml"), "[contexts.\"*\"]\nenvironment = \"dev\"\n")
-            .unwrap();
-        Self { platform, clock, folder }
-    }
-
-    /// Runs the program; with `moving`, a second of the world passes every few milliseconds meanwhile.
-    async fn run(&self, args: &[&str], moving: bool) -> (i32, String, String) {
-        let output = crate::program::opsdeck()
-            .args(args)
-            .env("KUBECONFIG", self.folder.path().join("kubeconfig"))
-            .env("OPSDECK_STATE_DIR", self.folder.path())
-            .env("OPSDECK_CONFIG_DIR", self.folder.path())
-            .env("HOME", self.folder.path())
-            .stdin(std::process::Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(Duration::from_mins(2), output);
-        let mut pace = tokio::time::interval(Duration::from_millis(5));
-        let world = async {
-            loop {
-                pace.tick().await;
-                self.clock.advance(Duration::from_secs(1));
-                self.platform.handle.step().await.unwrap();
-            }
-        };
-        let output = tokio::select! {
-            output = output => output.unwrap().unwrap(),
-            () = world, if moving => unreachable!(),
-        };
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_line_drains_when_the_budget_opens_and_says_before_what_stops_it() {
-    let shell = Shell::start().await;
+    let shell = Still::start(still::world("drain-blocked"), still::afternoon()).await;
     let (code, pods, err) =
-        shell.run(&["get", "pods", "-A", "-o", "json", "--filter", "ingress-nginx-controller"], false).await;
+        shell.run(&["get", "pods", "-A", "-o", "json", "--filter", "ingress-nginx-controller"]).await;
     assert_eq!(code, 0, "{err}");
     let pods: Value = serde_json::from_str(&pods).unwrap();
     let text = pods.to_string();
     let at = text.find("\"node\":").unwrap_or_else(|| panic!("{text}"));
     let node = text[at..].split('"').find(|word| word.starts_with("ip-")).unwrap_or_else(|| panic!("{text}"));
 
-    let (code, out, err) = shell.run(&["drain", node, "--plan", "-o", "json"], false).await;
+    let (code, out, err) = shell.run(&["drain", node, "--plan", "-o", "json"]).await;
     let plan: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
     assert_eq!(code, if plan["can_run"] == true { 0 } else { 3 }, "{out}");
     assert!(out.contains("ingress-nginx/ingress-nginx-controller"), "{out}");
 
     let accepted = ["--force", "--delete-emptydir-data", "--yes"];
     let blocked = [&["drain", node, "--timeout", "3s"][..], &accepted].concat();
-    let (code, out, err) = shell.run(&blocked, false).await;
+    let (code, out, err) = shell.run(&blocked).await;
     assert_eq!(code, 4, "{out}{err}");
     assert!(out.contains("budget ingress-nginx-controller: needs"), "{out}");
     assert!(out.contains("The node stays cordoned by this drain"), "{out}");
 
     let open = [&["drain", node, "--timeout", "90s"][..], &accepted].concat();
-    let (code, out, err) = shell.run(&open, true).await;
+    let (code, out, err) = shell.run_fast(&open).await;
     assert_eq!(code, 0, "{out}{err}");
     // Between two looks of the program Karpenter may take the empty node away: the world runs fast here.
     assert!(out.contains("is drained") || out.contains("the node is gone"), "{out}");
 
-    let (code, out, err) = shell.run(&["drain", "--pool", "no-such", "--limit", "1", "--plan"], false).await;
+    let (code, out, err) = shell.run(&["drain", "--pool", "no-such", "--limit", "1", "--plan"]).await;
     assert_eq!(code, 1, "{out}{err}");
     assert!(err.contains("there is no node of pool no-such"), "{err}");
-    let (code, _, err) = shell.run(&["drain", "--pool", "general"], false).await;
+    let (code, _, err) = shell.run(&["drain", "--pool", "general"]).await;
     assert_eq!(code, 2, "a pool without a limit: {err}");
     // One of the managed group, which stays.
-    let (_, nodes, err) = shell.run(&["get", "nodes", "-o", "name", "--filter", "pool=system"], false).await;
+    let (_, nodes, err) = shell.run(&["get", "nodes", "-o", "name", "--filter", "pool=system"]).await;
     let stays = nodes.lines().next().unwrap_or_else(|| panic!("no node: {err}")).trim();
     let stays = stays.rsplit('/').next().unwrap();
     for (verb, state) in [("protect", "is protected"), ("unprotect", "is no longer protected")] {
-        let (code, out, err) = shell.run(&[verb, stays, "--yes", "--wait"], false).await;
+        let (code, out, err) = shell.run(&[verb, stays, "--yes", "--wait"]).await;
         assert_eq!(code, 0, "{out}{err}");
         assert!(out.contains(state), "{out}");
     }

@@ -61,6 +61,7 @@ mod screens;
 mod secrecy;
 mod signal_commands;
 mod stage;
+mod still;
 mod story;
 mod svg;
 mod tenant_back;

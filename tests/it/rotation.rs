@@ -12,17 +12,14 @@ use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
 use aws_sdk_secretsmanager::{Client, Config};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use jiff::Timestamp;
 use opsdeck::actions::{
     self, Answer, Confirmation, Desk, Follow, Mark, Options, Outcome, Pace, Plan, Progress, Request, Verb,
 };
 use opsdeck::audit::{Audit, Event};
 use opsdeck::clock::Clock;
-use opsdeck::demo::Platform;
 use opsdeck::demo::cloudwatch::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use opsdeck::demo::platform::{Options as Start, Running};
+use opsdeck::demo::platform::{Options as Start, Platform, Running};
 use opsdeck::demo::tenancy::CANARY;
-use opsdeck::demo::world;
 use opsdeck::gate::{Gate, Rules};
 use opsdeck::identity::{ObjectRef, Resource};
 use opsdeck::signals::System;
@@ -33,6 +30,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::still::{self, Still};
 
 const KEY: &str = "tenant-2/checkout";
 const TOKEN: &str = "0b1e7a3c-9d5f-42e4-a1b2-c3d4e5f60718";
@@ -50,26 +49,8 @@ struct Bench {
 
 impl Bench {
     async fn start(story: &str) -> Self {
-        opsdeck::install_crypto_provider();
-        let state = TempDir::new().unwrap();
-        let start: Timestamp = "2026-03-02T14:00:00Z".parse().unwrap();
-        let clock = Clock::manual(start);
-        let options = Start {
-            world: world::Options {
-                tenants: 3,
-                pods_per_tenant: 6,
-                nodes: 4,
-                story: story.to_owned(),
-                alive: false,
-                ..world::Options::default()
-            },
-            port: 0,
-            kubeconfig: Some(state.path().join("kubeconfig")),
-            clock: clock.clone(),
-            pace: None,
-            ..Start::default()
-        };
-        let platform = Platform::start(options).await.unwrap();
+        let Still { platform, clock, folder: state } =
+            Still::start(still::world(story), still::afternoon()).await;
         let contexts =
             Contexts::load(&Places { flag: Some(platform.kubeconfig.clone()), ..Places::default() }).unwrap();
         let entry = contexts.choose(None).unwrap();
@@ -443,14 +424,7 @@ fn opsdeck(home: &Path, arguments: &[&str]) -> Output {
 async fn the_command_line_rotates_and_no_file_or_output_holds_a_value() {
     let home = TempDir::new().unwrap();
     opsdeck::install_crypto_provider();
-    let world = world::Options {
-        tenants: 3,
-        pods_per_tenant: 6,
-        nodes: 4,
-        alive: false,
-        story: "leaked-secret".to_owned(),
-        ..world::Options::default()
-    };
+    let world = still::world("leaked-secret");
     let platform = Platform::start(Start { world, ..Start::default() }).await.unwrap();
     let keys = platform.write_aws_credentials().unwrap();
     let config = format!(

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use opsdeck::clock::Clock;
 use opsdeck::demo::cloudwatch::REGION;
-use opsdeck::demo::platform::{Options as Start, Platform, Running};
 use opsdeck::demo::tenancy::CANARY;
-use opsdeck::demo::world;
+use tokio_util::task::AbortOnDropHandle;
 
+use crate::still::{self, Still};
 use crate::terminal::Terminal;
 
 /// The program under test.
@@ -26,67 +26,42 @@ const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A platform that outlives the consoles on it; its time passes as that of the program, or faster, or not at all.
 struct Stage {
-    platform: Running,
-    folder: tempfile::TempDir,
+    still: Still,
     pace: Arc<AtomicU32>,
-    _moves: tokio_util::task::AbortOnDropHandle<()>,
+    _moves: AbortOnDropHandle<()>,
 }
 
 impl Stage {
     async fn start(story: &str) -> Self {
-        opsdeck::install_crypto_provider();
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Clock::manual(Clock::system().now());
-        let world = world::Options {
-            tenants: 3,
-            pods_per_tenant: 6,
-            nodes: 4,
-            story: story.to_owned(),
-            alive: false,
-            ..world::Options::default()
-        };
-        let kubeconfig = Some(folder.path().join("kubeconfig"));
-        let options =
-            Start { world, port: 0, kubeconfig, clock: clock.clone(), pace: None, ..Start::default() };
-        let platform = Platform::start(options).await.unwrap();
-        let config = format!(
+        let still = Still::start(still::world(story), Clock::system().now()).await;
+        let platform = &still.platform;
+        still.configure(&format!(
             "[rollback]\nwatch-minutes = 1\n[contexts.\"*\"]\nenvironment = \"dev\"\ncloudwatch = {{ url = \"{}\", secrets_url = \"{}\", region = \"{REGION}\", credentials_file = {:?} }}\n",
             platform.cloudwatch.url,
             platform.secrets_manager.url,
             platform.write_aws_credentials().unwrap().display().to_string()
-        );
-        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        ));
         let pace = Arc::new(AtomicU32::new(1));
-        let (handle, fast) = (platform.handle.clone(), Arc::clone(&pace));
-        let moves = tokio::spawn(async move {
-            let step = Duration::from_millis(250);
-            let mut ticks = tokio::time::interval(step);
-            loop {
-                ticks.tick().await;
-                clock.advance(step * fast.load(Ordering::Relaxed));
-                if handle.step().await.is_err() {
-                    return;
-                }
-            }
-        });
-        Self { platform, folder, pace, _moves: tokio_util::task::AbortOnDropHandle::new(moves) }
+        let moves = still.moves(Arc::clone(&pace));
+        Self { still, pace, _moves: moves }
     }
 
     /// Runs what waits for a terminal or a program away from the runtime that moves the world.
     async fn with<T: Send + 'static>(&self, run: impl FnOnce(Hands) -> T + Send + 'static) -> T {
-        let hands = Hands { folder: self.folder.path().display().to_string(), pace: Arc::clone(&self.pace) };
+        let hands =
+            Hands { folder: self.still.folder.path().display().to_string(), pace: Arc::clone(&self.pace) };
         tokio::task::spawn_blocking(move || run(hands)).await.unwrap()
     }
 
     /// Has the function that rotates the secret fail, or work again.
     async fn set_failing(&self, fails: bool) {
-        let set = self.platform.handle.call(move |world, _| world.vault.set_failing(KEY, fails));
+        let set = self.still.platform.handle.call(move |world, _| world.vault.set_failing(KEY, fails));
         set.await.unwrap();
     }
 
     /// Returns how many versions AWS knows of the secret.
     async fn versions(&self) -> usize {
-        let count = self.platform.handle.call(|world, now| {
+        let count = self.still.platform.handle.call(|world, now| {
             world.vault.settle(now);
             world.vault.get(KEY).map(|secret| secret.versions.len()).unwrap_or_default()
         });
@@ -289,7 +264,7 @@ async fn a_rotation_that_is_killed_is_offered_at_the_next_start_and_goes_on_by_o
     assert!(verified.starts_with("whole: 4 records"), "{verified}");
     assert_eq!(stage.versions().await, 2, "it was rotated once");
     let mut kept = String::new();
-    files(stage.folder.path(), &mut kept);
+    files(stage.still.folder.path(), &mut kept);
     assert!(kept.contains("it was cut off; found later: AWS was asked") && !kept.contains(CANARY));
 }
 

@@ -20,6 +20,10 @@ use serde_json::json;
 
 use crate::screens::snapshots;
 use crate::stage::{Stage, ago, now, object, text};
+#[cfg(unix)]
+use crate::still;
+#[cfg(unix)]
+use crate::terminal::{Terminal, console_beside};
 
 /// Tells whether a value stands in a text: as it is, or as the API server writes it.
 pub fn holds_value(text: &str) -> bool {
@@ -176,7 +180,7 @@ fn shown(kubeconfig: &str, home: &Path) -> String {
     let variables = names.map(|name| (name, folder.as_str()));
     let program = env!("CARGO_BIN_EXE_opsdeck");
     let arguments = ["--kubeconfig", kubeconfig, "secrets"];
-    let mut console = crate::terminal::Terminal::start(program, &arguments, &variables, (120, 40));
+    let mut console = Terminal::start(program, &arguments, &variables, (120, 40));
     console.wait("the connection", |screen| screen.contains("k8s live") && screen.contains("argo live"));
     let mut all = String::new();
     for kind in ["secret", "externalsecret"] {
@@ -211,22 +215,10 @@ const TRIPS: &str = "OPSDECK_TEST_TRIPS_OVER_A_SECRET";
 #[cfg(unix)]
 #[test]
 fn a_console_that_trips_over_a_secret() {
-    use clap::Parser as _;
     use opsdeck::app::effect::Sheet;
     use tokio::signal::unix::{SignalKind, signal};
-    if std::env::var_os(TRIPS).is_none() {
-        return;
-    }
-    opsdeck::install_crypto_provider();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let kubeconfig = runtime.block_on(async {
-        let world = world::Options {
-            tenants: 3,
-            pods_per_tenant: 6,
-            nodes: 4,
-            story: "leaked-secret".to_owned(),
-            ..world::Options::default()
-        };
+    let platform = async {
+        let world = still::world("leaked-secret");
         let running = Platform::start(Start { world, ..Start::default() }).await.unwrap();
         let kubeconfig = running.kubeconfig.clone();
         let mut trip = signal(SignalKind::user_defined2()).unwrap();
@@ -242,28 +234,17 @@ fn a_console_that_trips_over_a_secret() {
             panic!("a task that trips over {held:?} and {sheet:?}");
         });
         kubeconfig
-    });
-    let kubeconfig = kubeconfig.display().to_string();
-    opsdeck::cli::main(opsdeck::args::Cli::parse_from(["opsdeck", "--kubeconfig", &kubeconfig, "secrets"]));
+    };
+    console_beside(TRIPS, platform, &["secrets"]);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_crash_with_values_in_hand_tells_of_none_of_them_on_the_screen_in_the_log_or_on_the_clipboard() {
     let home = tempfile::tempdir().unwrap();
-    let folder = home.path().display().to_string();
-    let variables = [
-        ("HOME", folder.as_str()),
-        ("OPSDECK_STATE_DIR", &folder),
-        ("OPSDECK_CONFIG_DIR", &folder),
-        ("OPSDECK_LOG", "trace"),
-        ("RUST_BACKTRACE", "full"),
-        (TRIPS, "yes"),
-    ];
-    let itself = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "secrecy::a_console_that_trips_over_a_secret", "--nocapture"];
-    let mut console =
-        crate::terminal::Terminal::start(itself.to_str().unwrap(), &arguments, &variables, (140, 40));
+    let test = "secrecy::a_console_that_trips_over_a_secret";
+    let more = [("OPSDECK_LOG", "trace"), ("RUST_BACKTRACE", "full")];
+    let mut console = Terminal::start_itself(test, TRIPS, home.path(), &more, (140, 40));
     console.wait("the Secrets", |screen| screen.contains("k8s live") && screen.contains("secrets "));
     console.press("/checkout-credentials namespace=tenant-2\r");
     console.wait("one of them", |screen| screen.contains("secrets 1 of"));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, console_beside};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_opsdeck");
 
@@ -174,23 +174,14 @@ fn ctrl_z_gives_the_terminal_back_and_a_return_draws_it_again() {
 const WITH_A_FAULT: &str = "OPSDECK_TEST_WITH_A_FAULT";
 
 /// Not a test by itself: the console beside a platform and a task that panic when they are signalled.
-///
-/// The tests below run it in a pseudo-terminal. So the panic strikes in the real program, and the program has no
-/// switch for it.
 #[cfg(unix)]
 #[test]
 fn a_console_with_a_fault() {
-    use clap::Parser as _;
     use opsdeck::demo::types::Type;
     use opsdeck::demo::{Platform, platform, world};
     use tokio::signal::unix::{SignalKind, signal};
-    if std::env::var_os(WITH_A_FAULT).is_none() {
-        return;
-    }
-    opsdeck::install_crypto_provider();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let kubeconfig = runtime.block_on(async {
-        let world = world::Options { story: "quiet".to_owned(), ..world::Options::default() };
+    let platform = async {
+        let world = world::Options { tenants: 2, pods_per_tenant: 6, nodes: 3, ..world::Options::default() };
         let running =
             Platform::start(platform::Options { world, ..platform::Options::default() }).await.unwrap();
         let kubeconfig = running.kubeconfig.clone();
@@ -212,30 +203,16 @@ fn a_console_with_a_fault() {
             panic!("a task that trips");
         });
         kubeconfig
-    });
-    let kubeconfig = kubeconfig.display().to_string();
-    opsdeck::cli::main(opsdeck::args::Cli::parse_from([
-        "opsdeck",
-        "--kubeconfig",
-        &kubeconfig,
-        "namespaces",
-    ]));
+    };
+    console_beside(WITH_A_FAULT, platform, &["namespaces"]);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_panic_in_a_task_ends_it_with_a_report_below_the_restored_screen_and_one_in_a_request_does_not() {
     let home = tempfile::tempdir().unwrap();
-    let folder = home.path().display().to_string();
-    let variables = [
-        ("HOME", folder.as_str()),
-        ("OPSDECK_STATE_DIR", &folder),
-        ("OPSDECK_CONFIG_DIR", &folder),
-        (WITH_A_FAULT, "yes"),
-    ];
-    let itself = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "story::a_console_with_a_fault", "--nocapture"];
-    let mut console = Terminal::start(itself.to_str().unwrap(), &arguments, &variables, (120, 30));
+    let test = "story::a_console_with_a_fault";
+    let mut console = Terminal::start_itself(test, WITH_A_FAULT, home.path(), &[], (120, 30));
     console.wait("the console", |screen| screen.contains("k8s live") && screen.contains("tenant-1"));
 
     console.signal("USR1");

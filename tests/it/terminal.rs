@@ -4,6 +4,7 @@
 
 use std::io::{Read as _, Write};
 use std::num::NonZero;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -13,6 +14,20 @@ use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native
 
 /// How long anything on the screen is waited for: a debug build on a busy machine is slow.
 pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a test is that [`Terminal::start_itself`] starts: the console beside a platform of the test's own making, so that
+/// what happens to the platform happens in the real program, which has no switch for it. Without the flag it is nothing.
+pub fn console_beside(flag: &str, platform: impl Future<Output = PathBuf>, arguments: &[&str]) {
+    use clap::Parser as _;
+    if std::env::var_os(flag).is_none() {
+        return;
+    }
+    opsdeck::install_crypto_provider();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let kubeconfig = runtime.block_on(platform).display().to_string();
+    let line = ["opsdeck", "--kubeconfig", &kubeconfig].into_iter().chain(arguments.iter().copied());
+    opsdeck::cli::main(opsdeck::args::Cli::parse_from(line));
+}
 
 /// A program in a pseudo-terminal.
 pub struct Terminal {
@@ -61,6 +76,22 @@ impl Terminal {
         });
         let screen = vt100::Parser::new(cells(rows), cells(columns), 0);
         Self { child, master: pair.master, keys, output, screen, manners, raw: Vec::new() }
+    }
+
+    /// Starts one test of this binary as a program ([`console_beside`]) that `flag` tells so, with a home of its own.
+    pub fn start_itself(
+        test: &str,
+        flag: &str,
+        home: &Path,
+        more: &[(&str, &str)],
+        size: (u16, u16),
+    ) -> Self {
+        let folder = home.display().to_string();
+        let own = ["HOME", "OPSDECK_STATE_DIR", "OPSDECK_CONFIG_DIR"].map(|name| (name, folder.as_str()));
+        let variables = [&own, &[(flag, "yes")][..], more].concat();
+        let itself = std::env::current_exe().expect("this binary");
+        let itself = itself.to_str().expect("its path");
+        Self::start(itself, &["--exact", test, "--nocapture"], &variables, size)
     }
 
     /// Presses keys, as the bytes a terminal sends for them.
