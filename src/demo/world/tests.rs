@@ -83,10 +83,10 @@ fn rolled_out(world: &World, key: &Key) -> bool {
 
 #[test]
 fn a_step_in_slices_comes_to_the_same_as_a_step_in_one_go() {
-    let options = Options { tenants: 4, nodes: 9, churn: 20, ..Options::default() };
+    let options = Options { tenants: 2, nodes: 5, churn: 20, ..Options::default() };
     let (mut whole, mut sliced) = (Stage::new(&options), Stage::new(&options));
     let mut most = 0;
-    for _ in 0..6 {
+    for _ in 0..3 {
         whole.pass(20);
         sliced.now = whole.now;
         let mut slices = 1;
@@ -420,13 +420,13 @@ fn a_claim_that_is_deleted_takes_its_node_along() {
 
 #[test]
 fn pods_that_fit_nowhere_get_a_node_that_goes_again_when_it_is_empty() {
-    let mut stage = Stage::new(&quiet());
+    let mut stage = Stage::new(&Options { tenants: 2, nodes: 4, ..quiet() });
     let (key, _) = stage.deployment();
     let nodes = stage.world.objects.count(Type::Node);
     let quota = Key::new(Type::ResourceQuota, &key.namespace, "tenant");
     stage.world.objects.delete(&quota, &DeleteOptions::default(), stage.now).unwrap();
     let replicas = number(&stage.get(&key), "/spec/replicas");
-    stage.edit(&key, |object| object["spec"]["replicas"] = json!(220));
+    stage.edit(&key, |object| object["spec"]["replicas"] = json!(100));
     stage.pass(1);
     assert!(events(&stage.world, "FailedScheduling").next().is_some());
     stage.until(90, |world| rolled_out(world, &key));
