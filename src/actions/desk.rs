@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::Options;
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::concealed::Concealed;
@@ -256,6 +257,13 @@ impl Default for Pace {
             refused: Duration::from_secs(5),
             drain: Duration::from_mins(15),
         }
+    }
+}
+
+impl Pace {
+    /// Returns for how long an action that goes on writing is carried out, such as a drain: as long as was asked for.
+    pub fn long(&self, options: &Options) -> Duration {
+        options.timeout_seconds.map_or(self.drain, |seconds| Duration::from_secs(u64::from(seconds)))
     }
 }
 

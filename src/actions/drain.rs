@@ -133,7 +133,7 @@ pub(super) fn draft<'a, R: Remote>(
         let text = format!("Karpenter pool {pool} owns the node: once it is empty it is consolidated away");
         parts.push(Line::new(Mark::Note, text).into());
     }
-    let limit = human::span(i64::try_from(limit(desk, options).as_secs()).unwrap_or(i64::MAX));
+    let limit = human::span(desk.pace.long(options).as_secs().cast_signed());
     let text = format!(
         "watched until the pods are gone, for {limit}; a budget's refusal is tried again every {} s",
         desk.pace.refused.as_secs()
@@ -145,7 +145,7 @@ pub(super) fn draft<'a, R: Remote>(
             (UNSCHEDULABLE, "whether it is unschedulable"),
             ("/metadata/deletionTimestamp", "its deletion"),
         ],
-        command: command(&node.name, options, limit_seconds(desk, options)),
+        command: command(&node.name, options, desk.pace.long(options).as_secs()),
         hold: None,
     }
 }
@@ -225,16 +225,6 @@ pub(super) async fn left<R: Remote>(desk: &Desk<R>, node: &ObjectRef) -> String 
 
 fn unschedulable(node: &Value) -> bool {
     node.pointer(UNSCHEDULABLE).and_then(Value::as_bool).unwrap_or(false)
-}
-
-fn limit<R>(desk: &Desk<R>, options: &Options) -> std::time::Duration {
-    options
-        .timeout_seconds
-        .map_or(desk.pace.drain, |seconds| std::time::Duration::from_secs(u64::from(seconds)))
-}
-
-fn limit_seconds<R>(desk: &Desk<R>, options: &Options) -> u64 {
-    limit(desk, options).as_secs()
 }
 
 /// Writes the command of kubectl that does the same.

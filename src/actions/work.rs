@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::desk::{Desk, Remote};
-use super::{Outcome, Plan, Progress, Standing, Step};
+use super::{Outcome, Plan, Progress, Standing, Step, verbs};
 use crate::audit::change as fields;
 use crate::audit::{Begun, Changed, Who};
 use crate::gate::{Admission, Basis};
@@ -140,13 +140,15 @@ impl<R: Remote> Work<'_, R> {
 
     /// Sends how far it has come; each message holds everything, so a full channel costs nothing.
     pub(super) fn tell(&self) {
+        let (request, pace) = (&self.plan.request, &self.desk.pace);
+        let target = if verbs::writes_on(request.verb) { pace.long(&request.options) } else { pace.target };
         let _ = self.progress.try_send(Progress {
             id: self.begun.id().to_owned(),
             object: self.object.clone(),
             steps: self.steps.clone(),
             begun: self.begun.at(),
             at: self.desk.clock.now(),
-            target: self.begun.at().saturating_add(self.desk.pace.target).ok(),
+            target: self.begun.at().saturating_add(target).ok(),
         });
     }
 

@@ -1,6 +1,9 @@
 //! Drains as a person meets them: key presses, the question and the progress on screen, and the command line against
 //! the story in which a budget refuses.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use jiff::SignedDuration;
 use opsdeck::actions::{
     Confirmation, Line, Mark, Options, Outcome, Plan, Progress, Request, Standing, Step, Verb,
@@ -14,6 +17,7 @@ use opsdeck::app::running::Running;
 use opsdeck::app::state::Overlay;
 use opsdeck::app::update::update;
 use opsdeck::app::viewport::Viewport;
+use opsdeck::clock::Clock;
 use opsdeck::identity::Target;
 use opsdeck::kinds::Lens;
 use opsdeck::model::disruption;
@@ -23,6 +27,7 @@ use crate::keys::press;
 use crate::screens::snapshots;
 use crate::stage::{Stage, context, now, object};
 use crate::still::{self, Still};
+use crate::terminal::Terminal;
 
 fn node(cordoned: bool) -> Value {
     json!({
@@ -131,7 +136,7 @@ fn progress() -> Progress {
         steps: steps(Standing::Done),
         begun,
         at: now(),
-        target: Some(begun + SignedDuration::from_secs(120)),
+        target: Some(begun + SignedDuration::from_mins(15)),
     }
 }
 
@@ -205,17 +210,71 @@ fn a_node_that_was_cordoned_before_the_drain_is_not_offered_back() {
     assert_eq!(press(&mut stage, &["U"]), []);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_line_drains_when_the_budget_opens_and_says_before_what_stops_it() {
-    let shell = Still::start(still::world("drain-blocked"), still::afternoon()).await;
+/// Returns a node with a pod whose budget allows no eviction.
+async fn blocked_node(shell: &Still) -> String {
     let (code, pods, err) =
         shell.run(&["get", "pods", "-A", "-o", "json", "--filter", "ingress-nginx-controller"]).await;
     assert_eq!(code, 0, "{err}");
     let pods: Value = serde_json::from_str(&pods).unwrap();
     let text = pods.to_string();
     let at = text.find("\"node\":").unwrap_or_else(|| panic!("{text}"));
-    let node = text[at..].split('"').find(|word| word.starts_with("ip-")).unwrap_or_else(|| panic!("{text}"));
+    let node = text[at..].split('"').find(|word| word.starts_with("ip-"));
+    node.unwrap_or_else(|| panic!("{text}")).to_owned()
+}
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_drain_a_node_that_waits_for_a_budget_until_it_is_empty() {
+    let still = Still::start(still::world("drain-blocked"), Clock::system().now()).await;
+    let pace = Arc::new(AtomicU32::new(1));
+    let _moves = still.moves(Arc::clone(&pace));
+    let node = blocked_node(&still).await;
+    let folder = still.folder.path().display().to_string();
+    let drained = tokio::task::spawn_blocking(move || {
+        let kubeconfig = format!("{folder}/kubeconfig");
+        let variables =
+            ["HOME", "OPSDECK_STATE_DIR", "OPSDECK_CONFIG_DIR"].map(|name| (name, folder.as_str()));
+        let arguments = ["--kubeconfig", &kubeconfig, "nodes"];
+        let mut console = Terminal::start(env!("CARGO_BIN_EXE_opsdeck"), &arguments, &variables, (140, 44));
+        console.wait("the nodes", |screen| screen.contains("k8s live") && screen.contains("nodes 4"));
+        console.press(&format!("/{node}\r"));
+        console.wait("one of them", |screen| screen.contains("nodes 1 of"));
+        console.press("D");
+        let answered = |screen: &str| screen.contains("room elsewhere:") && !screen.contains("pending");
+        console.wait("its plan", answered);
+        assert!(
+            console.text().contains("refused now, waited for (server dry run): 1 pod"),
+            "{}",
+            console.text()
+        );
+        // What lies in emptyDir volumes is lost, and pods that nothing replaces go, too.
+        console.press("\x1be");
+        console.wait("the first is accepted", |screen| answered(screen) && !screen.contains("would be lost"));
+        console.press("\x06");
+        console.wait("the question", |screen| answered(screen) && screen.contains("Type y to drain"));
+        console.answer("y");
+        console.wait("the budget that is waited for", |screen| {
+            screen.contains("budget ingress-nginx-controller: needs 2 healthy pods")
+                && screen.contains(" of 15m")
+        });
+        pace.store(20, Ordering::Relaxed);
+        console.wait("the end", |screen| screen.contains("Verified"));
+        let end = console.text();
+        console.press("\x03");
+        console.end();
+        end
+    });
+    let end = drained.await.unwrap();
+    assert!(end.contains("is drained") || end.contains("the node is gone"), "{end}");
+    let (_, record, _) = still.run(&["audit", "verify"]).await;
+    assert!(record.starts_with("whole: 2 records"), "{record}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_drains_when_the_budget_opens_and_says_before_what_stops_it() {
+    let shell = Still::start(still::world("drain-blocked"), still::afternoon()).await;
+    let node = blocked_node(&shell).await;
+    let node = node.as_str();
     let (code, out, err) = shell.run(&["drain", node, "--plan", "-o", "json"]).await;
     let plan: Value = serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}{err}"));
     assert_eq!(code, if plan["can_run"] == true { 0 } else { 3 }, "{out}");

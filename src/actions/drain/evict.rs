@@ -17,7 +17,7 @@ use super::super::work::Work;
 use super::super::write::Trouble;
 use super::super::{Outcome, Plan};
 use super::pods::{Lot, Pod, counted, named};
-use super::{NAMES, PARALLEL, UNSCHEDULABLE, limit, on_node, unschedulable};
+use super::{NAMES, PARALLEL, UNSCHEDULABLE, on_node, unschedulable};
 use crate::audit;
 use crate::gate::Refusal;
 use crate::human;
@@ -107,7 +107,7 @@ pub(in crate::actions) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &S
     };
     let options = &work.plan.request.options;
     let parallel = usize::try_from(options.parallel.unwrap_or(PARALLEL).max(1)).unwrap_or(1);
-    let mut left = limit(work.desk, options);
+    let mut left = work.desk.pace.long(options);
     let mut last = Instant::now();
     loop {
         let seen = drain.look(work).await;
@@ -124,7 +124,7 @@ pub(in crate::actions) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &S
             return drain.cut(work, "ended by hand");
         }
         if left.is_zero() {
-            let time = human::span(limit(work.desk, options).as_secs().cast_signed());
+            let time = human::span(work.desk.pace.long(options).as_secs().cast_signed());
             return drain.cut(work, &format!("not done in {time}"));
         }
         if seen && !held {

@@ -61,9 +61,7 @@ pub(in crate::actions) fn token(action: &str, key: &str) -> String {
 
 /// Carries the chain out.
 pub(in crate::actions) async fn run<R: Remote>(work: &mut Work<'_, R>, steer: &Steer) -> Outcome {
-    let seconds = work.plan.request.options.timeout_seconds;
-    let limit =
-        seconds.map_or(work.desk.pace.drain, |seconds| std::time::Duration::from_secs(u64::from(seconds)));
+    let limit = work.desk.pace.long(&work.plan.request.options);
     let mut chain = Chain {
         verb: work.plan.request.verb,
         steer,
