@@ -321,6 +321,19 @@ async fn fields_are_found_in_the_lines() {
 }
 
 #[tokio::test]
+async fn times_within_lines_keep_their_width() {
+    let shipped = shipped();
+    let count = async |digits: &str| {
+        let query = format!(r#"{{namespace=~"tenant-.+"}} |~ "T\\d\\d:\\d\\d:\\d\\d[.]\\d{digits}Z""#);
+        let pairs = [("query", query.as_str()), ("limit", "1000"), ("since", "30m")];
+        entries(&value(&shipped, "query_range", &pairs, true).await).len()
+    };
+    // As Envoy, slog and zap write them.
+    assert!(count("{3}").await > 100);
+    assert_eq!(count("{1,2}").await, 0);
+}
+
+#[tokio::test]
 async fn audit_events_and_the_controllers_write_in_their_own_shapes() {
     let shipped = shipped();
     for (query, least) in [

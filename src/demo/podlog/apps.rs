@@ -151,7 +151,7 @@ impl Log {
         let bad = !well || rng.u32(..200) == 0;
         let status = if bad { 503 } else { 200 };
         let text = format!(
-            "[{at}] \"GET {path} HTTP/1.1\" {status} {} {} \"10.0.{}.{}\" \"Mozilla/5.0\"",
+            "[{at:.3}] \"GET {path} HTTP/1.1\" {status} {} {} \"10.0.{}.{}\" \"Mozilla/5.0\"",
             rng.u32(200..9_000),
             rng.u32(1..220),
             rng.u32(..4),
@@ -232,7 +232,7 @@ impl Log {
                     ("level", format!("\"{level}\"")),
                     ("logger", quoted(&self.app)),
                     ("msg", quoted(message)),
-                    ("ts", format!("\"{at}\"")),
+                    ("ts", format!("\"{at:.3}\"")),
                 ];
                 let given = fields.iter().map(|(key, value)| match value {
                     Field::Text(text) => (*key, quoted(text)),
@@ -249,7 +249,7 @@ impl Log {
                 line.push('}');
             }
             LogStyle::Logfmt => {
-                let _ = write!(line, "time={at} level={level} msg={message:?}");
+                let _ = write!(line, "time={at:.3} level={level} msg={message:?}");
                 for (key, value) in fields {
                     match value {
                         Field::Text(text) => {

@@ -57,7 +57,7 @@ fn millis(at: Timestamp) -> Timestamp {
 }
 
 fn zap(level: &str, at: Timestamp, rest: &str) -> String {
-    format!("{{\"level\":\"{level}\",\"time\":\"{at}\",{rest}}}")
+    format!("{{\"level\":\"{level}\",\"time\":\"{at:.3}\",{rest}}}")
 }
 
 /// Writes the head of klog's lines: `I1121 12:00:00.123456       1 file.go:12]`.
@@ -141,8 +141,8 @@ impl Voice {
             }
             Self::Klog | Self::CertManager => format!("{} {message:?}", klog(level, at, "main.go:88")),
             Self::Dns => format!("[{}] {message}", level.to_uppercase()),
-            Self::Monitoring => format!("ts={at} level={level} msg={message:?}"),
-            _ => format!("time=\"{at}\" level={level} msg={message:?}"),
+            Self::Monitoring => format!("ts={at:.3} level={level} msg={message:?}"),
+            _ => format!("time=\"{at:.3}\" level={level} msg={message:?}"),
         }
     }
 
@@ -383,7 +383,7 @@ fn monitoring(at: Timestamp, rng: &mut Rng) -> Said {
         9..=20 => ("info", "checkpoint.go:100", "Creating checkpoint"),
         _ => ("info", "table_manager.go:136", "uploading tables"),
     };
-    (level, format!("ts={at} caller={caller} level={level} component=main msg=\"{message}\""))
+    (level, format!("ts={at:.3} caller={caller} level={level} component=main msg=\"{message}\""))
 }
 
 fn controller(at: Timestamp, rng: &mut Rng) -> Said {
@@ -446,7 +446,7 @@ fn audit(scene: &Scene, at: Timestamp, rng: &mut Rng, lines: &mut Vec<Line>) {
         format!("{prefix}/namespaces/{namespace}/{resource}{}{name}", if name.is_empty() { "" } else { "/" });
     let named = if name.is_empty() { String::new() } else { format!("\"name\":\"{name}\",") };
     let text = format!(
-        "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"level\":\"Metadata\",\"auditID\":\"{id:032x}\",\"stage\":\"ResponseComplete\",\"requestURI\":\"{path}\",\"verb\":\"{verb}\",\"user\":{{\"username\":\"{user}\",\"groups\":[\"{groups}\",\"system:authenticated\"]}},\"sourceIPs\":[\"10.0.{}.{}\"],\"userAgent\":\"{agent}\",\"objectRef\":{{\"resource\":\"{resource}\",\"namespace\":\"{namespace}\",{named}\"apiGroup\":\"{group}\",\"apiVersion\":\"v1\"}},\"responseStatus\":{{\"metadata\":{{}},\"code\":{code}}},\"requestReceivedTimestamp\":\"{at}\",\"stageTimestamp\":\"{at}\",\"annotations\":{{\"authorization.k8s.io/decision\":\"{decision}\"}}}}",
+        "{{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/v1\",\"level\":\"Metadata\",\"auditID\":\"{id:032x}\",\"stage\":\"ResponseComplete\",\"requestURI\":\"{path}\",\"verb\":\"{verb}\",\"user\":{{\"username\":\"{user}\",\"groups\":[\"{groups}\",\"system:authenticated\"]}},\"sourceIPs\":[\"10.0.{}.{}\"],\"userAgent\":\"{agent}\",\"objectRef\":{{\"resource\":\"{resource}\",\"namespace\":\"{namespace}\",{named}\"apiGroup\":\"{group}\",\"apiVersion\":\"v1\"}},\"responseStatus\":{{\"metadata\":{{}},\"code\":{code}}},\"requestReceivedTimestamp\":\"{at:.6}\",\"stageTimestamp\":\"{at:.6}\",\"annotations\":{{\"authorization.k8s.io/decision\":\"{decision}\"}}}}",
         rng.u32(..4),
         rng.u32(2..250)
     );
