@@ -65,6 +65,9 @@ pub fn request(state: &State, store: &Store, command: Command) -> Result<Request
         Some(left_out) => {
             format!("nothing that is marked is shown: clear the filter or the marks; {}", left_out.sentence())
         }
+        None if state.applies(store, command) => {
+            format!("not all that is marked can be taken: {} does not apply to each", command.label())
+        }
         None => format!("nothing is selected here to {}", command.label()),
     };
     let verb = command.verb().ok_or_else(nothing)?;

@@ -12,11 +12,12 @@ use crate::app::line::Line;
 use crate::app::overview::{Overview, Panel};
 use crate::app::question::Field;
 use crate::app::state::{Overlay, State};
+use crate::app::table::Table;
 use crate::human;
 use crate::identity::{ObjectRef, Resource, Target, Text};
 use crate::keymap::Chord;
-use crate::kinds::alerts;
 use crate::kinds::applications::{Application, Operation};
+use crate::kinds::{Kind, alerts};
 use crate::signals::Raised;
 use crate::store::Store;
 
@@ -188,13 +189,13 @@ impl State {
                 .and_then(|application| application.operation.as_ref())
                 .is_some_and(Operation::is_running)
         };
-        !matches!(verb, Verb::Sync | Verb::Rollback) || !self.targets(store, command).iter().any(busy)
+        !matches!(verb, Verb::Sync | Verb::Rollback) || !self.in_sight(store, command).iter().any(busy)
     }
 
     /// Names the right that a command of a verb needs here and that is surely missing.
     pub fn missing_right(&self, store: &Store, command: Command) -> Option<String> {
         let verb = command.verb()?;
-        let targets = self.targets(store, command);
+        let targets = self.in_sight(store, command);
         targets.iter().find_map(|target| super::verbs::missing(store, verb, &target.object))
     }
 
@@ -252,7 +253,7 @@ impl State {
 
     fn applies_below(&self, overlay: Option<&Overlay>, store: &Store, command: Command) -> bool {
         if command.verb().is_some() {
-            return !self.targets(store, command).is_empty() || self.hides_all(store, command);
+            return !self.in_sight(store, command).is_empty() || self.hides_all(store, command);
         }
         match command.place() {
             Place::Always => return true,
@@ -516,7 +517,7 @@ impl State {
             }
             Some(View::Application(app)) => match app.pane {
                 Pane::Resources => app.selected().is_some(),
-                Pane::History => !self.targets(store, Command::Rollback).is_empty(),
+                Pane::History => !self.in_sight(store, Command::Rollback).is_empty(),
                 Pane::Operation | Pane::Conditions => false,
             },
             Some(View::Overview(overview)) => match overview.panel {
@@ -535,11 +536,25 @@ impl State {
     /// Returns what a verb would be done to: the marked rows, else what is selected, else the Application that
     /// is shown; empty where the verb does not apply. Each is captured by identity here and now.
     pub fn targets(&self, store: &Store, command: Command) -> Vec<Target> {
+        self.meant(store, command, |table, kind| table.marked(store, kind).0)
+    }
+
+    /// Returns some of them, by which it is decided whether the verb is offered.
+    fn in_sight(&self, store: &Store, command: Command) -> Vec<Target> {
+        self.meant(store, command, |table, kind| table.in_sight(store, kind))
+    }
+
+    fn meant(
+        &self,
+        store: &Store,
+        command: Command,
+        marked: impl Fn(&Table, &Kind) -> Vec<ObjectRef>,
+    ) -> Vec<Target> {
         let objects: Vec<ObjectRef> = match self.view() {
             // What is marked and not shown is not touched: nobody sees it.
             Some(View::Table(table)) if !table.marks.is_empty() => {
                 let Some(kind) = self.kinds.get(&table.resource) else { return Vec::new() };
-                table.marked(store, kind).0
+                marked(table, kind)
             }
             Some(View::Application(app)) => {
                 let selected = app.selected();
@@ -596,8 +611,7 @@ impl State {
         if table.marks.is_empty() || !super::verbs::is_for(verb, kind) {
             return false;
         }
-        let (shown, hidden) = table.marked(store, kind);
-        shown.is_empty() && !hidden.is_empty()
+        table.hides_all_marked(store, kind)
     }
 
     /// Tells whether a verb is for objects of this type, and would change anything about this one.

@@ -123,7 +123,13 @@ pub struct Table {
     filtered: u64,
     /// The turn of the tenancy that the rows reflect.
     belonging: u64,
+    /// How many marks there were when the table was settled, and the first of those that are shown.
+    in_sight: (usize, Vec<ObjectRef>),
 }
+
+/// By how many of the marked rows it is decided which verbs are offered: that is asked many times a frame, and all rows
+/// may be marked. What is done is decided by all of them.
+const LOOKED_AT: usize = 32;
 
 impl Table {
     /// Opens the table of a kind.
@@ -149,6 +155,7 @@ impl Table {
             list: None,
             filtered: 0,
             belonging: 0,
+            in_sight: (0, Vec::new()),
         }
     }
 
@@ -224,6 +231,27 @@ impl Table {
         (shown, hidden.into_iter().filter(here).collect())
     }
 
+    /// Returns the first of what is marked and shown: those by which verbs are offered.
+    pub fn in_sight(&self, store: &Store, kind: &Kind) -> Vec<ObjectRef> {
+        let (count, known) = &self.in_sight;
+        if *count == self.marks.len() && *count > LOOKED_AT {
+            return known.clone();
+        }
+        self.first_shown(store, kind)
+    }
+
+    fn first_shown(&self, store: &Store, kind: &Kind) -> Vec<ObjectRef> {
+        let shown = self.marks.iter().filter(|object| self.row_of(store, kind, object).is_some());
+        shown.take(LOOKED_AT).cloned().collect()
+    }
+
+    /// Tells whether things are marked, and none of them is shown.
+    pub fn hides_all_marked(&self, store: &Store, kind: &Kind) -> bool {
+        let narrowed = self.list.as_ref().is_some_and(|list| !list.is_everything());
+        let here = |object: &ObjectRef| narrowed || store.object(object).is_some();
+        self.in_sight(store, kind).is_empty() && self.marks.iter().any(here)
+    }
+
     /// Brings the rows up to date, finds what is selected among them, and brings it into sight.
     pub fn settle(&mut self, store: &Store, kind: &Kind, lens: &Lens<'_>, within: Within<'_>) {
         let query = self.query(lens.context);
@@ -257,6 +285,7 @@ impl Table {
         }
         self.view.settle(self.len(), within.page);
         self.point(store);
+        self.in_sight = (self.marks.len(), self.first_shown(store, kind));
     }
 
     /// Tells whether which rows are shown, or in which order, hangs on the time.

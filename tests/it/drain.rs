@@ -251,7 +251,9 @@ async fn keys_drain_a_node_that_waits_for_a_budget_until_it_is_empty() {
         console.press("\x1be");
         console.wait("the first is accepted", |screen| answered(screen) && !screen.contains("would be lost"));
         console.press("\x06");
-        console.wait("the question", |screen| answered(screen) && screen.contains("Type y to drain"));
+        console.wait("the question", |screen| {
+            answered(screen) && screen.contains("--force") && screen.contains("Type y to drain")
+        });
         console.answer("y");
         console.wait("the budget that is waited for", |screen| {
             screen.contains("budget ingress-nginx-controller: needs 2 healthy pods")

@@ -295,6 +295,32 @@ fn what_is_marked_but_hidden_by_a_filter_is_not_touched() {
 }
 
 #[test]
+fn a_verb_is_offered_by_the_first_of_many_marks_and_means_all_of_them() {
+    let mut stage = Stage::new();
+    let node = |at: usize| {
+        let name = format!("n-{at:03}");
+        let cordoned = at == 59;
+        json!({ "metadata": { "name": name, "uid": name }, "spec": { "unschedulable": cordoned }, "status": {} })
+    };
+    let (query, _) = stage.list("nodes", &(0..60).map(node).collect::<Vec<_>>());
+    stage.show(&query);
+    stage.state.settle(&stage.store);
+    press(&mut stage, &["space", "G", "ctrl-space"]);
+    assert_eq!(table(&stage).marks.len(), 60);
+    stage.state.settle(&stage.store);
+    assert!(stage.state.hints(&stage.store).contains(&Command::Drain));
+    assert_eq!(stage.state.targets(&stage.store, Command::Drain).len(), 60);
+    // The last of them is cordoned already: what the first ones tell is not the whole.
+    assert!(press(&mut stage, &["C"]).is_empty());
+    let said = stage.state.status.as_ref().map(|status| status.text.clone()).unwrap_or_default();
+    assert_eq!(said, "not all that is marked can be taken: cordon does not apply to each");
+    press(&mut stage, &["space"]);
+    let effects = press(&mut stage, &["C"]);
+    let [Effect::Plan { request, .. }] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(request.targets.len(), 59);
+}
+
+#[test]
 fn a_question_captures_its_target_when_it_is_asked() {
     let mut stage = pods();
     let target = stage.state.selected().unwrap();
