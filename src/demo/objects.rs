@@ -654,9 +654,10 @@ pub fn encode(value: &Value) -> Vec<u8> {
         if at > 0 {
             ordered.push(b',');
         }
-        // Writing into memory cannot fail, and the keys of a whole object are words. As with `value`, what displays a
-        // value is compiled in serde_json.
-        let _ = write!(ordered, "\"{key}\":{value}");
+        // Writing a JSON value into memory cannot fail. As with `value`, what displays one is compiled in serde_json; a
+        // key may be anything that a client sent.
+        let _ = serde_json::to_writer(&mut ordered, key);
+        let _ = write!(ordered, ":{value}");
     }
     ordered.push(b'}');
     ordered

@@ -137,3 +137,11 @@ fn a_pod_that_runs_is_given_time_and_one_that_does_not_is_not() {
     assert!(matches!(objects.delete(&bound, &options, now()), Ok(Deleted::Going(_))));
     assert!(matches!(objects.delete(&bound, &DeleteOptions::now(), now()), Ok(Deleted::Gone(_))));
 }
+
+#[test]
+fn what_is_written_reads_back_whatever_its_keys_are() {
+    let value = json!({"kind": "Odd", "apiVersion": "v1", "a \"quoted\" \\ key\n": {"b\"": ["\u{1b}", null, 1.5]}, "": true});
+    let written = encode(&value);
+    assert!(written.starts_with(br#"{"apiVersion":"v1","kind":"Odd","#));
+    assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), value);
+}
