@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::actions::sheet::is_secret;
 use crate::actions::{Verb, rights as needs};
 use crate::gate::Access;
-use crate::identity::{ObjectRef, Text};
+use crate::identity::ObjectRef;
 use crate::kinds::applications::{Application, Operation};
 use crate::kinds::batch::{CronJob, Job};
 use crate::kinds::certificates::Certificate;
@@ -95,10 +95,9 @@ const ANY: &str = "default";
 /// Returns the questions what one may do with an object: where it lies, and where the Alertmanagers lie that keep it.
 pub fn rights(store: &Store, object: &ObjectRef) -> Vec<Ask> {
     let own = object.namespace.clone().unwrap_or_else(|| ANY.into());
-    let kept = alertmanagers(store, object).into_iter().filter_map(|place| {
-        let (namespace, _) = place.split_once('/').filter(|_| !place.contains("://"))?;
-        Some(Text::from(namespace))
-    });
+    // What a silence needs lies with its Alertmanagers; of other objects it is nothing.
+    let silence = needs::offered(Verb::Silence, object, &known(store, object));
+    let kept = silence.into_iter().filter_map(|access| access.namespace);
     let mut all: Vec<Ask> = Vec::new();
     for namespace in [own].into_iter().chain(kept) {
         let ask = Ask { context: object.context.clone(), wanted: Wanted::Rights(namespace) };
@@ -109,13 +108,14 @@ pub fn rights(store: &Store, object: &ObjectRef) -> Vec<Ask> {
     all
 }
 
-/// Returns the Alertmanagers that have an alert or a silence; none for other objects.
-fn alertmanagers(store: &Store, object: &ObjectRef) -> Vec<Text> {
-    let Some(object) = store.object(object) else { return Vec::new() };
+/// Returns what rights are told by, of the document that a plan will read: the Alertmanagers that have an alert or a
+/// silence.
+fn known(store: &Store, object: &ObjectRef) -> Value {
+    let Some(object) = store.object(object) else { return Value::Null };
     if let Some(silence) = object.body::<Arc<Silence>>() {
-        return vec![silence.place.clone()];
+        return json!({ "places": [silence.place] });
     }
-    object.body::<Raised>().map(|raised| raised.alert.places.clone()).unwrap_or_default()
+    object.body::<Raised>().map_or(Value::Null, |raised| json!({ "places": raised.alert.places }))
 }
 
 /// Names the right that a verb needs on an object and that is surely missing, such as `patch nodes`.
@@ -134,6 +134,8 @@ pub fn missing(store: &Store, verb: Verb, object: &ObjectRef) -> Option<String> 
         };
         rights.lack(&access.verb, &access.resource.group, &resource)
     };
-    let document = json!({ "places": alertmanagers(store, object) });
-    needs::offered(verb, object, &document).iter().find(|access| lacks(access)).map(ToString::to_string)
+    needs::offered(verb, object, &known(store, object))
+        .iter()
+        .find(|access| lacks(access))
+        .map(ToString::to_string)
 }
