@@ -62,11 +62,11 @@ pub fn ask(state: &mut State, store: &Store, command: Command) -> Vec<Effect> {
 pub fn request(state: &State, store: &Store, command: Command) -> Result<Request, String> {
     let left_out = state.left_out(store);
     let nothing = || match &left_out {
+        _ if !state.in_sight(store, command).is_empty() => {
+            format!("not all that is marked can be taken: {} does not apply to each", command.label())
+        }
         Some(left_out) => {
             format!("nothing that is marked is shown: clear the filter or the marks; {}", left_out.sentence())
-        }
-        None if state.applies(store, command) => {
-            format!("not all that is marked can be taken: {} does not apply to each", command.label())
         }
         None => format!("nothing is selected here to {}", command.label()),
     };

@@ -540,7 +540,7 @@ impl State {
     }
 
     /// Returns some of them, by which it is decided whether the verb is offered.
-    fn in_sight(&self, store: &Store, command: Command) -> Vec<Target> {
+    pub(super) fn in_sight(&self, store: &Store, command: Command) -> Vec<Target> {
         self.meant(store, command, |table, kind| table.in_sight(store, kind))
     }
 
