@@ -63,7 +63,12 @@ pub(super) fn draft<'a, R: Remote>(
 /// Tells whether a verb goes on writing while it is followed: it bounds its time itself, and is never cut off
 /// between a write and its answer.
 pub(super) fn writes_on(verb: Verb) -> bool {
-    matches!(verb, Verb::Drain | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret | Verb::Reveal)
+    takes_long(verb) || verb == Verb::Reveal
+}
+
+/// Tells whether a verb has a time of its own ([`super::desk::Pace::long`]): a drain waits for budgets, a chain for AWS.
+pub(super) fn takes_long(verb: Verb) -> bool {
+    matches!(verb, Verb::Drain | Verb::Rotate | Verb::ResumeRotation | Verb::RestoreSecret)
 }
 
 /// Tells whether the order of several objects counts, and one that does not get well ends the action.

@@ -141,7 +141,7 @@ impl<R: Remote> Work<'_, R> {
     /// Sends how far it has come; each message holds everything, so a full channel costs nothing.
     pub(super) fn tell(&self) {
         let (request, pace) = (&self.plan.request, &self.desk.pace);
-        let target = if verbs::writes_on(request.verb) { pace.long(&request.options) } else { pace.target };
+        let target = if verbs::takes_long(request.verb) { pace.long(&request.options) } else { pace.target };
         let _ = self.progress.try_send(Progress {
             id: self.begun.id().to_owned(),
             object: self.object.clone(),
