@@ -103,7 +103,10 @@ impl Bench {
     }
 
     async fn plan(&self, verb: Verb, object: &ObjectRef, options: Options) -> Plan {
-        let request = self.request(verb, object, options).await;
+        self.plan_of(self.request(verb, object, options).await).await
+    }
+
+    async fn plan_of(&self, request: Request) -> Plan {
         let (drafts, _kept) = mpsc::channel(64);
         plan(&self.desk, request, &drafts).await
     }

@@ -437,8 +437,7 @@ async fn several_nodes_are_all_cordoned_before_the_first_pod_goes_and_the_next_w
     pod(&bench.cluster, "n-2", "c").await;
     let mut request = bench.request(Verb::Drain, &n1, Options::default()).await;
     request.targets.push(resolve(&bench.desk, &n2).await.unwrap());
-    let (drafts, _kept) = mpsc::channel(64);
-    let plan_of_both = plan(&bench.desk, request, &drafts).await;
+    let plan_of_both = bench.plan_of(request).await;
     // The first node never empties.
     let faults = [Fault::Fine, Fault::Fine].into_iter().chain((0..10_000).map(|_| Fault::Budget));
     bench.cluster.faults(faults).await;

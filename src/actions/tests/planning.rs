@@ -175,15 +175,10 @@ async fn what_cannot_be_read_or_was_replaced_is_a_plan_that_stops() {
     let bench = Bench::new();
     let (pod, options) = something_for(&bench.cluster, Verb::DeletePod).await;
     let request = bench.request(Verb::DeletePod, &pod, options).await;
-    let (drafts, _kept) = mpsc::channel(64);
     bench.cluster.put(&pod, json!({ "metadata": { "uid": "another" } })).await;
-    assert_line(
-        &plan(&bench.desk, request.clone(), &drafts).await,
-        Mark::Stop,
-        "was replaced since you selected it",
-    );
+    assert_line(&bench.plan_of(request.clone()).await, Mark::Stop, "was replaced since you selected it");
     bench.cluster.remove(&pod).await;
-    assert_line(&plan(&bench.desk, request, &drafts).await, Mark::Stop, "does not exist");
+    assert_line(&bench.plan_of(request).await, Mark::Stop, "does not exist");
 }
 
 #[tokio::test]
@@ -202,8 +197,7 @@ async fn several_pods_are_one_plan_that_names_each() {
         reason: String::new(),
         tenant: None,
     };
-    let (drafts, _kept) = mpsc::channel(64);
-    let plan = plan(&bench.desk, request, &drafts).await;
+    let plan = bench.plan_of(request).await;
     assert_line(&plan, Mark::Warn, "one: no controller owns it");
     assert_line(&plan, Mark::Warn, "two: no controller owns it");
     let confirmed = bench.confirm(plan);

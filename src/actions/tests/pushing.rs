@@ -164,8 +164,7 @@ async fn several_applications_of_one_file_go_back_one_on_top_of_the_other() {
     }
     let mut request = bench.request(Verb::Revert, &cart, Options::default()).await;
     request.targets.push(resolve(&bench.desk, &checkout()).await.unwrap());
-    let (drafts, _kept) = mpsc::channel(64);
-    let plan = plan(&bench.desk, request, &drafts).await;
+    let plan = bench.plan_of(request).await;
     assert!(plan.can_run(), "{:#?}", plan.lines);
     assert_line(&plan, Mark::Note, "by sync wave, and the first failure ends it: checkout, cart");
     assert_line(&plan, Mark::Change, "cart: envs/prod/version.yaml: version: \"2.1.0\" -> \"2.0.0\"");
@@ -199,8 +198,7 @@ async fn several_applications_are_rolled_back_each_to_its_own_entry_and_the_firs
         let (mut bench, cart) = bench_of(ending).await;
         let mut request = bench.request(Verb::Rollback, &checkout(), Options::default()).await;
         request.targets.push(resolve(&bench.desk, &cart).await.unwrap());
-        let (drafts, _kept) = mpsc::channel(64);
-        let plan = plan(&bench.desk, request, &drafts).await;
+        let plan = bench.plan_of(request).await;
         assert!(plan.can_run(), "{:#?}", plan.lines);
         assert_line(&plan, Mark::Note, "one after the other, and the first failure ends it: cart, checkout");
         assert_line(&plan, Mark::To, "cart: #7");

@@ -29,8 +29,7 @@ impl Bench {
         let all = entries(&records);
         let id = all.last().unwrap().before.id.clone();
         let request = undo::request(&all, &id, self.desk.clock.now(), "INC-8")?;
-        let (drafts, _kept) = mpsc::channel(64);
-        let plan = plan(&self.desk, request, &drafts).await;
+        let plan = self.plan_of(request).await;
         if !plan.can_run() {
             return Err(plan.stops().map(|line| line.text.clone()).collect::<Vec<_>>().join("; "));
         }
@@ -128,8 +127,7 @@ async fn a_rollback_is_rolled_forward_to_the_entry_that_it_came_from() {
     let all = entries(&records);
     let id = last(&records).before.id.clone();
     let request = undo::request(&all, &id, bench.desk.clock.now(), "").unwrap();
-    let (drafts, _kept) = mpsc::channel(64);
-    let plan = plan(&bench.desk, request, &drafts).await;
+    let plan = bench.plan_of(request).await;
     assert!(plan.can_run(), "{:#?}", plan.lines);
     assert_eq!((plan.request.verb, plan.request.options.history_id), (Verb::Rollback, Some(42)));
 
@@ -159,8 +157,7 @@ async fn a_rollback_of_several_is_rolled_forward_for_those_that_it_deployed() {
     for name in ["cart", "search"] {
         request.targets.push(resolve(&bench.desk, &named(name)).await.unwrap());
     }
-    let (drafts, _kept) = mpsc::channel(64);
-    let back = plan(&bench.desk, request, &drafts).await;
+    let back = bench.plan_of(request).await;
     let confirmed = bench.confirm(back);
     let outcome = bench.run(confirmed).await;
     assert_eq!(outcome.word(), "verified", "{outcome:?}");
@@ -179,7 +176,7 @@ async fn a_rollback_of_several_is_rolled_forward_for_those_that_it_deployed() {
     let all = entries(&records);
     let id = last(&records).before.id.clone();
     let request = undo::request(&all, &id, bench.desk.clock.now(), "INC-8").unwrap();
-    let forward = plan(&bench.desk, request, &drafts).await;
+    let forward = bench.plan_of(request).await;
     assert!(forward.can_run(), "{:#?}", forward.lines);
     assert_line(
         &forward,

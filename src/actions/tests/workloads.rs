@@ -310,8 +310,7 @@ async fn several_are_scaled_in_one_plan_and_one_that_is_there_already_is_no_hind
     let mut request =
         bench.request(Verb::Scale, &web, Options { replicas: Some(3), ..Options::default() }).await;
     request.targets.insert(0, resolve(&bench.desk, &other).await.unwrap());
-    let (drafts, _kept) = mpsc::channel(64);
-    let plan = plan(&bench.desk, request, &drafts).await;
+    let plan = bench.plan_of(request).await;
     assert_line(&plan, Mark::Note, "other is at 3 already");
     assert!(plan.can_run(), "{:#?}", plan.lines);
 }
